@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Qt6 6.4 REQUIRED COMPONENTS Core Gui Widgets Svg PrintSupport Test)
+find_package(QCustomPlotQt6 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(benchmark REQUIRED)
+pkg_check_modules(capstone REQUIRED IMPORTED_TARGET capstone)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(elf REQUIRED IMPORTED_TARGET libelf libdw)
+pkg_check_modules(unicorn IMPORTED_TARGET unicorn)
+if(NOT unicorn_FOUND OR unicorn_VERSION VERSION_LESS 2.1.1)
+  message(FATAL_ERROR
+    "Shearling needs Unicorn 2.1.1 or newer (found: '${unicorn_VERSION}'); older ones have no TLB-fill hook.\n"
+    "Run scripts/setup: it installs the right version on Debian 12 and 13.")
+endif()
