@@ -48,6 +48,7 @@ class PhysicalMemory {
   void write(PhysicalAddress address, unsigned bytes, std::uint64_t value);
   void read_bytes(PhysicalAddress address, std::span<std::uint8_t> out) const;
   void write_bytes(PhysicalAddress address, std::span<const std::uint8_t> in);
+  /// The bytes of a frame of the physical address space (number = address / 4,096); empty outside RAM.
   [[nodiscard]] std::span<const std::uint8_t> frame(std::uint64_t frame_number) const;
 
   /// Marks a frame as changed from now on. Cheap when it is marked already.
@@ -58,7 +59,8 @@ class PhysicalMemory {
 
   /// Copies the frames that were marked since the last picture; all others are shared with it.
   [[nodiscard]] std::shared_ptr<const MemorySnapshot> snapshot();
-  /// Puts RAM back. Returns the frame numbers whose bytes changed, so that translated code of them can be dropped.
+  /// Puts RAM back. Returns the frames whose bytes changed (number = address / 4,096), so that translated code of
+  /// them can be dropped.
   std::vector<std::uint64_t> restore(const std::shared_ptr<const MemorySnapshot>& picture);
 
   /// 64-bit digest of all of RAM, kept up incrementally: rehashes only frames marked since the last call. Zero frames
