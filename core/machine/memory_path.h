@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The memory path of one core: translation caches and cache hierarchy, with an event for each thing they do. It has no
+// idea of page-table formats: the ISA's MMU walks, and tells the path about every reference. With models off (direct
+// execution), lookups miss, fills and accesses do nothing, and no event is emitted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "cache-sim/cache_hierarchy.h"
+#include "cache-sim/translation_caches.h"
+#include "core/events/sink.h"
+
+namespace shearling {
+
+/// Sums since the machine started, for `run --json` and the counters' tracks.
+struct MemoryPathCounters {
+  std::uint64_t tlb_lookups = 0, tlb_misses = 0;              ///< Whole lookups (all levels); misses lead to a walk.
+  std::uint64_t walks = 0, walk_references = 0, walk_skipped = 0;
+  std::uint64_t latency_cycles = 0;
+  template <typename Archive>
+  void serialize(Archive& archive) { archive(tlb_lookups, tlb_misses, walks, walk_references, walk_skipped, latency_cycles); }
+};
+
+class MemoryPath {
+ public:
+  MemoryPath(const TranslationCachesConfig& translation, const CacheHierarchyConfig& caches, EventStream& events);
+
+  void set_models_on(bool on) { models_on_ = on; }
+  [[nodiscard]] bool models_on() const { return models_on_; }
+
+  /// TLB lookup over all levels; emits tlb.lookup and the L1 refills of an L2 hit (with tft.fill for 2 MB pages).
+  const TlbEntry* lookup(VirtualAddress address, AccessKind kind, TlbTag tag);
+  /// After a walk; emits tlb.fill, tlb.evict, and tft.fill when a 2 MB L1 data entry was filled.
+  void fill(const TlbEntry& entry, AccessKind kind);
+  void drop_page(VirtualAddress address, TlbTag tag);
+
+  std::optional<WalkCacheEntry> walk_cache_lookup(VirtualAddress address, TlbTag tag);
+  void walk_cache_fill(const WalkCacheEntry& entry);
+  const TlbEntry* nested_lookup(GuestPhysicalAddress address, std::uint16_t virtual_machine);
+  void nested_fill(const TlbEntry& entry);
+
+  /// The cache access of one walk reference; emits cache events. Returns latency and where it was found.
+  struct Served { ServedBy by = ServedBy::None; std::uint32_t latency = 0; };
+  Served walk_access(PhysicalAddress address);
+  /// A fetch, load or store of the program: split at line borders, then TFT, L1, L2, ... with events and latency.
+  void program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size, AccessKind kind, PageSize page_size);
+
+  // Invalidations: TLBs, page-walk caches and TFT together, with one tlb.invalidate event (and tft.invalidate).
+  void invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason);
+  void invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason);
+  void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested, std::string_view reason);
+  void invalidate_all(std::string_view reason);
+  void context_switched();                          ///< Flushes the TFT (it has no ASIDs; section IV-C3 of the paper).
+
+  void count_walk(unsigned references, unsigned skipped);
+  [[nodiscard]] const MemoryPathCounters& counters() const { return counters_; }
+  [[nodiscard]] const TranslationCaches& translation() const { return translation_; }
+  [[nodiscard]] const CacheHierarchy& caches() const { return caches_; }
+  /// Cycles of latency since the last call: charged to the step's account.
+  std::uint32_t take_latency();
+
+  template <typename Archive>
+  void serialize(Archive& archive) { archive(translation_, caches_, counters_, pending_latency_); }
+
+ private:
+  void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome, AccessKind kind);
+  void emit_cache(const CacheOutcome& outcome, const CacheReference& reference, bool twin);
+
+  EventStream& events_;
+  TranslationCaches translation_;
+  CacheHierarchy caches_;
+  MemoryPathCounters counters_;
+  std::uint32_t pending_latency_ = 0;
+  bool models_on_ = true;
+};
+
+}  // namespace shearling

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The seam between the machine and an ISA: a Processor is one core's hardware (engine for innocuous instructions,
+// everything else done by the ISA module) together with the VMM that drives it, if any. The machine knows nothing of
+// an ISA beyond this page.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/archive.h"
+#include "core/base/result.h"
+#include "core/devices/device_bus.h"
+#include "core/engine/engine.h"
+#include "core/events/sink.h"
+#include "core/machine/machine_config.h"
+#include "core/machine/memory_path.h"
+#include "core/memory/physical_memory.h"
+
+namespace shearling {
+
+class ElfImage;
+
+/// Guest-visible time: one tick an instruction begun, plus the ticks slept in HLT or WFI. The same at every
+/// observation level and under every technique (the VMM's own time is hidden by the TSC offset).
+struct VirtualTime {
+  StepIndex step = 0;              ///< Instructions begun.
+  std::uint64_t idle = 0;          ///< Ticks slept.
+  std::uint64_t vmm_cycles = 0;    ///< Cycles of VMM actions so far: accounts, and what the TSC offset hides.
+  [[nodiscard]] std::uint64_t guest_ticks() const { return step + idle; }
+  template <typename Archive>
+  void serialize(Archive& archive) { archive(step, idle, vmm_cycles); }
+};
+
+/// What the blocks of the machine share. All borrowed; the machine owns them and outlives the processor.
+struct MachineContext {
+  const MachineConfig& config;
+  PhysicalMemory& memory;
+  CpuEngine& engine;
+  EventStream& events;
+  MemoryPath& memory_path;
+  DeviceBus& devices;
+  MachineRequest& request;         ///< Devices ask for a stop here; the processor asks for triple fault, deadlock, ...
+  VirtualTime& time;
+};
+
+/// How one call of step() or run_direct() ended.
+struct ProcessorOutcome {
+  enum class Kind : std::uint8_t {
+    Continue,                      ///< step: the step is complete. run_direct: the target was reached.
+    Stopped,                       ///< context.request holds the reason.
+    NeedsModels,                   ///< run_direct: the guest changed a translation that a TLB may hold. The state is
+                                   ///< past the instruction at `step`; the machine restores and replays with models.
+  };
+  Kind kind = Kind::Continue;
+  StepIndex step = 0;
+};
+
+/// One row of the register view: what the guest believes beside what the hardware holds.
+struct RegisterRow {
+  std::string_view name;
+  std::string_view group;          ///< "general", "control", "segment", "system", "vmx", ...
+  std::uint64_t believed = 0;
+  std::uint64_t real = 0;
+  unsigned bits = 64;
+  std::string note;                ///< Why they differ, or decoded fields: "gPA; EPTP 0x7c3000".
+  bool operator==(const RegisterRow&) const = default;
+};
+
+/// One row of a control structure (VMCS): empty where there is none.
+struct ControlFieldRow {
+  std::string_view area;           ///< "guest state", "host state", "execution controls", ...
+  std::string_view name;
+  std::uint32_t encoding = 0;
+  std::uint64_t value = 0;
+  bool operator==(const ControlFieldRow&) const = default;
+};
+
+struct DisassembledInstruction {
+  VirtualAddress address;
+  std::vector<std::uint8_t> bytes;
+  std::string text;                ///< "mov eax, 1"
+  InstructionClass classification = InstructionClass::Innocuous;
+};
+
+/// A translation for views and tests: no counters, no Accessed or Dirty bits, no fills, no events.
+struct InspectedTranslation {
+  GuestPhysicalAddress guest_physical;
+  PhysicalAddress physical;
+  PageSize page_size = PageSize::Size4K;
+  bool writable = false, user = false, executable = false;
+};
+
+class Processor {
+ public:
+  virtual ~Processor() = default;
+
+  /// Puts the guest into memory and the core into its reset state for that kind of image.
+  virtual Status load(const ElfImage& image, const std::string& file) = 0;
+
+  /// Begins one instruction and does all that follows from it: interrupts due before it, checks, traps and their
+  /// delivery, VM exits, the VMM's actions, VM entry, retries. Increments time.step by one (not when it stops before
+  /// an instruction could begin). The TLB and cache models are used when memory_path.models_on().
+  virtual ProcessorOutcome step() = 0;
+  /// The same effect on guest-visible state as step() until time.step == target, without models and micro-events.
+  virtual ProcessorOutcome run_direct(StepIndex target) = 0;
+
+  [[nodiscard]] virtual VirtualAddress program_counter() const = 0;
+  [[nodiscard]] virtual std::uint8_t privilege() const = 0;            ///< Ring or exception level of the guest.
+  [[nodiscard]] virtual Actor actor() const = 0;
+  [[nodiscard]] virtual std::string_view mode_name() const = 0;        ///< "64-bit mode", "protected mode", ...
+  [[nodiscard]] virtual std::vector<RegisterRow> registers() const = 0;
+  [[nodiscard]] virtual std::vector<ControlFieldRow> control_structure() const = 0;
+
+  [[nodiscard]] virtual std::optional<InspectedTranslation> inspect(VirtualAddress address) const = 0;
+  /// Guest-physical to physical: identity without a VMM; nothing where the VMM has no backing.
+  [[nodiscard]] virtual std::optional<PhysicalAddress> guest_to_physical(GuestPhysicalAddress address) const = 0;
+  [[nodiscard]] virtual std::vector<DisassembledInstruction> disassemble(VirtualAddress from, unsigned count) const = 0;
+  /// A page-table entry bit by bit, for tooltips: "P=1 RW=1 US=0 A=1 D=0 frame 0x1234". `name` as in walk.reference.
+  [[nodiscard]] virtual std::string describe_entry(std::string_view name, std::uint64_t entry) const = 0;
+
+  /// True when some TLB or page-walk-cache entry no longer agrees with the tables in memory.
+  [[nodiscard]] virtual bool has_stale_translations() const = 0;
+  /// The models now hold what a snapshot or a direct run left behind: forget engine translations derived from them.
+  virtual void models_changed() = 0;
+
+  /// Architectural state: engine registers, system registers, virtualization state, VMM, interrupt controllers.
+  virtual void save(Writer& writer) const = 0;
+  virtual void load_state(Reader& reader) = 0;
+};
+
+/// One instruction set: what the machine needs to build a processor of it.
+class Isa {
+ public:
+  virtual ~Isa() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;             ///< "x86-64"
+  [[nodiscard]] virtual ExecutionMode initial_mode() const = 0;
+  /// Physical memory that the machine must have for this guest RAM under this technique, in bytes.
+  [[nodiscard]] virtual std::uint64_t physical_memory_bytes(const MachineConfig& config, VmmTechnique technique) const = 0;
+  [[nodiscard]] virtual PhysicalAddress physical_memory_base() const = 0;
+  virtual std::unique_ptr<Processor> make_processor(MachineContext context, VmmTechnique technique) const = 0;
+};
+
+/// The ISAs that this program was built with; the app registers them once at start-up, before any machine exists.
+void register_isa(const Isa& isa);
+const Isa* find_isa(std::string_view name);
+
+}  // namespace shearling
