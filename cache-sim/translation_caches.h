@@ -33,7 +33,16 @@ struct TlbFillRecord {
   Tlb::FillOutcome outcome;
 };
 
-/// Translation lookup over L1 and L2.
+/// What a fill wrote: at most one L1 TLB and the L2. Iterable, for one event each.
+struct TranslationFills {
+  std::array<TlbFillRecord, 2> records{};
+  unsigned count = 0;
+  [[nodiscard]] const TlbFillRecord* begin() const { return records.data(); }
+  [[nodiscard]] const TlbFillRecord* end() const { return records.data() + count; }
+};
+
+/// Translation lookup over L1 and L2. The L1 TLBs of one side are asked in their configured order up to the first hit
+/// (hardware asks them at once; a miss changes nothing).
 struct TranslationLookup {
   const TlbEntry* entry = nullptr;        ///< Null: every level missed.
   std::array<TlbProbe, 5> probes{};       ///< In the order probed.
@@ -68,8 +77,9 @@ class TranslationCaches {
   [[nodiscard]] const TranslationCachesConfig& config() const { return config_; }
 
   TranslationLookup lookup(VirtualAddress address, AccessKind kind, TlbTag tag);
-  /// Fills L1 (of the kind's side and the entry's size) and L2 after a walk. Returns what was filled, for events.
-  std::vector<TlbFillRecord> fill(const TlbEntry& entry, AccessKind kind);
+  /// Fills L1 (of the kind's side and the entry's size) and L2 after a walk. Returns what was filled, for events. Where
+  /// no structure holds the entry's size nothing is filled, and every access walks.
+  TranslationFills fill(const TlbEntry& entry, AccessKind kind);
   /// Drops one page from every TLB (before a rewalk that sets a Dirty bit, for instance). Counts what went.
   unsigned drop_page(VirtualAddress address, TlbTag tag);
 
