@@ -2,7 +2,8 @@
 //
 // Everything that the machine does is told as events, and views, lessons, exporters, statistics and tests consume this
 // stream and nothing else. An event is a plain value. This header is the one table of them: each payload names itself
-// (kName, as lessons and exports spell it), its fields, and the sentence that narrates it ({field} is replaced).
+// (kName, as lessons and exports spell it), its fields, and the sentence that narrates it: {field} is replaced by the
+// value, {field?words|other words} by the words when the field is set (true, not 0, not empty) and the others if not.
 // ISA-specific words (register names, exit reasons, check sentences) come in as string_views into static tables of the
 // ISA module: an event never owns memory.
 #pragma once
@@ -126,7 +127,7 @@ struct TrapRaised {
   VirtualAddress pc;
   VirtualAddress fault_address;            ///< Meaningful for page faults.
   static constexpr std::string_view kName = "trap.raised";
-  static constexpr std::string_view kSentence = "{name} ({cause}, vector {vector}) is raised at {pc}, error code {error_code}, address {fault_address}.";
+  static constexpr std::string_view kSentence = "{name} ({cause}, vector {vector}) is raised at {pc}{has_error_code?, error code {error_code}|}{fault_address?, address {fault_address}|}.";
   static constexpr auto fields() {
     using P = TrapRaised;
     return std::tuple{Field{"name", &P::name, FieldFormat::Text}, Field{"cause", &P::cause, FieldFormat::Text},
@@ -215,7 +216,7 @@ struct VmExit {
   std::uint32_t instruction_length = 0;    ///< Bytes; 0 where the exit has none.
   GuestPhysicalAddress guest_physical_address;
   static constexpr std::string_view kName = "vm.exit";
-  static constexpr std::string_view kSentence = "VM exit, reason {reason} ({name}), qualification {qualification}, guest PC {guest_pc}.";
+  static constexpr std::string_view kSentence = "VM exit, reason {reason} ({name}), qualification {qualification}, guest PC {guest_pc}{guest_physical_address?, guest-physical {guest_physical_address}|}.";
   static constexpr auto fields() {
     using P = VmExit;
     return std::tuple{Field{"reason", &P::reason, FieldFormat::Decimal}, Field{"name", &P::name, FieldFormat::Text},
@@ -247,7 +248,7 @@ struct VmEntry {
   std::uint32_t injected_vector = 0;
   std::uint32_t checks_passed = 0;
   static constexpr std::string_view kName = "vm.entry";
-  static constexpr std::string_view kSentence = "VM entry at {guest_pc} after {checks_passed} checks; injects an event: {injects} (vector {injected_vector}).";
+  static constexpr std::string_view kSentence = "VM entry at {guest_pc} after {checks_passed} checks{injects?; it injects vector {injected_vector}|}.";
   static constexpr auto fields() {
     using P = VmEntry;
     return std::tuple{Field{"guest_pc", &P::guest_pc, FieldFormat::Hex}, Field{"injects", &P::injects, FieldFormat::Flag},
@@ -278,7 +279,7 @@ struct WalkBegin {
   std::uint8_t nested_levels = 0;          ///< Levels of stage 2; 0 where there is none.
   std::uint64_t root = 0;                  ///< Stage-1 root (CR3, TTBR).
   static constexpr std::string_view kName = "walk.begin";
-  static constexpr std::string_view kSentence = "A page walk begins for the {access} of {virtual_address}: {guest_levels} guest levels, {nested_levels} nested.";
+  static constexpr std::string_view kSentence = "A page walk begins for the {access} of {virtual_address}: {guest_levels?{guest_levels} guest levels|no guest levels (paging is off)}, {nested_levels?{nested_levels} nested|no nested ones}.";
   static constexpr auto fields() {
     using P = WalkBegin;
     return std::tuple{Field{"virtual_address", &P::virtual_address, FieldFormat::Hex}, Field{"access", &P::access, FieldFormat::Text},
@@ -302,7 +303,7 @@ struct WalkReference {
   std::string_view entry_name;             ///< "PML4E", "EPT PDE", ...
   std::uint32_t latency = 0;               ///< Cycles.
   static constexpr std::string_view kName = "walk.reference";
-  static constexpr std::string_view kSentence = "Reference {number}: {entry_name} at {address} holds {entry} (stage {stage}, served by {served_by}, {latency} cycles).";
+  static constexpr std::string_view kSentence = "{number?Reference {number}: {entry_name} at {address} holds {entry} (stage {stage}, served by {served_by}, {latency} cycles)|Not needed: the {entry_name} (stage {stage}), thanks to the {served_by}}.";
   static constexpr auto fields() {
     using P = WalkReference;
     return std::tuple{Field{"number", &P::number, FieldFormat::Decimal}, Field{"stage", &P::stage, FieldFormat::Decimal},
@@ -322,7 +323,7 @@ struct WalkEnd {
   std::uint8_t skipped = 0;                ///< References that page-walk caches and nested TLB made unnecessary.
   std::uint32_t latency = 0;               ///< Cycles.
   static constexpr std::string_view kName = "walk.end";
-  static constexpr std::string_view kSentence = "The walk of {virtual_address} ends after {references} references ({skipped} skipped, {latency} cycles) at {physical_address}, page size {page_size}; faulted: {faulted}.";
+  static constexpr std::string_view kSentence = "The walk of {virtual_address} ends after {references} references ({skipped} skipped, {latency} cycles) {faulted?with a fault|at {physical_address}, page size {page_size}}.";
   static constexpr auto fields() {
     using P = WalkEnd;
     return std::tuple{Field{"virtual_address", &P::virtual_address, FieldFormat::Hex}, Field{"physical_address", &P::physical_address, FieldFormat::Hex},
@@ -339,7 +340,7 @@ struct TlbLookup {
   std::uint16_t set = 0;
   std::uint16_t way = 0;                   ///< Meaningful on a hit.
   static constexpr std::string_view kName = "tlb.lookup";
-  static constexpr std::string_view kSentence = "{structure} looks up {virtual_address} in set {set}: hit {hit}.";
+  static constexpr std::string_view kSentence = "{structure} looks up {virtual_address} in set {set}: {hit?hit in way {way}|miss}.";
   static constexpr auto fields() {
     using P = TlbLookup;
     return std::tuple{Field{"structure", &P::structure, FieldFormat::Text}, Field{"virtual_address", &P::virtual_address, FieldFormat::Hex},
@@ -387,7 +388,7 @@ struct TlbInvalidate {
   std::uint32_t dropped = 0;               ///< Entries dropped over all structures, page-walk caches included.
   std::string_view reason;                 ///< "INVLPG", "MOV CR3", "INVVPID", ...
   static constexpr std::string_view kName = "tlb.invalidate";
-  static constexpr std::string_view kSentence = "{reason} invalidates translations (scope {scope}, address {address}): {dropped} entries dropped.";
+  static constexpr std::string_view kSentence = "{reason} invalidates translations (scope {scope}{address?, address {address}|}): {dropped} entries dropped.";
   static constexpr auto fields() {
     using P = TlbInvalidate;
     return std::tuple{Field{"scope", &P::scope, FieldFormat::Text}, Field{"address", &P::address, FieldFormat::Hex},
@@ -400,7 +401,7 @@ struct TftLookup {
   std::uint16_t index = 0;
   bool hit = false;
   static constexpr std::string_view kName = "tft.lookup";
-  static constexpr std::string_view kSentence = "The translation filter table is asked for the 2 MB region of {virtual_address} at index {index}: hit {hit}.";
+  static constexpr std::string_view kSentence = "The translation filter table is asked for the 2 MB region of {virtual_address} at index {index}: {hit?hit, so it is a superpage|miss}.";
   static constexpr auto fields() {
     using P = TftLookup;
     return std::tuple{Field{"virtual_address", &P::virtual_address, FieldFormat::Hex}, Field{"index", &P::index, FieldFormat::Decimal},
@@ -423,7 +424,7 @@ struct TftInvalidate {
   VirtualAddress region;                   ///< Meaningful unless everything goes.
   bool all = false;
   static constexpr std::string_view kName = "tft.invalidate";
-  static constexpr std::string_view kSentence = "The translation filter table drops {region} (everything: {all}).";
+  static constexpr std::string_view kSentence = "The translation filter table drops {all?everything|{region}}.";
   static constexpr auto fields() {
     using P = TftInvalidate;
     return std::tuple{Field{"region", &P::region, FieldFormat::Hex}, Field{"all", &P::all, FieldFormat::Flag}};
@@ -447,7 +448,7 @@ struct CacheLookup {
   std::uint32_t latency = 0;               ///< Cycles.
   float energy = 0;                        ///< Nanojoules.
   static constexpr std::string_view kName = "cache.lookup";
-  static constexpr std::string_view kSentence = "{cache} is read at set {set} for {physical_address}: {ways_probed} ways probed, hit {hit}, {latency} cycles, {energy} nJ.";
+  static constexpr std::string_view kSentence = "{cache} is read at set {set} for {physical_address}: {ways_probed} ways probed, {hit?hit in way {way}|miss}, {latency} cycles, {energy} nJ.";
   static constexpr auto fields() {
     using P = CacheLookup;
     return std::tuple{Field{"cache", &P::cache, FieldFormat::Text}, Field{"access", &P::access, FieldFormat::Text}, Field{"walk", &P::walk, FieldFormat::Flag},
@@ -480,7 +481,7 @@ struct CacheEvict {
   std::uint8_t way = 0;
   bool written_back = false;
   static constexpr std::string_view kName = "cache.evict";
-  static constexpr std::string_view kSentence = "{cache} evicts the line {line} from set {set}, way {way}; written back: {written_back}.";
+  static constexpr std::string_view kSentence = "{cache} evicts the line {line} from set {set}, way {way}{written_back?, and writes it back|}.";
   static constexpr auto fields() {
     using P = CacheEvict;
     return std::tuple{Field{"cache", &P::cache, FieldFormat::Text}, Field{"line", &P::line, FieldFormat::Hex},
@@ -514,7 +515,7 @@ struct DeviceAccess {
   std::uint64_t address = 0;               ///< Port number or physical address.
   std::uint64_t value = 0;
   static constexpr std::string_view kName = "device.access";
-  static constexpr std::string_view kSentence = "{device} at {address}, {size} bytes, written: {write}, value {value}.";
+  static constexpr std::string_view kSentence = "{write?Write to|Read from} {device} at {address}, {size} bytes: {value}.";
   static constexpr auto fields() {
     using P = DeviceAccess;
     return std::tuple{Field{"device", &P::device, FieldFormat::Text}, Field{"write", &P::write, FieldFormat::Flag},
@@ -553,7 +554,7 @@ struct MachineStopped {
   std::uint32_t code = 0;                  ///< Exit status for ExitPort.
   std::string_view detail;
   static constexpr std::string_view kName = "machine.stopped";
-  static constexpr std::string_view kSentence = "The machine stops: {reason}, code {code}. {detail}";
+  static constexpr std::string_view kSentence = "The machine stops: {reason}, code {code}{detail? ({detail})|}.";
   static constexpr auto fields() {
     using P = MachineStopped;
     return std::tuple{Field{"reason", &P::reason, FieldFormat::Text}, Field{"code", &P::code, FieldFormat::Decimal},
