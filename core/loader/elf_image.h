@@ -34,6 +34,7 @@ struct ElfSymbol {
   std::string name;
   std::uint64_t value = 0;
   std::uint64_t size = 0;               ///< 0 where the source does not say.
+  bool global = false;                  ///< Of several names of one address, the global one is shown.
   bool operator==(const ElfSymbol&) const = default;
 };
 
@@ -50,7 +51,7 @@ struct ElfImage {
   ElfMachine machine = ElfMachine::X86;
   std::uint64_t entry = 0;
   std::vector<ElfSegment> segments;     ///< In the file's order (the multiboot address kludge makes it exactly one).
-  std::vector<ElfSymbol> symbols;       ///< By value, then name. Empty if the image was stripped.
+  std::vector<ElfSymbol> symbols;       ///< By value, global ones first. Empty if the image was stripped.
   std::optional<MultibootHeader> multiboot;
 
   /// The symbol of that name, or nullptr.
