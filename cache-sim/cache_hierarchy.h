@@ -6,6 +6,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +35,9 @@ struct CacheConfig {
   bool plain_twin = false;                   ///< SEESAW: keep a plain VIPT twin on the same references.
 };
 
+/// Why no such cache can be built, in one sentence; empty if it can.
+[[nodiscard]] std::string problem_of(const CacheConfig& config);
+
 struct TranslationFilterTableConfig {
   unsigned entries = 16;                     ///< Any number: the index is MOD entries (section IV-A2).
 };
@@ -45,6 +51,8 @@ struct CacheHierarchyConfig {
   unsigned memory_latency = 68;              ///< Cycles: 51 ns at 1.33 GHz (Table II).
   float memory_energy = 0.0F;                ///< nJ; 0 means not modelled. The paper does not give it.
 };
+
+[[nodiscard]] std::string problem_of(const CacheHierarchyConfig& config);
 
 /// One reference. Walk references have no virtual address and go to L1D by physical address.
 struct CacheReference {
@@ -78,7 +86,7 @@ struct CacheOutcome {
 
 struct TftOutcome {
   bool asked = false;
-  bool hit = false;
+  bool hit = false;                          ///< The region is held, and the translation is a superpage's.
   std::uint16_t index = 0;
 };
 
@@ -86,7 +94,18 @@ struct HierarchyOutcome {
   TftOutcome tft;
   std::array<CacheOutcome, 4> levels{};      ///< In the order asked: L1, L2, LLC as far as it went.
   unsigned level_count = 0;
+  /// Dirty victims arriving one level further down, in their order: L1's and L2's to what lies below each. Those of the
+  /// last level go to memory.
+  std::array<CacheOutcome, 3> write_backs{};
+  unsigned write_back_count = 0;
   std::optional<CacheOutcome> twin;          ///< What the plain VIPT twin did.
+  std::uint32_t latency = 0;                 ///< Cycles in all, memory included.
+  float energy = 0;                          ///< nJ in all.
+  bool memory_reached = false;
+};
+
+/// What one reference cost: the report of access_quietly(), with the same sums as HierarchyOutcome.
+struct HierarchyCost {
   std::uint32_t latency = 0;                 ///< Cycles in all, memory included.
   float energy = 0;                          ///< nJ in all.
   bool memory_reached = false;
@@ -130,33 +149,152 @@ class TranslationFilterTable {
 /// One set-associative, write-back, write-allocate cache. Partitioned lookups and insertions for SEESAW.
 class Cache {
  public:
+  static constexpr unsigned kPartitionWays = 4;
+  static constexpr unsigned kMostWays = 32;
+
+  /// `config` has no problem_of().
   explicit Cache(CacheConfig config, std::uint64_t seed = 1);
   struct Line {
     std::uint64_t number = 0;                          ///< Physical address / line size.
     std::uint8_t valid = 0, dirty = 0;
-    std::array<std::uint8_t, 6> padding{};
   };
+  /// What one access did, in the cache's own terms: as much as the hot path needs.
+  struct Step {
+    std::uint64_t line = 0;                            ///< Number of the line asked for.
+    std::uint64_t evicted_line = 0;
+    std::uint32_t set = 0;
+    std::uint8_t way = 0;                              ///< Where the line is now.
+    std::uint8_t first_way = 0, ways = 0;              ///< What was probed.
+    bool hit = false;
+    bool fast = false;                                 ///< One partition was probed.
+    bool write = false;
+    bool evicted = false;
+    bool evicted_dirty = false;
+  };
+
   [[nodiscard]] const CacheConfig& config() const { return config_; }
   [[nodiscard]] unsigned sets() const { return sets_; }
   [[nodiscard]] unsigned partitions() const { return partitions_; }   ///< 16 KB each (4 ways x 64 sets x 64 B); 1 unless SEESAW.
-  [[nodiscard]] const Line& line(unsigned set, unsigned way) const { return lines_[set * config_.ways + way]; }
+  [[nodiscard]] Line line(unsigned set, unsigned way) const;
+  /// Way of the partition that this address maps to: the bits directly above the set index.
+  [[nodiscard]] unsigned first_way_of_partition(std::uint64_t address) const {
+    return static_cast<unsigned>(address >> partition_shift_ & (partitions_ - 1)) * kPartitionWays;
+  }
+
   /// Whole access: lookup over `fast ? the partition of the address : all ways`, fill on a miss. `index` supplies the
-  /// set-index bits (virtual for VIPT and SEESAW, physical otherwise).
-  CacheOutcome access(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast);
+  /// set-index and partition bits of the lookup (virtual for VIPT and SEESAW, physical otherwise); a line is inserted
+  /// in the partition of its physical address ("4way" insertion, section IV-B1). A fast lookup is only legal where
+  /// both addresses have the same partition bits, and is an ordinary one unless the cache is SEESAW.
+  CacheOutcome access(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast) {
+    return outcome_of(step(index, physical, kind, fast));
+  }
+  /// The same without its report.
+  Step step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast);
+  [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
+  [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return step.fast ? config_.fast_latency : config_.latency; }
+  [[nodiscard]] float energy_of(const Step& step) const { return step.fast ? config_.partition_energy : config_.energy; }
+  [[nodiscard]] PhysicalAddress address_of(std::uint64_t line) const { return {line << line_shift_}; }
+
+  /// A coherence probe: by physical address, within that address's partition alone; no state changes. The way, if held.
+  [[nodiscard]] std::optional<unsigned> probe(PhysicalAddress physical) const;
   /// Drops every line of [address, address + bytes); dirty ones count as written back. Returns lines dropped.
   unsigned sweep(PhysicalAddress address, std::uint64_t bytes);
+  /// The same, and calls `written_back(address)` for every dirty one.
+  template <typename WrittenBack>
+  unsigned sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back);
   [[nodiscard]] const CacheCounters& counters() const { return counters_; }
   template <typename Archive>
-  void serialize(Archive& archive) { archive(lines_, replacement_, counters_); }
+  void serialize(Archive& archive) { archive(tags_, dirty_, replacement_, counters_); }
 
  private:
+  static constexpr std::uint64_t kNoLine = ~std::uint64_t{0};   // No line has this number: addresses end at 2^64.
+
+  [[nodiscard]] unsigned set_of(std::uint64_t address) const {
+    const std::uint64_t number = address >> line_shift_;
+    return static_cast<unsigned>(set_mask_ != 0 || sets_ == 1 ? number & set_mask_ : number % sets_);
+  }
+  /// Bit w: way first + w holds the line. At most one is set.
+  [[nodiscard]] std::uint32_t match(std::size_t first, unsigned ways, std::uint64_t line) const;
+  void fill(Step& step, unsigned first_way);
+
   CacheConfig config_;
   unsigned sets_ = 1;
+  unsigned ways_ = 1;
   unsigned partitions_ = 1;
-  std::vector<Line> lines_;
+  unsigned insertion_ways_ = 1;                        ///< Ways of a partition, or all.
+  unsigned line_shift_ = 6;
+  unsigned partition_shift_ = 12;
+  std::uint64_t set_mask_ = 0;                         ///< 0 where the number of sets is no power of two, or 1.
+  bool seesaw_ = false;
+  std::vector<std::uint64_t> tags_;                    ///< Line number, or kNoLine.
+  std::vector<std::uint32_t> dirty_;                   ///< A word a set, a bit a way.
   ReplacementState replacement_;
   CacheCounters counters_;
 };
+
+inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_t line) const {
+  const std::uint64_t* tags = tags_.data() + first;
+  std::uint32_t found = 0;
+  unsigned way = 0;
+  for (; way + 4 <= ways; way += 4) {   // Without branches: which way hits is not predictable.
+    const auto four = static_cast<std::uint32_t>(tags[way] == line) | static_cast<std::uint32_t>(tags[way + 1] == line) << 1 |
+                      static_cast<std::uint32_t>(tags[way + 2] == line) << 2 |
+                      static_cast<std::uint32_t>(tags[way + 3] == line) << 3;
+    found |= four << way;
+  }
+  for (; way < ways; ++way) found |= static_cast<std::uint32_t>(tags[way] == line) << way;
+  return found;
+}
+
+inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast) {
+  Step step;
+  step.line = physical.value >> line_shift_;
+  step.set = set_of(index);
+  step.fast = fast && seesaw_;
+  step.write = kind == AccessKind::Write;
+  const unsigned first_way = step.fast ? first_way_of_partition(index) : 0;
+  const unsigned ways = step.fast ? kPartitionWays : ways_;
+  assert(!step.fast || first_way == first_way_of_partition(physical.value));
+  step.first_way = static_cast<std::uint8_t>(first_way);
+  step.ways = static_cast<std::uint8_t>(ways);
+
+  counters_.writes += step.write ? 1U : 0U;
+  counters_.reads += step.write ? 0U : 1U;
+  counters_.ways_probed += ways;
+  counters_.energy += double{energy_of(step)};
+
+  const std::uint32_t matching = match(std::size_t{step.set} * ways_ + first_way, ways, step.line);
+  step.hit = matching != 0;
+  if (step.hit) {
+    step.way = static_cast<std::uint8_t>(first_way + static_cast<unsigned>(std::countr_zero(matching)));
+    replacement_.touch(step.set, step.way);
+    dirty_[step.set] |= std::uint32_t{step.write} << step.way;
+  } else {
+    fill(step, partitions_ == 1 ? 0 : first_way_of_partition(physical.value));
+  }
+  return step;
+}
+
+template <typename WrittenBack>
+unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back) {
+  if (bytes == 0) return 0;
+  const std::uint64_t first = address.value >> line_shift_;
+  const std::uint64_t last = (address.value + (bytes - 1)) >> line_shift_;
+  unsigned dropped = 0;
+  for (std::size_t slot = 0; slot < tags_.size(); ++slot) {
+    const std::uint64_t line = tags_[slot];
+    if (line == kNoLine || line < first || line > last) continue;
+    std::uint32_t& dirty = dirty_[slot / ways_];
+    const std::uint32_t bit = std::uint32_t{1} << slot % ways_;
+    tags_[slot] = kNoLine;
+    ++dropped;
+    if ((dirty & bit) == 0) continue;
+    dirty &= ~bit;
+    ++counters_.write_backs;
+    written_back(address_of(line));
+  }
+  return dropped;
+}
 
 class CacheHierarchy {
  public:
@@ -165,11 +303,16 @@ class CacheHierarchy {
 
   /// One reference that does not cross a line.
   HierarchyOutcome access(const CacheReference& reference);
+  /// Changes state and counters exactly as access() does: for when nobody watches.
+  HierarchyCost access_quietly(const CacheReference& reference);
 
   // The TFT's other events: on every 2 MB L1 DTLB fill, on an invalidation, on a context switch (no ASIDs).
   std::optional<std::uint16_t> superpage_filled(VirtualAddress address);   ///< TFT index, or nothing without SEESAW.
   bool superpage_invalidated(VirtualAddress address);
   unsigned context_switched();
+  /// A promotion to a larger page: evicts the lines of [address, address + bytes) from L1D, dirty ones to the next
+  /// level (section IV-C2). Returns lines dropped.
+  unsigned promoted(PhysicalAddress address, std::uint64_t bytes);
 
   [[nodiscard]] const Cache& l1i() const { return l1i_; }
   [[nodiscard]] const Cache& l1d() const { return l1d_; }
@@ -190,6 +333,21 @@ class CacheHierarchy {
   }
 
  private:
+  /// One cache below L1 and the number of what comes after it: 0 is L2, 1 the last level. No cache: memory.
+  struct Below {
+    Cache* cache = nullptr;
+    unsigned next = 2;
+  };
+  [[nodiscard]] Below below(unsigned level);
+  template <typename Observer>
+  void run(const CacheReference& reference, HierarchyCost& cost, Observer& observer);
+  template <typename Observer>
+  bool ask_filter(const CacheReference& reference, Observer& observer);
+  template <typename Observer>
+  void fetch(unsigned level, PhysicalAddress physical, AccessKind kind, HierarchyCost& cost, Observer& observer);
+  template <typename Observer>
+  void write_back(unsigned level, PhysicalAddress physical, HierarchyCost& cost, Observer& observer);
+
   CacheHierarchyConfig config_;
   Cache l1i_;
   Cache l1d_;

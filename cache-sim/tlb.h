@@ -5,6 +5,8 @@
 // entry really stays.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,6 +50,9 @@ struct TlbGeometry {
   ReplacementKind replacement = ReplacementKind::Lru;
 };
 
+/// Why no such TLB can be built, in one sentence; empty if it can.
+[[nodiscard]] std::string problem_of(const TlbGeometry& geometry);
+
 struct TlbOutcome {
   bool hit = false;
   std::uint16_t set = 0;
@@ -61,42 +66,126 @@ struct TlbSlot {
   void serialize(Archive& archive) { archive(valid, entry); }
 };
 
-/// One set-associative TLB. Where it holds several page sizes it is looked up once for each size.
+/// One set-associative TLB. Where it holds several page sizes it is looked up once for each size, in their order.
 class Tlb {
  public:
+  /// `geometry` has no problem_of().
   explicit Tlb(TlbGeometry geometry, std::uint64_t seed = 1);
 
   [[nodiscard]] const TlbGeometry& geometry() const { return geometry_; }
-  /// Looks up and, on a hit, updates the replacement state. `found` receives the entry on a hit.
-  TlbOutcome lookup(VirtualAddress address, TlbTag tag, const TlbEntry** found);
+  /// Looks up and, on a hit, updates the replacement state. `found` receives the entry on a hit, and stays good until
+  /// the next change of this TLB.
+  TlbOutcome lookup(VirtualAddress address, TlbTag tag, const TlbEntry** found) {
+    const std::size_t index = find(address, tag);
+    if (index == kNone) return {};
+    const auto [set, way] = place(index);
+    replacement_.touch(set, way);
+    *found = &slots_[index].entry;
+    return {.hit = true, .set = static_cast<std::uint16_t>(set), .way = static_cast<std::uint16_t>(way)};
+  }
   /// The same without any change of state: for views.
-  [[nodiscard]] const TlbEntry* peek(VirtualAddress address, TlbTag tag) const;
+  [[nodiscard]] const TlbEntry* peek(VirtualAddress address, TlbTag tag) const {
+    const std::size_t index = find(address, tag);
+    return index == kNone ? nullptr : &slots_[index].entry;
+  }
+  [[nodiscard]] bool holds(PageSize size) const;
 
   struct FillOutcome {
     std::uint16_t set = 0;
     std::uint16_t way = 0;
     std::optional<TlbEntry> evicted;      ///< A different, valid entry that had to go.
   };
-  /// Replaces an entry of the same page and tag where there is one, else a free way, else the victim.
+  /// Replaces an entry that hits for the same page, size and tag where there is one, else takes a free way, else the
+  /// victim's. The entry's size is one that this TLB holds.
   FillOutcome fill(const TlbEntry& entry);
 
-  /// All return the number of entries dropped.
-  unsigned invalidate_address(VirtualAddress address, TlbTag tag);                 ///< Globals of that VM included.
+  /// All return the number of entries dropped. An entry belongs to a tag if it hits for it: a global one belongs to
+  /// every address space of its virtual machine.
+  unsigned invalidate_address(VirtualAddress address, TlbTag tag);
   unsigned invalidate_address_space(TlbTag tag, bool keep_global);
   unsigned invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global);
   unsigned invalidate_all();
   [[nodiscard]] unsigned valid_entries(PageSize size) const;
 
   [[nodiscard]] unsigned sets() const { return sets_; }
-  [[nodiscard]] const TlbSlot& slot(unsigned set, unsigned way) const { return slots_[set * geometry_.ways + way]; }
+  [[nodiscard]] const TlbSlot& slot(unsigned set, unsigned way) const {
+    return slots_[std::size_t{set} * geometry_.ways + way];
+  }
 
   template <typename Archive>
-  void serialize(Archive& archive) { archive(slots_, replacement_); }
+  void serialize(Archive& archive) {
+    archive(slots_, replacement_);
+    if constexpr (Archive::kReading) rebuild_index();
+  }
 
  private:
+  static constexpr std::size_t kNone = ~std::size_t{0};
+  struct Place {
+    unsigned set, way;
+  };
+  /// What a lookup compares of one slot, packed: 16 bytes instead of a whole entry.
+  struct Key {
+    std::uint64_t page = 0;               ///< Base of the page | size << 1 | valid.
+    std::uint32_t owner = 0;              ///< Address space | virtual machine << 16.
+    std::uint32_t compared = 0;           ///< Bits of `owner` that count: a global entry ignores the address space.
+  };
+  /// One page size that this TLB holds.
+  struct SizeClass {
+    PageSize size = PageSize::Size4K;
+    std::uint8_t shift = 12;
+    std::uint32_t valid = 0;              ///< Entries held: a lookup passes over a size that has none.
+  };
+
+  static std::uint32_t owner_of(TlbTag tag) {
+    return tag.address_space | static_cast<std::uint32_t>(tag.virtual_machine) << 16;
+  }
+  static std::uint64_t page_key(VirtualAddress address, PageSize size, unsigned shift) {
+    return address.value >> shift << shift | static_cast<std::uint64_t>(size) << 1 | 1U;
+  }
+  [[nodiscard]] unsigned set_of(std::uint64_t page_number) const {
+    return static_cast<unsigned>(set_mask_ != 0 || sets_ == 1 ? page_number & set_mask_ : page_number % sets_);
+  }
+  [[nodiscard]] Place place(std::size_t index) const {
+    const auto slot = static_cast<unsigned>(index);
+    const unsigned set = way_shift_ != kNoShift ? slot >> way_shift_ : slot / ways_;
+    return {set, slot - set * ways_};
+  }
+  [[nodiscard]] std::size_t find_in_set(std::size_t first, std::uint64_t page, std::uint32_t owner) const {
+    for (std::size_t index = first; index < first + ways_; ++index) {
+      const Key& key = keys_[index];
+      if (key.page == page && ((key.owner ^ owner) & key.compared) == 0) return index;
+    }
+    return kNone;
+  }
+  [[nodiscard]] std::size_t find(VirtualAddress address, TlbTag tag) const {
+    for (unsigned i = 0; i < class_count_; ++i) {
+      const SizeClass& held = classes_[i];
+      if (held.valid == 0) continue;
+      const std::size_t first = std::size_t{set_of(address.value >> held.shift)} * ways_;
+      const std::size_t index = find_in_set(first, page_key(address, held.size, held.shift), owner_of(tag));
+      if (index != kNone) return index;
+    }
+    return kNone;
+  }
+  SizeClass& class_of(PageSize size);
+  [[nodiscard]] std::size_t free_slot(std::size_t first) const;
+  void put(std::size_t index, const TlbEntry& entry);
+  void drop(std::size_t index);
+  template <typename Condition>
+  unsigned drop_where(Condition condition);
+  void rebuild_index();
+
+  static constexpr unsigned kNoShift = ~0U;
+
   TlbGeometry geometry_;
   unsigned sets_ = 1;
+  unsigned ways_ = 1;
+  std::uint64_t set_mask_ = 0;            ///< 0 where the number of sets is no power of two, or 1.
+  unsigned way_shift_ = kNoShift;
+  std::array<SizeClass, 5> classes_{};
+  unsigned class_count_ = 0;
   std::vector<TlbSlot> slots_;
+  std::vector<Key> keys_;                 ///< Follows slots_; not state of its own.
   ReplacementState replacement_;
 };
 

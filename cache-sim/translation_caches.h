@@ -14,14 +14,18 @@
 namespace shearling {
 
 struct TranslationCachesConfig {
-  std::vector<TlbGeometry> instruction;   ///< L1, one a page size or shared.
-  std::vector<TlbGeometry> data;          ///< L1.
+  static constexpr std::size_t kMostFirstLevel = 4;
+  std::vector<TlbGeometry> instruction;   ///< L1, one a page size or shared; at most kMostFirstLevel.
+  std::vector<TlbGeometry> data;          ///< L1, likewise.
   std::optional<TlbGeometry> second_level;
   unsigned walk_cache_entries = 16;       ///< For each level that points to a table; 0: none. Fully associative, LRU.
   unsigned walk_cache_latency = 1;        ///< Cycles.
   unsigned nested_entries = 32;           ///< 0: none. Fully associative, LRU.
   unsigned nested_latency = 1;            ///< Cycles.
 };
+
+/// Why no such structures can be built, in one sentence; empty if they can.
+[[nodiscard]] std::string problem_of(const TranslationCachesConfig& config);
 
 /// One structure's answer, for one event.
 struct TlbProbe {
@@ -52,10 +56,20 @@ struct TranslationLookup {
   unsigned latency = 0;                   ///< Cycles beyond the L1 lookup that runs beside the cache.
 };
 
+/// The same lookup without its report: for when nobody watches.
+struct TranslationHit {
+  const TlbEntry* entry = nullptr;        ///< Null: every level missed.
+  unsigned latency = 0;                   ///< As in TranslationLookup.
+  bool refilled = false;                  ///< The L2 hit, and an L1 TLB was filled from it.
+};
+
+/// The key of a page-walk cache is the address above what one entry of `level` maps (4 KB granule, 9 bits a level).
+constexpr unsigned walk_cache_shift(unsigned level) { return 12 + 9 * (level - 1); }
+
 /// A table pointer that a page-walk cache holds: the entry of level `level` (4: PML4E gives the level-3 table).
 struct WalkCacheEntry {
   std::uint8_t level = 0;
-  std::uint64_t address_bits = 0;         ///< VA >> shift(level), the key.
+  std::uint64_t address_bits = 0;         ///< VA >> walk_cache_shift(level), the key.
   TlbTag tag;
   std::uint64_t root = 0;
   PhysicalAddress entry_address;          ///< Where the entry lies on the memory bus.
@@ -77,21 +91,25 @@ class TranslationCaches {
   [[nodiscard]] const TranslationCachesConfig& config() const { return config_; }
 
   TranslationLookup lookup(VirtualAddress address, AccessKind kind, TlbTag tag);
+  /// Changes state exactly as lookup() does.
+  TranslationHit lookup_quietly(VirtualAddress address, AccessKind kind, TlbTag tag);
   /// Fills L1 (of the kind's side and the entry's size) and L2 after a walk. Returns what was filled, for events. Where
   /// no structure holds the entry's size nothing is filled, and every access walks.
   TranslationFills fill(const TlbEntry& entry, AccessKind kind);
-  /// Drops one page from every TLB (before a rewalk that sets a Dirty bit, for instance). Counts what went.
+  /// Drops one page from every L1 and L2 TLB (before a rewalk that sets a Dirty bit, for instance). Counts what went.
   unsigned drop_page(VirtualAddress address, TlbTag tag);
 
   /// The lowest-level table pointer held for this address (level 2 beats 3 beats 4), or nothing.
   std::optional<WalkCacheEntry> walk_cache_lookup(VirtualAddress address, TlbTag tag);
   void walk_cache_fill(const WalkCacheEntry& entry);
 
-  /// Nested TLB: guest-physical page to physical. Keys are TlbEntry::guest_frame through `page` as a plain number.
+  /// Nested TLB: guest-physical page to physical. An entry's `page` is the guest-physical page as a plain number; of its
+  /// tag only the virtual machine counts.
   const TlbEntry* nested_lookup(GuestPhysicalAddress address, std::uint16_t virtual_machine);
   void nested_fill(const TlbEntry& entry);
 
-  /// Invalidations reach TLBs and page-walk caches; `nested` says whether guest-physical translations go too
+  /// Invalidations reach TLBs and page-walk caches. One address drops all that the page-walk caches hold of its address
+  /// space, whatever the address (Intel SDM vol. 3, 4.10.4.1, INVLPG). `nested` says whether guest-physical translations go too
   /// (INVEPT, stage-2 TLBI). All return the number of entries dropped.
   unsigned invalidate_address(VirtualAddress address, TlbTag tag);
   unsigned invalidate_address_space(TlbTag tag, bool keep_global);
@@ -112,6 +130,14 @@ class TranslationCaches {
   }
 
  private:
+  template <typename Observer>
+  const TlbEntry* find(VirtualAddress address, AccessKind kind, TlbTag tag, Observer& observer);
+  [[nodiscard]] std::vector<Tlb>& first_level(AccessKind kind) { return kind == AccessKind::Fetch ? instruction_ : data_; }
+  template <typename Operation>
+  unsigned sum_over_tlbs(Operation operation);
+  template <typename Condition>
+  unsigned drop_walk_cache_where(Condition condition);
+
   TranslationCachesConfig config_;
   std::vector<Tlb> instruction_;
   std::vector<Tlb> data_;
