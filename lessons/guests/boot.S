@@ -7,6 +7,7 @@
 //   print_string(rdi text)  print_character(edi)  print_hex(rdi)  print_decimal(rdi)  exit_machine(edi status)
 //   set_handler(edi vector, rsi function)   the function gets the frame in RDI and returns the frame to resume in RAX
 //   set_gate(edi vector, rsi entry, edx type and attributes, ecx IST)                a raw gate, for own entry code
+//   set_system_call_entry(rdi entry)        where SYSCALL goes; it arrives with interrupts off, on ring 3's stack
 // The memory map: 0..2 MB identity with 4 KB pages (the image lies at 1 MB), 2..256 MB identity with 2 MB pages,
 // the local APIC's page at its own address, uncached. All of it supervisor, writable, executable.
 // Left out: SMP, ACPI, everything beyond the first 256 MB.
@@ -167,6 +168,23 @@ function set_gate
 function set_handler
   mov %edi, %edi
   mov %rsi, handlers(, %rdi, 8)
+  ret
+
+// set_system_call_entry(rdi entry)
+function set_system_call_entry
+  mov $MSR_STAR, %ecx
+  xor %eax, %eax
+  mov $(SELECTOR_USER_CODE32 << 16 | SELECTOR_KERNEL_CODE), %edx
+  wrmsr
+  mov $MSR_LSTAR, %ecx
+  mov %rdi, %rax
+  mov %rdi, %rdx
+  shr $32, %rdx
+  wrmsr
+  mov $MSR_SFMASK, %ecx
+  mov $(RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_NT), %eax
+  xor %edx, %edx
+  wrmsr
   ret
 
 // One stub a vector, 16 bytes each, so that all frames look the same: error code (0 where the CPU pushes none), vector.

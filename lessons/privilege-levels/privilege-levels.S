@@ -31,18 +31,8 @@ function kernel_main
   call set_handler
 
 place set_up_system_calls
-  mov $MSR_STAR, %ecx
-  xor %eax, %eax
-  mov $(SELECTOR_USER_CODE32 << 16 | SELECTOR_KERNEL_CODE), %edx
-  wrmsr
-  mov $MSR_LSTAR, %ecx
-  lea syscall_entry(%rip), %rax
-  xor %edx, %edx
-  wrmsr
-  mov $MSR_SFMASK, %ecx
-  mov $(RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC), %eax
-  xor %edx, %edx
-  wrmsr
+  lea syscall_entry(%rip), %rdi
+  call set_system_call_entry
 
   print "ring 0: going to ring 3\n"
   mark 1
