@@ -1,1 +1,295 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/machine/memory_path.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace shearling {
+
+namespace {
+
+constexpr std::string_view kNewWalk = "A new walk of the page";
+
+bool is_data(AccessKind kind) { return kind != AccessKind::Fetch; }
+
+/// The set that was asked. A TLB of several page sizes is asked once for each of them: the first one stands for all.
+std::uint16_t asked_set(const TlbProbe& probe, VirtualAddress address) {
+  if (probe.outcome.hit) return probe.outcome.set;
+  const unsigned shift = page_shift(probe.tlb->geometry().page_sizes.front());
+  return static_cast<std::uint16_t>((address.value >> shift) % probe.tlb->sets());
+}
+
+/// Way of the nested TLB (one set) that holds this entry.
+std::uint16_t way_of(const Tlb& tlb, const TlbEntry* entry) {
+  for (unsigned way = 0; way < tlb.geometry().ways; ++way) {
+    if (&tlb.slot(0, way).entry == entry) return static_cast<std::uint16_t>(way);
+  }
+  return 0;
+}
+
+}  // namespace
+
+MemoryPath::MemoryPath(const TranslationCachesConfig& translation, const CacheHierarchyConfig& caches,
+                       EventStream& events)
+    : events_(events), translation_(translation), caches_(caches) {}
+
+// --- translation -----------------------------------------------------------------------------------------------------
+
+const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbTag tag) {
+  if (!models_on_) return nullptr;
+  ++counters_.tlb_lookups;
+  if (!events_.wants_micro_events()) {
+    const TranslationHit hit = translation_.lookup_quietly(address, kind, tag);
+    charge(hit.latency);
+    if (hit.entry == nullptr) ++counters_.tlb_misses;
+    if (hit.refilled) fill_filter(*hit.entry, kind);
+    return hit.entry;
+  }
+  const TranslationLookup found = translation_.lookup(address, kind, tag);
+  charge(found.latency);
+  if (found.entry == nullptr) ++counters_.tlb_misses;
+  for (unsigned i = 0; i < found.probe_count; ++i) {
+    const TlbProbe& probe = found.probes[i];
+    // The second level is asked last, and only its latency is not hidden behind the cache's.
+    const bool last = i + 1 == found.probe_count;
+    events_.micro(TlbLookup{.structure = probe.tlb->geometry().name,
+                            .virtual_address = address,
+                            .hit = probe.outcome.hit,
+                            .set = asked_set(probe, address),
+                            .way = probe.outcome.way},
+                  last ? found.latency : 0);
+  }
+  for (unsigned i = 0; i < found.fill_count; ++i) emit_fill(*found.entry, *found.fills[i].tlb, found.fills[i].outcome);
+  if (found.fill_count != 0) fill_filter(*found.entry, kind);
+  return found.entry;
+}
+
+void MemoryPath::fill(const TlbEntry& entry, AccessKind kind) {
+  if (!models_on_) return;
+  const TranslationFills fills = translation_.fill(entry, kind);
+  if (events_.wants_micro_events()) {
+    for (const TlbFillRecord& record : fills) emit_fill(entry, *record.tlb, record.outcome);
+  }
+  fill_filter(entry, kind);
+}
+
+/// The TFT learns of a superpage whenever an L1 data TLB is filled with a 2 MB entry (section IV-A2 of the paper).
+void MemoryPath::fill_filter(const TlbEntry& entry, AccessKind kind) {
+  if (entry.size != PageSize::Size2M || !is_data(kind)) return;
+  const auto& data = translation_.config().data;
+  const bool first_level_holds = std::any_of(data.begin(), data.end(), [](const TlbGeometry& geometry) {
+    return std::find(geometry.page_sizes.begin(), geometry.page_sizes.end(), PageSize::Size2M) != geometry.page_sizes.end();
+  });
+  if (!first_level_holds) return;
+  if (const auto index = caches_.superpage_filled(entry.page)) events_.micro(TftFill{.region = entry.page, .index = *index});
+}
+
+void MemoryPath::drop_page(VirtualAddress address, TlbTag tag) {
+  if (!models_on_) return;
+  const unsigned dropped = translation_.drop_page(address, tag);
+  if (dropped == 0) return;
+  events_.micro(TlbInvalidate{
+      .scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = kNewWalk});
+}
+
+std::optional<WalkCacheEntry> MemoryPath::walk_cache_lookup(VirtualAddress address, TlbTag tag) {
+  if (!models_on_ || translation_.config().walk_cache_entries == 0) return std::nullopt;
+  charge(translation_.config().walk_cache_latency);
+  return translation_.walk_cache_lookup(address, tag);
+}
+
+void MemoryPath::walk_cache_fill(const WalkCacheEntry& entry) {
+  if (models_on_) translation_.walk_cache_fill(entry);
+}
+
+const TlbEntry* MemoryPath::nested_lookup(GuestPhysicalAddress address, std::uint16_t virtual_machine) {
+  if (!models_on_ || translation_.config().nested_entries == 0) return nullptr;
+  const unsigned latency = translation_.config().nested_latency;
+  charge(latency);
+  const TlbEntry* entry = translation_.nested_lookup(address, virtual_machine);
+  if (events_.wants_micro_events()) {
+    const Tlb& tlb = *translation_.structures().back();
+    events_.micro(TlbLookup{.structure = tlb.geometry().name,
+                            .virtual_address = {address.value},
+                            .hit = entry != nullptr,
+                            .way = entry != nullptr ? way_of(tlb, entry) : std::uint16_t{0}},
+                  latency);
+  }
+  return entry;
+}
+
+void MemoryPath::nested_fill(const TlbEntry& entry) {
+  if (!models_on_ || translation_.config().nested_entries == 0) return;
+  translation_.nested_fill(entry);
+  if (!events_.wants_micro_events()) return;
+  const Tlb& tlb = *translation_.structures().back();
+  const TlbEntry* held = tlb.peek(entry.page, {.address_space = 0, .virtual_machine = entry.tag.virtual_machine});
+  Tlb::FillOutcome outcome;
+  outcome.way = way_of(tlb, held);
+  emit_fill(*held, tlb, outcome);
+}
+
+void MemoryPath::emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome) {
+  const std::string_view name = tlb.geometry().name;
+  if (outcome.evicted) {
+    events_.micro(TlbEvict{.structure = name, .page = outcome.evicted->page, .set = outcome.set, .way = outcome.way});
+  }
+  events_.micro(TlbFill{.structure = name,
+                        .page = entry.page,
+                        .frame = entry.frame,
+                        .page_size = entry.size,
+                        .address_space = entry.tag.address_space,
+                        .virtual_machine = entry.tag.virtual_machine,
+                        .set = outcome.set,
+                        .way = outcome.way});
+}
+
+// --- caches ----------------------------------------------------------------------------------------------------------
+
+MemoryPath::Served MemoryPath::walk_access(PhysicalAddress address) {
+  if (!models_on_) return {};
+  const CacheReference reference{.physical_address = address, .walk = true};
+  if (!events_.wants_micro_events()) {
+    const HierarchyCost cost = caches_.access_quietly(reference);
+    charge(cost.latency);
+    return {.latency = cost.latency};
+  }
+  const HierarchyOutcome outcome = caches_.access(reference);
+  charge(outcome.latency);
+  emit_hierarchy(outcome, reference);
+  return {.by = served_by(outcome), .latency = outcome.latency};
+}
+
+ServedBy MemoryPath::served_by(const HierarchyOutcome& outcome) const {
+  if (outcome.memory_reached) return ServedBy::Memory;
+  if (outcome.level_count <= 1) return ServedBy::L1;
+  return outcome.level_count == 2 && caches_.config().l2 ? ServedBy::L2 : ServedBy::LastLevel;
+}
+
+void MemoryPath::program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size,
+                                AccessKind kind, PageSize page_size) {
+  if (!models_on_) return;
+  const std::uint64_t line = is_data(kind) ? caches_.config().l1d.line : caches_.config().l1i.line;
+  std::uint64_t done = 0;
+  do {   // Each line that the bytes touch is a reference of its own.
+    const CacheReference reference{.virtual_address = {virtual_address.value + done},
+                                   .physical_address = {physical_address.value + done},
+                                   .page_size = page_size,
+                                   .kind = kind};
+    access(reference);
+    done += line - (reference.physical_address.value & (line - 1));
+  } while (done < size);
+}
+
+void MemoryPath::access(const CacheReference& reference) {
+  if (!events_.wants_micro_events()) {
+    charge(caches_.access_quietly(reference).latency);
+    return;
+  }
+  const HierarchyOutcome outcome = caches_.access(reference);
+  charge(outcome.latency);
+  emit_hierarchy(outcome, reference);
+}
+
+void MemoryPath::emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference) {
+  if (outcome.tft.asked) {
+    events_.micro(TftLookup{.virtual_address = reference.virtual_address, .index = outcome.tft.index, .hit = outcome.tft.hit});
+  }
+  // Memory has no event of its own: its latency is charged to the miss that went there.
+  for (unsigned i = 0; i < outcome.level_count; ++i) {
+    const bool to_memory = outcome.memory_reached && i + 1 == outcome.level_count;
+    emit_cache(outcome.levels[i], reference, outcome.levels[i].latency + (to_memory ? caches_.config().memory_latency : 0));
+  }
+  for (unsigned i = 0; i < outcome.write_back_count; ++i) emit_moves(outcome.write_backs[i]);
+  if (outcome.twin) emit_cache(*outcome.twin, reference, 0);
+}
+
+void MemoryPath::emit_cache(const CacheOutcome& outcome, const CacheReference& reference, std::uint32_t charged) {
+  events_.micro(CacheLookup{.cache = outcome.cache,
+                            .access = reference.kind,
+                            .walk = reference.walk,
+                            .hit = outcome.hit,
+                            .way = outcome.way,
+                            .ways_probed = outcome.ways_probed,
+                            .ways_probed_mask = outcome.ways_probed_mask,
+                            .set = outcome.set,
+                            .virtual_address = reference.virtual_address,
+                            .physical_address = reference.physical_address,
+                            .page_size = reference.page_size,
+                            .latency = outcome.latency,
+                            .energy = outcome.energy},
+                charged);
+  emit_moves(outcome);
+}
+
+void MemoryPath::emit_moves(const CacheOutcome& outcome) {
+  if (outcome.evicted) {
+    events_.micro(CacheEvict{.cache = outcome.cache,
+                             .line = outcome.evicted->line,
+                             .set = outcome.evicted->set,
+                             .way = outcome.evicted->way,
+                             .written_back = outcome.evicted->dirty});
+  }
+  if (!outcome.filled) return;
+  events_.micro(CacheFill{
+      .cache = outcome.cache, .line = outcome.filled->line, .set = outcome.filled->set, .way = outcome.filled->way});
+}
+
+// --- invalidations ---------------------------------------------------------------------------------------------------
+
+void MemoryPath::invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason) {
+  if (!models_on_) return;
+  const unsigned dropped = translation_.invalidate_address(address, tag);
+  events_.micro(TlbInvalidate{
+      .scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = reason});
+  if (caches_.superpage_invalidated(address)) {
+    events_.micro(TftInvalidate{.region = {address.value & ~page_offset_mask(PageSize::Size2M)}});
+  }
+}
+
+void MemoryPath::invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason) {
+  if (!models_on_) return;
+  const unsigned dropped = translation_.invalidate_address_space(tag, keep_global);
+  invalidated(InvalidationScope::AddressSpace, dropped, reason);
+}
+
+void MemoryPath::invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
+                                            std::string_view reason) {
+  if (!models_on_) return;
+  const unsigned dropped = translation_.invalidate_virtual_machine(virtual_machine, keep_global, nested);
+  invalidated(keep_global ? InvalidationScope::AllButGlobal : InvalidationScope::VirtualMachine, dropped, reason);
+}
+
+void MemoryPath::invalidate_all(std::string_view reason) {
+  if (!models_on_) return;
+  invalidated(InvalidationScope::All, translation_.invalidate_all(), reason);
+}
+
+/// The TFT cannot tell whose regions it holds: whatever drops more than one page drops all of it.
+void MemoryPath::invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason) {
+  events_.micro(TlbInvalidate{.scope = scope, .address = {}, .dropped = dropped, .reason = reason});
+  context_switched();
+}
+
+void MemoryPath::context_switched() {
+  if (!models_on_) return;
+  if (caches_.context_switched() != 0) events_.micro(TftInvalidate{.region = {}, .all = true});
+}
+
+// --- accounts --------------------------------------------------------------------------------------------------------
+
+void MemoryPath::count_walk(unsigned references, unsigned skipped) {
+  if (!models_on_) return;
+  ++counters_.walks;
+  counters_.walk_references += references;
+  counters_.walk_skipped += skipped;
+}
+
+void MemoryPath::charge(std::uint32_t latency) {
+  pending_latency_ += latency;
+  counters_.latency_cycles += latency;
+}
+
+std::uint32_t MemoryPath::take_latency() { return std::exchange(pending_latency_, 0); }
+
+}  // namespace shearling

@@ -41,7 +41,8 @@ class MemoryPath {
   const TlbEntry* nested_lookup(GuestPhysicalAddress address, std::uint16_t virtual_machine);
   void nested_fill(const TlbEntry& entry);
 
-  /// The cache access of one walk reference; emits cache events. Returns latency and where it was found.
+  /// The cache access of one walk reference; emits cache events. Returns latency and, while micro-events are wanted,
+  /// where it was found.
   struct Served { ServedBy by = ServedBy::None; std::uint32_t latency = 0; };
   Served walk_access(PhysicalAddress address);
   /// A fetch, load or store of the program: split at line borders, then TFT, L1, L2, ... with events and latency.
@@ -65,8 +66,15 @@ class MemoryPath {
   void serialize(Archive& archive) { archive(translation_, caches_, counters_, pending_latency_); }
 
  private:
-  void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome, AccessKind kind);
-  void emit_cache(const CacheOutcome& outcome, const CacheReference& reference, bool twin);
+  void access(const CacheReference& reference);
+  void fill_filter(const TlbEntry& entry, AccessKind kind);
+  void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason);
+  [[nodiscard]] ServedBy served_by(const HierarchyOutcome& outcome) const;
+  void charge(std::uint32_t latency);
+  void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome);
+  void emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference);
+  void emit_cache(const CacheOutcome& outcome, const CacheReference& reference, std::uint32_t charged);
+  void emit_moves(const CacheOutcome& outcome);
 
   EventStream& events_;
   TranslationCaches translation_;
