@@ -18,7 +18,7 @@ if(SHEARLING_SANITIZE)
 endif()
 
 add_library(shearling_warnings INTERFACE)
-target_compile_options(shearling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_compile_options(shearling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
 
 # shearling_library(NAME SOURCES a.cpp ... DEPENDS lib ... PRIVATE_DEPENDS lib ...)
 # Headers are included from the top of the tree: #include "core/events/event.h".

@@ -36,8 +36,8 @@ class ExitPort : public Device {
   std::uint64_t read(std::uint64_t, unsigned) override { return 0; }
   /// A write of V ends the machine with status (V << 1) | 1, truncated to 8 bits as a process status is.
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
-  void save(Writer& writer) const override { writer(request_.stop, request_.code); }
-  void load(Reader& reader) override { reader(request_.stop, request_.code); }
+  void save(Writer&) const override {}      // The request is the machine's state, not this port's.
+  void load(Reader&) override {}
 
  private:
   MachineRequest& request_;

@@ -23,7 +23,7 @@
 
 namespace shearling {
 
-class ElfImage;
+struct ElfImage;
 
 /// Guest-visible time: one tick an instruction begun, plus the ticks slept in HLT or WFI. The same at every
 /// observation level and under every technique (the VMM's own time is hidden by the TSC offset).
