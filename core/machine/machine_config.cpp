@@ -41,12 +41,13 @@ class ConfigReader {
   ConfigReader(YamlReader& yaml, MachineConfig& config) : yaml_(yaml), config_(config) {}
 
   void read(const YAML::Node& document) {
-    static const Keys kKeys{"extends", "name", "description", "isa", "memory", "seed", "cpu", "tlb", "page-walk-cache",
+    static const Keys kKeys{"extends", "name", "description", "isa", "board", "memory", "seed", "cpu", "tlb", "page-walk-cache",
                             "nested-tlb", "caches", "costs", "vmm"};
     if (!yaml_.is_mapping(document, "a machine description", kKeys)) return;
     yaml_.read(document, "name", config_.name);
     yaml_.read(document, "description", config_.description);
     yaml_.read(document, "isa", config_.isa);
+    yaml_.read(document, "board", config_.board);
     read_memory(document);
     yaml_.read(document, "seed", config_.seed, 1);
     section(document, "cpu", [&](const YAML::Node& node) { read_cpu(node); });
