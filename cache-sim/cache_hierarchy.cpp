@@ -7,10 +7,11 @@ namespace shearling {
 
 namespace {
 
-constexpr std::uint64_t kL1iSeed = 1;
-constexpr std::uint64_t kL1dSeed = 2;   // The twin's too.
-constexpr std::uint64_t kL2Seed = 3;
-constexpr std::uint64_t kLastLevelSeed = 4;
+// Each cache draws its own random sequence; the twin draws L1D's.
+enum class Role : std::uint8_t { L1i, L1d, L2, LastLevel };
+constexpr std::uint64_t seed_of(const CacheHierarchyConfig& config, Role role) {
+  return config.seed * 8 + static_cast<std::uint64_t>(role);
+}
 
 constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
 
@@ -69,13 +70,13 @@ std::string problem_of(const CacheHierarchyConfig& config) {
 }
 
 CacheHierarchy::CacheHierarchy(CacheHierarchyConfig config)
-    : config_(std::move(config)), l1i_(config_.l1i, kL1iSeed), l1d_(config_.l1d, kL1dSeed) {
+    : config_(std::move(config)), l1i_(config_.l1i, seed_of(config_, Role::L1i)), l1d_(config_.l1d, seed_of(config_, Role::L1d)) {
   assert(problem_of(config_).empty());
-  if (config_.l2) l2_.emplace(*config_.l2, kL2Seed);
-  if (config_.last_level) last_level_.emplace(*config_.last_level, kLastLevelSeed);
+  if (config_.l2) l2_.emplace(*config_.l2, seed_of(config_, Role::L2));
+  if (config_.last_level) last_level_.emplace(*config_.last_level, seed_of(config_, Role::LastLevel));
   if (config_.l1d.organisation != CacheOrganisation::Seesaw) return;
   tft_.emplace(config_.tft);
-  if (config_.l1d.plain_twin) twin_.emplace(twin_of(config_.l1d), kL1dSeed);
+  if (config_.l1d.plain_twin) twin_.emplace(twin_of(config_.l1d), seed_of(config_, Role::L1d));
 }
 
 CacheHierarchy::Below CacheHierarchy::below(unsigned level) {

@@ -50,6 +50,7 @@ struct CacheHierarchyConfig {
   TranslationFilterTableConfig tft;
   unsigned memory_latency = 68;              ///< Cycles: 51 ns at 1.33 GHz (Table II).
   float memory_energy = 0.0F;                ///< nJ; 0 means not modelled. The paper does not give it.
+  std::uint64_t seed = 1;                    ///< Of random replacement.
 };
 
 [[nodiscard]] std::string problem_of(const CacheHierarchyConfig& config);

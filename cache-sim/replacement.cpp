@@ -6,8 +6,19 @@
 
 namespace shearling {
 
+namespace {
+
+// SplitMix64's finalizer (Steele, Lea, Flood 2014): small seeds become states with as many ones as zeros.
+constexpr std::uint64_t scramble(std::uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
+  return value ^ (value >> 31);
+}
+
+}  // namespace
+
 ReplacementState::ReplacementState(ReplacementKind kind, unsigned sets, unsigned ways, std::uint64_t seed)
-    : kind_(kind), ways_(ways), random_(seed == 0 ? 1 : seed) {
+    : kind_(kind), ways_(ways), random_(scramble(seed == 0 ? 1 : seed)) {
   if (kind == ReplacementKind::Lru) stamps_.resize(std::size_t{sets} * ways);
   if (kind != ReplacementKind::TreePlru) return;
   assert(std::has_single_bit(ways) && ways <= kMostTreeWays);

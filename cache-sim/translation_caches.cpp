@@ -10,10 +10,10 @@ namespace shearling {
 namespace {
 
 // Each structure draws its own random sequence.
-constexpr std::uint64_t kInstructionSeed = 0x11;
-constexpr std::uint64_t kDataSeed = 0x21;
-constexpr std::uint64_t kSecondLevelSeed = 0x31;
-constexpr std::uint64_t kNestedSeed = 0x41;
+enum class Role : std::uint8_t { Instruction = 0, Data = 4, SecondLevel = 8, Nested = 9 };
+constexpr std::uint64_t seed_of(const TranslationCachesConfig& config, Role role) {
+  return config.seed * 16 + static_cast<std::uint64_t>(role);
+}
 
 TlbGeometry nested_geometry(const TranslationCachesConfig& config) {
   return {.name = "Nested TLB",
@@ -64,11 +64,11 @@ std::string problem_of(const TranslationCachesConfig& config) {
 
 TranslationCaches::TranslationCaches(TranslationCachesConfig config)
     : config_(std::move(config)),
-      instruction_(build(config_.instruction, kInstructionSeed)),
-      data_(build(config_.data, kDataSeed)) {
+      instruction_(build(config_.instruction, seed_of(config_, Role::Instruction))),
+      data_(build(config_.data, seed_of(config_, Role::Data))) {
   assert(problem_of(config_).empty());
-  if (config_.second_level) second_level_.emplace(*config_.second_level, kSecondLevelSeed);
-  if (config_.nested_entries != 0) nested_.emplace(nested_geometry(config_), kNestedSeed);
+  if (config_.second_level) second_level_.emplace(*config_.second_level, seed_of(config_, Role::SecondLevel));
+  if (config_.nested_entries != 0) nested_.emplace(nested_geometry(config_), seed_of(config_, Role::Nested));
 }
 
 template <typename Observer>

@@ -22,6 +22,7 @@ struct TranslationCachesConfig {
   unsigned walk_cache_latency = 1;        ///< Cycles.
   unsigned nested_entries = 32;           ///< 0: none. Fully associative, LRU.
   unsigned nested_latency = 1;            ///< Cycles.
+  std::uint64_t seed = 1;                 ///< Of random replacement.
 };
 
 /// Why no such structures can be built, in one sentence; empty if they can.
