@@ -36,6 +36,7 @@ struct MachineConfig {
   std::string name = "pc";
   std::string description;
   std::string isa = "x86-64";
+  std::string board = "pc";                      ///< Which devices there are: see core/devices/board.h.
   std::uint64_t ram_bytes = 256ULL << 20;        ///< Of the guest. The VMM's own memory lies above it.
   std::uint64_t seed = 1;                        ///< Of every seeded choice.
   std::vector<std::string> cpu_features;         ///< Names from the ISA's table: "pcid", "smep", "smap", "pdpe1gb", ...
