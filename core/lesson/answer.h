@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Answers to a lesson's questions are computed from the trace by small expressions, never typed in:
+//   count(EVENT[, field=value ...], steps: a..b)     how many such events
+//   sum(EVENT.field[, field=value ...], steps: a)    the sum of a field over them
+//   field(EVENT.field[, field=value ...], steps: a)  the field of the first of them ("last: true" for the last)
+//   seen(EVENT[, field=value ...], steps: a)         yes or no
+//   symbol(name)                                     an address of the guest
+// with numbers, + - * / and parentheses around them. "step: a" is the same as "steps: a..a"; without either, the whole
+// lesson counts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/events/reflection.h"
+#include "core/events/sink.h"
+#include "core/lesson/lesson.h"
+
+namespace shearling {
+
+/// A parsed expression together with what it has seen so far. Values in, one value out.
+class Answer : public EventSink {
+ public:
+  Answer();
+  ~Answer() override;
+  Answer(Answer&&) noexcept;
+  Answer& operator=(Answer&&) noexcept;
+
+  /// Parses an ask's expression; mistakes go to `diagnostics`, placed in the lesson file.
+  static std::optional<Answer> parse(const LessonAsk& ask, const Lesson& lesson, std::vector<Diagnostic>& diagnostics);
+
+  /// The lesson step whose events follow; `image` gives symbols their addresses (borrowed).
+  void begin_step(std::string_view step_id, const ElfImage& image);
+  void on_event(const Event& event) override;
+  /// True when the events of this lesson step matter.
+  [[nodiscard]] bool needs_step(std::string_view step_id) const;
+  /// The answer, or why there is none (no such event was seen, division by zero).
+  [[nodiscard]] Result<FieldValue, std::string> value() const;
+  /// The answer as people read it: an Address as hexadecimal.
+  [[nodiscard]] Result<std::string, std::string> text(LessonAsk::Type type) const;
+
+  struct Node;
+
+ private:
+  std::unique_ptr<Node> root_;
+};
+
+/// True when a learner's reply is the answer: numbers in any base, names and choices whatever their case.
+bool same_answer(std::string_view reply, std::string_view answer);
+
+}  // namespace shearling
