@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -13,52 +15,51 @@ namespace shearling {
 
 namespace {
 
-template <typename Enum, std::size_t N>
-std::string_view look_up(const std::array<std::string_view, N>& names, Enum value) {
+/// The names of an enumeration, in the order of its enumerators.
+template <typename Enum>
+constexpr std::array<std::string_view, 0> kNames{};
+template <>
+constexpr std::array<std::string_view, 4> kNames<Actor>{"guest user", "guest kernel", "VMM", "hardware"};
+template <>
+constexpr std::array<std::string_view, 4> kNames<InstructionClass>{
+    "innocuous", "privileged", "control-sensitive", "behaviour-sensitive"};
+template <>
+constexpr std::array<std::string_view, 6> kNames<TrapCause>{
+    "fault", "trap", "abort", "interrupt", "software interrupt", "system call"};
+template <>
+constexpr std::array<std::string_view, 3> kNames<CheckVerdict>{"passed", "failed", "exits"};
+template <>
+constexpr std::array<std::string_view, 7> kNames<ServedBy>{
+    "none", "page-walk cache", "nested TLB", "L1", "L2", "LLC", "memory"};
+template <>
+constexpr std::array<std::string_view, 5> kNames<InvalidationScope>{
+    "address", "address space", "all but global", "virtual machine", "all"};
+template <>
+constexpr std::array<std::string_view, 9> kNames<StopReason>{
+    "none", "exit port", "triple fault", "deadlock", "shutdown", "unsupported", "step limit", "breakpoint", "interrupted"};
+template <>
+constexpr std::array<std::string_view, 3> kNames<AccessKind>{"fetch", "read", "write"};
+template <>
+constexpr std::array<std::string_view, 5> kNames<PageSize>{"4 KB", "16 KB", "64 KB", "2 MB", "1 GB"};
+
+template <typename Enum>
+std::string_view look_up(Enum value) {
   const auto index = static_cast<std::size_t>(value);
-  SHEARLING_ASSERT(index < N, "an enumerator has no name");
-  return names[index];
+  SHEARLING_ASSERT(index < kNames<Enum>.size(), "an enumerator has no name");
+  return kNames<Enum>[index];
 }
 
 }  // namespace
 
-std::string_view name_of(Actor value) {
-  static constexpr std::array<std::string_view, 4> kNames{"guest user", "guest kernel", "VMM", "hardware"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(InstructionClass value) {
-  static constexpr std::array<std::string_view, 4> kNames{"innocuous", "privileged", "control-sensitive", "behaviour-sensitive"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(TrapCause value) {
-  static constexpr std::array<std::string_view, 6> kNames{"fault", "trap", "abort", "interrupt", "software interrupt", "system call"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(CheckVerdict value) {
-  static constexpr std::array<std::string_view, 3> kNames{"passed", "failed", "exits"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(ServedBy value) {
-  static constexpr std::array<std::string_view, 7> kNames{"none", "page-walk cache", "nested TLB", "L1", "L2", "LLC", "memory"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(InvalidationScope value) {
-  static constexpr std::array<std::string_view, 5> kNames{"address", "address space", "all but global", "virtual machine", "all"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(StopReason value) {
-  static constexpr std::array<std::string_view, 9> kNames{"none",       "exit port",  "triple fault", "deadlock",   "shutdown",
-                                                          "unsupported", "step limit", "breakpoint",   "interrupted"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(AccessKind value) {
-  static constexpr std::array<std::string_view, 3> kNames{"fetch", "read", "write"};
-  return look_up(kNames, value);
-}
-std::string_view name_of(PageSize value) {
-  static constexpr std::array<std::string_view, 5> kNames{"4 KB", "16 KB", "64 KB", "2 MB", "1 GB"};
-  return look_up(kNames, value);
-}
+std::string_view name_of(Actor value) { return look_up(value); }
+std::string_view name_of(InstructionClass value) { return look_up(value); }
+std::string_view name_of(TrapCause value) { return look_up(value); }
+std::string_view name_of(CheckVerdict value) { return look_up(value); }
+std::string_view name_of(ServedBy value) { return look_up(value); }
+std::string_view name_of(InvalidationScope value) { return look_up(value); }
+std::string_view name_of(StopReason value) { return look_up(value); }
+std::string_view name_of(AccessKind value) { return look_up(value); }
+std::string_view name_of(PageSize value) { return look_up(value); }
 
 namespace {
 
@@ -75,6 +76,36 @@ FieldValue to_value(const T& member) {
   else if constexpr (std::is_floating_point_v<T>) return static_cast<double>(member);
   else if constexpr (AddressType<T>) return member.value;
   else return static_cast<std::uint64_t>(member);
+}
+
+/// The other way; false where the value is of another kind or out of range.
+template <typename T>
+bool from_value(T& member, const FieldValue& value) {
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string_view>) {
+    const auto* held = std::get_if<T>(&value);
+    if (held != nullptr) member = *held;
+    return held != nullptr;
+  } else if constexpr (std::is_enum_v<T>) {
+    const auto* name = std::get_if<std::string_view>(&value);
+    const auto found = name == nullptr ? kNames<T>.end() : std::find(kNames<T>.begin(), kNames<T>.end(), *name);
+    if (found == kNames<T>.end()) return false;
+    member = static_cast<T>(found - kNames<T>.begin());
+    return true;
+  } else if constexpr (std::is_floating_point_v<T>) {
+    const auto* real = std::get_if<double>(&value);
+    if (real != nullptr) member = static_cast<T>(*real);
+    return real != nullptr;
+  } else {
+    const auto* number = std::get_if<std::uint64_t>(&value);
+    if (number == nullptr) return false;
+    if constexpr (AddressType<T>) {
+      member.value = *number;
+    } else {
+      if (*number > std::numeric_limits<T>::max()) return false;
+      member = static_cast<T>(*number);
+    }
+    return true;
+  }
 }
 
 template <typename Payload>
@@ -145,6 +176,29 @@ std::vector<FieldValue> field_values(const Event& event) {
     return std::apply([&](const auto&... field) { return std::vector<FieldValue>{to_value(payload.*field.member)...}; },
                       Payload::fields());
   }, event.payload);
+}
+
+namespace {
+template <std::size_t... Index>
+std::optional<EventPayload> make_payload_of(std::string_view name, std::index_sequence<Index...>) {
+  std::optional<EventPayload> made;
+  const auto try_one = [&]<typename Payload>(std::type_identity<Payload>) {
+    if (Payload::kName == name) made = Payload{};
+  };
+  (try_one(std::type_identity<std::variant_alternative_t<Index, EventPayload>>{}), ...);
+  return made;
+}
+}  // namespace
+
+std::optional<EventPayload> make_payload(std::string_view event_name) { return make_payload_of(event_name, kAllPayloads); }
+
+bool set_field(EventPayload& payload, std::string_view field, const FieldValue& value) {
+  return std::visit([&]<typename Payload>(Payload& one) {
+    bool done = false;
+    const auto put = [&](const auto& candidate) { if (candidate.name == field) done = from_value(one.*candidate.member, value); };
+    std::apply([&](const auto&... candidate) { (put(candidate), ...); }, Payload::fields());
+    return done;
+  }, payload);
 }
 
 std::string format_value(const FieldValue& value, FieldFormat format) {

@@ -41,6 +41,11 @@ const EventInfo& info_of(const Event& event);
 std::optional<FieldValue> field_value(const Event& event, std::string_view field);
 /// All values in the order of info_of(event).fields.
 std::vector<FieldValue> field_values(const Event& event);
+/// A payload of that name with every field at its default; nothing where there is no such event.
+std::optional<EventPayload> make_payload(std::string_view event_name);
+/// Sets one field; false where there is no such field or the value does not fit it. Texts are kept as views: the
+/// caller owns what they refer to. Enumerators come as their names.
+bool set_field(EventPayload& payload, std::string_view field, const FieldValue& value);
 /// A value as people read it: "0x1012c4", "24", "yes", "4 KB".
 std::string format_value(const FieldValue& value, FieldFormat format);
 /// The narration of an event: its sentence with every {field} replaced.

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,11 @@
 #include "core/lesson/lesson.h"
 
 namespace shearling {
+
+/// Why a question has no answer.
+struct AnswerProblem {
+  std::string why;
+};
 
 /// A parsed expression together with what it has seen so far. Values in, one value out.
 class Answer : public EventSink {
@@ -37,9 +43,9 @@ class Answer : public EventSink {
   /// True when the events of this lesson step matter.
   [[nodiscard]] bool needs_step(std::string_view step_id) const;
   /// The answer, or why there is none (no such event was seen, division by zero).
-  [[nodiscard]] Result<FieldValue, std::string> value() const;
+  [[nodiscard]] Result<FieldValue, AnswerProblem> value() const;
   /// The answer as people read it: an Address as hexadecimal.
-  [[nodiscard]] Result<std::string, std::string> text(LessonAsk::Type type) const;
+  [[nodiscard]] Result<std::string, AnswerProblem> text(LessonAsk::Type type) const;
 
   struct Node;
 
