@@ -388,7 +388,7 @@ place fault_stack_top
 place idt
   .skip 256 * 16
 place handlers
-  .skip VECTORS * 8
+  .skip 256 * 8
 place task_state_segment
   .skip 104
   .balign 8
