@@ -25,6 +25,8 @@ inline constexpr std::uint64_t kEferSce = 1ULL << 0, kEferLme = 1ULL << 8, kEfer
 inline constexpr std::uint64_t kFlagCf = 1ULL << 0, kFlagTf = 1ULL << 8, kFlagIf = 1ULL << 9, kFlagDf = 1ULL << 10,
                                kFlagIoplMask = 3ULL << 12, kFlagNt = 1ULL << 14, kFlagRf = 1ULL << 16,
                                kFlagVm = 1ULL << 17, kFlagAc = 1ULL << 18, kFlagId = 1ULL << 21;
+/// MAXPHYADDR, as CPUID leaf 0x80000008 says: higher bits of CR3 and page-table entries are reserved.
+inline constexpr unsigned kPhysicalAddressBits = 40;
 /// The flags that the engine keeps (CF PF AF ZF SF DF OF); all others are SystemState::rflags.
 inline constexpr std::uint64_t kEngineFlags = 0x8d5 | kFlagDf;
 
