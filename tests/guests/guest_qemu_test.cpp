@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Every guest that ends must do in QEMU what it says, so that it can be a witness against our machine. What it prints is
+// compared with what is computed here, independently of any emulator.
+#include <QTest>
+
+#include <array>
+#include <bit>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/qemu.h"
+
+using shearling::test::QemuOptions;
+using shearling::test::QemuRun;
+using shearling::test::run_in_qemu;
+
+namespace {
+
+std::string image_of(const std::string& name) { return std::string(SHEARLING_BINARY_DIR "/guests/") + name + ".elf"; }
+
+constexpr int exit_status_of(int code) { return (code << 1 | 1) & 0xff; }
+
+std::string hex(std::uint64_t value) {
+  std::ostringstream text;
+  text << "0x" << std::hex << value;
+  return text.str();
+}
+
+/// What compute.S computes.
+std::uint64_t compute_checksum(std::uint64_t iterations) {
+  constexpr std::uint64_t kQuads = 8192;
+  std::vector<std::uint64_t> buffer(kQuads, 0);
+  std::uint64_t state = 0x9e3779b97f4a7c15, sum = 0;
+  for (std::uint64_t i = 0; i < iterations; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    std::uint64_t& place = buffer[(state >> 33) & (kQuads - 1)];
+    const std::uint64_t mixed = place ^ state;
+    place = (std::rotl(mixed, 13) ^ (mixed >> 7)) * 5;
+    sum = std::rotl(sum + place, 1);
+    if ((place & 1) != 0) sum ^= i;
+  }
+  for (const std::uint64_t quad : buffer) sum = std::rotl(sum + quad, 7);
+  return sum;
+}
+
+/// What both loops of seesaw.S compute.
+std::uint64_t seesaw_checksum() {
+  std::uint64_t sum = 0;
+  for (int pass = 0; pass < 4; ++pass)
+    for (std::uint64_t line = 0; line < 512; ++line) sum = std::rotl(sum + line * line + 1, 1);
+  return sum;
+}
+
+/// What a task of kernel.S computes from its seed.
+std::uint64_t task_result(std::uint32_t state) {
+  std::vector<std::uint64_t> heap(4096, 0);
+  std::uint64_t sum = 0;
+  for (int round = 0; round < 20000; ++round) {
+    state = state * 1103515245u + 12345u;
+    std::uint64_t& place = heap[(state >> 16) & 4095];
+    sum = std::rotl(sum + place, 3) ^ state;
+    place = sum;
+  }
+  return sum;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+QByteArray shown(const QemuRun& run) { return QByteArray::fromStdString(run.messages + run.console); }
+
+}  // namespace
+
+class GuestQemuTest : public QObject {
+  Q_OBJECT
+
+ private slots:
+  void a_guest_prints_what_it_computes_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<int>("code");
+    QTest::addColumn<QString>("console");
+    const auto row = [](const char* name, int code, const std::string& console) {
+      QTest::newRow(name) << QString(name) << code << QString::fromStdString(console);
+    };
+    row("compute", 0, "compute: checksum " + hex(compute_checksum(60000)) + "\n");
+    row("compute-long", 0, "compute: checksum " + hex(compute_checksum(5000000)) + "\n");
+    row("seesaw", 0,
+        "seesaw: superpage checksum " + hex(seesaw_checksum()) + "\nseesaw: small pages checksum " + hex(seesaw_checksum()) + "\n");
+    row("privilege-levels", 0,
+        "ring 0: going to ring 3\nring 3: hello through SYSCALL\n"
+        "ring 0: #GP, error code 0, from ring 3, at the CLI\n");
+    row("cpuid-trap", 0, "* done\n");
+    row("page-walk", 0, "page-walk: after INVLPG the new page is seen\n");
+    row("hostile-jump-into-nothing", 102,
+        "unexpected vector 14 error 0x10 at 0x7fffdeadb000 CR2 0x7fffdeadb000\n");
+    row("hostile-exit-port-byte", 0x35, "");
+    row("hostile-exit-port-rubbish", 0x98, "exit-port-rubbish: before\n");
+  }
+
+  void a_guest_prints_what_it_computes() {
+    QFETCH(QString, name);
+    QFETCH(int, code);
+    QFETCH(QString, console);
+    const QemuRun run = run_in_qemu(image_of(name.toStdString()));
+    QVERIFY2(run.started, run.messages.c_str());
+    QVERIFY2(!run.timed_out, shown(run));
+    QCOMPARE(QString::fromStdString(run.console), console);
+    QCOMPARE(run.exit_status, exit_status_of(code));
+  }
+
+  void the_kernel_passes_all_its_checks() {
+    const QemuRun run = run_in_qemu(image_of("kernel"));
+    QVERIFY2(run.started, run.messages.c_str());
+    QVERIFY2(!run.timed_out, shown(run));
+    QVERIFY2(run.exit_status == exit_status_of(0), shown(run));
+    const auto lines = lines_of(run.console);
+    std::size_t passed = 0;
+    for (const std::string& line : lines) {
+      QVERIFY2(!line.starts_with("FAIL"), line.c_str());
+      passed += line.starts_with("ok   ");
+    }
+    QVERIFY(passed >= 60);
+    QCOMPARE(QString::fromStdString(lines.back()), QString("kernel: all %1 checks passed").arg(passed));
+    const auto has = [&](const std::string& line) { return std::ranges::find(lines, line) != lines.end(); };
+    QVERIFY(has("task 1: result " + hex(task_result(0x1357)) + ", pages mapped on demand 8"));
+    QVERIFY(has("task 2: result " + hex(task_result(0x2468)) + ", pages mapped on demand 12"));
+  }
+
+  void the_kernel_prints_the_same_on_a_cpu_without_newer_features() {
+    QemuOptions old_cpu;
+    old_cpu.cpu = "max,-smep,-smap,-pdpe1gb";
+    const QemuRun with = run_in_qemu(image_of("kernel"));
+    const QemuRun without = run_in_qemu(image_of("kernel"), old_cpu);
+    QVERIFY2(!without.timed_out && without.exit_status == exit_status_of(0), shown(without));
+    QCOMPARE(QString::fromStdString(without.console), QString::fromStdString(with.console));
+  }
+
+  void a_guest_that_cannot_be_helped_shuts_the_machine_down_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<QString>("console");
+    QTest::newRow("triple fault") << "hostile-triple-fault" << "";
+    QTest::newRow("divide without IDT") << "hostile-divide-without-idt" << "";
+    QTest::newRow("jump beyond RAM") << "hostile-jump-beyond-ram" << "";
+    QTest::newRow("recursive tables") << "hostile-recursive-tables" << "recursive-tables: the window works\n";
+  }
+
+  void a_guest_that_cannot_be_helped_shuts_the_machine_down() {
+    QFETCH(QString, name);
+    QFETCH(QString, console);
+    const QemuRun run = run_in_qemu(image_of(name.toStdString()));
+    QVERIFY2(run.started, run.messages.c_str());
+    QVERIFY2(!run.timed_out, shown(run));
+    QCOMPARE(run.exit_status, 0);   // -no-reboot: the reset that a triple fault causes ends QEMU
+    QCOMPARE(QString::fromStdString(run.console), console);
+  }
+
+  void an_image_that_no_multiboot_loader_takes_is_refused() {
+    const QemuRun run = run_in_qemu(SHEARLING_BINARY_DIR "/guests/compute.debug");
+    QVERIFY2(run.started, run.messages.c_str());
+    QVERIFY2(!run.timed_out && run.exit_status == 1, shown(run));
+  }
+};
+
+QTEST_GUILESS_MAIN(GuestQemuTest)
+#include "guest_qemu_test.moc"
