@@ -33,6 +33,7 @@ Cache::Cache(CacheConfig config, std::uint64_t seed)
       seesaw_(config_.organisation == CacheOrganisation::Seesaw),
       tags_(std::size_t{sets_} * ways_, kNoLine),
       dirty_(sets_),
+      guess_(sets_),
       replacement_(config_.replacement, sets_, ways_, seed) {
   assert(problem_of(config_).empty());
   if (!seesaw_) return;
@@ -48,24 +49,27 @@ Cache::Line Cache::line(unsigned set, unsigned way) const {
 }
 
 // On a miss: into a free way, else over the victim, of the partition that the line's physical address maps to.
-void Cache::fill(Step& step, unsigned first_way) {
-  ++(step.write ? counters_.write_misses : counters_.read_misses);
-  const std::size_t row = std::size_t{step.set} * ways_;
+Cache::Filled Cache::fill(unsigned set, unsigned first_way, std::uint64_t line, bool write) {
+  ++tally_.misses[write ? 1 : 0];
+  const std::size_t row = std::size_t{set} * ways_;
   const std::uint32_t free = match(row + first_way, insertion_ways_, kNoLine);
   const unsigned way = free != 0 ? first_way + static_cast<unsigned>(std::countr_zero(free))
-                                 : replacement_.victim(step.set, first_way, insertion_ways_);
+                                 : replacement_.victim(set, first_way, insertion_ways_);
   const std::uint32_t bit = std::uint32_t{1} << way;
-  std::uint32_t& dirty = dirty_[step.set];
+  std::uint32_t& dirty = dirty_[set];
+  Filled filled;
+  filled.way = static_cast<std::uint8_t>(way);
   if (free == 0) {
-    step.evicted = true;
-    step.evicted_line = tags_[row + way];
-    step.evicted_dirty = (dirty & bit) != 0;
-    counters_.write_backs += step.evicted_dirty ? 1U : 0U;
+    filled.evicted = true;
+    filled.evicted_line = tags_[row + way];
+    filled.evicted_dirty = (dirty & bit) != 0;
+    tally_.write_backs += filled.evicted_dirty ? 1U : 0U;
   }
-  step.way = static_cast<std::uint8_t>(way);
-  tags_[row + way] = step.line;
-  dirty = step.write ? dirty | bit : dirty & ~bit;
-  replacement_.touch(step.set, way);
+  tags_[row + way] = line;
+  dirty = write ? dirty | bit : dirty & ~bit;
+  guess_[set] = filled.way;
+  replacement_.touch(set, way);
+  return filled;
 }
 
 CacheOutcome Cache::outcome_of(const Step& step) const {
@@ -83,6 +87,20 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
   if (!step.evicted) return outcome;
   outcome.evicted = {.line = address_of(step.evicted_line), .set = step.set, .way = step.way, .dirty = step.evicted_dirty};
   return outcome;
+}
+
+CacheCounters Cache::counters() const {
+  const auto& [full, partition] = tally_.accesses;
+  const std::uint64_t full_lookups = full[0] + full[1];
+  const std::uint64_t partition_lookups = partition[0] + partition[1];
+  return {.reads = full[0] + partition[0],
+          .writes = full[1] + partition[1],
+          .read_misses = tally_.misses[0],
+          .write_misses = tally_.misses[1],
+          .ways_probed = full_lookups * ways_ + partition_lookups * kPartitionWays,
+          .write_backs = tally_.write_backs,
+          .energy = static_cast<double>(full_lookups) * double{config_.energy} +
+                    static_cast<double>(partition_lookups) * double{config_.partition_energy}};
 }
 
 std::optional<unsigned> Cache::probe(PhysicalAddress physical) const {

@@ -87,24 +87,21 @@ CacheHierarchy::Below CacheHierarchy::below(unsigned level) {
 
 HierarchyOutcome CacheHierarchy::access(const CacheReference& reference) {
   HierarchyOutcome outcome;
-  HierarchyCost cost;
   Recording recording{outcome};
-  run(reference, cost, recording);
-  outcome.latency = cost.latency;
-  outcome.energy = cost.energy;
+  const HierarchyCost cost = run(reference, recording);
+  outcome.latency = static_cast<std::uint32_t>(cost.latency);
+  outcome.energy = static_cast<float>(cost.energy);
   outcome.memory_reached = cost.memory_reached;
   return outcome;
 }
 
 HierarchyCost CacheHierarchy::access_quietly(const CacheReference& reference) {
-  HierarchyCost cost;
   Silent silent;
-  run(reference, cost, silent);
-  return cost;
+  return run(reference, silent);
 }
 
 template <typename Observer>
-void CacheHierarchy::run(const CacheReference& reference, HierarchyCost& cost, Observer& observer) {
+HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& observer) {
   Cache& cache = reference.kind == AccessKind::Fetch && !reference.walk ? l1i_ : l1d_;
   const bool by_physical = reference.walk || cache.config().organisation == CacheOrganisation::Pipt;
   const std::uint64_t index = by_physical ? reference.physical_address.value : reference.virtual_address.value;
@@ -112,17 +109,20 @@ void CacheHierarchy::run(const CacheReference& reference, HierarchyCost& cost, O
   // A walk reference is physical throughout: under 4way insertion its own partition is all there is to probe.
   const bool filter_hit = data && tft_ && !reference.walk && ask_filter(reference, observer);
   const Cache::Step step = cache.step(index, reference.physical_address, reference.kind, reference.walk || filter_hit);
-
-  cost.latency += cache.latency_of(step);
-  cost.energy += cache.energy_of(step);
   observer.looked_up(cache, step);
   if (filter_hit) ++(step.hit ? seesaw_.superpage_tft_hit_l1_hit : seesaw_.superpage_tft_hit_l1_miss);
   if (data && twin_) observer.twin_did(*twin_, twin_->step(index, reference.physical_address, reference.kind, false));
-  if (step.hit) return;
+
+  const std::uint64_t latency = cache.latency_of(step);
+  const double energy{cache.energy_of(step)};
+  if (step.hit) return {.latency = latency, .energy = energy};
   // A store's miss fetches the line like a load's: the line is dirty in L1 alone.
   const AccessKind fetched_as = reference.kind == AccessKind::Write ? AccessKind::Read : reference.kind;
-  fetch(0, reference.physical_address, fetched_as, cost, observer);
-  if (step.evicted_dirty) write_back(0, cache.address_of(step.evicted_line), cost, observer);
+  HierarchyCost cost = fetch(0, reference.physical_address, fetched_as, observer);
+  cost.latency += latency;
+  cost.energy += energy;
+  if (step.evicted_dirty) cost.energy += write_back(0, cache.address_of(step.evicted_line), observer);
+  return cost;
 }
 
 /// Asks the TFT, counts the two cases that it decides alone, and says whether one partition is enough. The TFT never
@@ -139,35 +139,29 @@ bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& obser
 }
 
 template <typename Observer>
-void CacheHierarchy::fetch(unsigned level, PhysicalAddress physical, AccessKind kind, HierarchyCost& cost, Observer& observer) {
+HierarchyCost CacheHierarchy::fetch(unsigned level, PhysicalAddress physical, AccessKind kind, Observer& observer) {
   const Below lower = below(level);
-  if (lower.cache == nullptr) {
-    cost.latency += config_.memory_latency;
-    cost.energy += config_.memory_energy;
-    cost.memory_reached = true;
-    return;
-  }
+  if (lower.cache == nullptr) return {.latency = config_.memory_latency, .energy = double{config_.memory_energy}, .memory_reached = true};
   const Cache::Step step = lower.cache->step(physical.value, physical, kind, false);
-  cost.latency += lower.cache->latency_of(step);
-  cost.energy += lower.cache->energy_of(step);
   observer.looked_up(*lower.cache, step);
-  if (step.hit) return;
-  fetch(lower.next, physical, kind, cost, observer);
-  if (step.evicted_dirty) write_back(lower.next, lower.cache->address_of(step.evicted_line), cost, observer);
+  HierarchyCost cost;
+  if (!step.hit) cost = fetch(lower.next, physical, kind, observer);
+  cost.latency += lower.cache->latency_of(step);
+  cost.energy += double{lower.cache->energy_of(step)};
+  if (step.evicted_dirty) cost.energy += write_back(lower.next, lower.cache->address_of(step.evicted_line), observer);
+  return cost;
 }
 
-/// A whole line arrives from above: it is allocated without asking further down, and takes no time that anybody waits.
+/// A whole line arrives from above: it is allocated without asking further down.
 template <typename Observer>
-void CacheHierarchy::write_back(unsigned level, PhysicalAddress physical, HierarchyCost& cost, Observer& observer) {
+double CacheHierarchy::write_back(unsigned level, PhysicalAddress physical, Observer& observer) {
   const Below lower = below(level);
-  if (lower.cache == nullptr) {
-    cost.energy += config_.memory_energy;
-    return;
-  }
+  if (lower.cache == nullptr) return double{config_.memory_energy};
   const Cache::Step step = lower.cache->step(physical.value, physical, AccessKind::Write, false);
-  cost.energy += lower.cache->energy_of(step);
   observer.wrote_back(*lower.cache, step);
-  if (step.evicted_dirty) write_back(lower.next, lower.cache->address_of(step.evicted_line), cost, observer);
+  const double energy{lower.cache->energy_of(step)};
+  if (!step.evicted_dirty) return energy;
+  return energy + write_back(lower.next, lower.cache->address_of(step.evicted_line), observer);
 }
 
 std::optional<std::uint16_t> CacheHierarchy::superpage_filled(VirtualAddress address) {
@@ -180,10 +174,9 @@ bool CacheHierarchy::superpage_invalidated(VirtualAddress address) { return tft_
 unsigned CacheHierarchy::context_switched() { return tft_ ? tft_->flush() : 0; }
 
 unsigned CacheHierarchy::promoted(PhysicalAddress address, std::uint64_t bytes) {
-  HierarchyCost unaccounted;
   Silent silent;
   if (twin_) twin_->sweep(address, bytes);
-  return l1d_.sweep(address, bytes, [&](PhysicalAddress line) { write_back(0, line, unaccounted, silent); });
+  return l1d_.sweep(address, bytes, [&](PhysicalAddress line) { write_back(0, line, silent); });
 }
 
 }  // namespace shearling

@@ -105,10 +105,11 @@ struct HierarchyOutcome {
   bool memory_reached = false;
 };
 
-/// What one reference cost: the report of access_quietly(), with the same sums as HierarchyOutcome.
+/// What one reference cost: the report of access_quietly(), with the same sums as HierarchyOutcome. Too wide for
+/// registers on purpose: packing narrower fields into them would stall every hit on its own store.
 struct HierarchyCost {
-  std::uint32_t latency = 0;                 ///< Cycles in all, memory included.
-  float energy = 0;                          ///< nJ in all.
+  std::uint64_t latency = 0;                 ///< Cycles in all, memory included.
+  double energy = 0;                         ///< nJ in all.
   bool memory_reached = false;
 };
 
@@ -203,9 +204,9 @@ class Cache {
   /// The same, and calls `written_back(address)` for every dirty one.
   template <typename WrittenBack>
   unsigned sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back);
-  [[nodiscard]] const CacheCounters& counters() const { return counters_; }
+  [[nodiscard]] CacheCounters counters() const;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(tags_, dirty_, replacement_, counters_); }
+  void serialize(Archive& archive) { archive(tags_, dirty_, replacement_, tally_); }
 
  private:
   static constexpr std::uint64_t kNoLine = ~std::uint64_t{0};   // No line has this number: addresses end at 2^64.
@@ -214,9 +215,23 @@ class Cache {
     const std::uint64_t number = address >> line_shift_;
     return static_cast<unsigned>(set_mask_ != 0 || sets_ == 1 ? number & set_mask_ : number % sets_);
   }
+  /// Counted at every access, with one addition and no branch; everything else in CacheCounters follows from these.
+  struct Tally {
+    std::array<std::array<std::uint64_t, 2>, 2> accesses{};   ///< [full, one partition][read, write].
+    std::array<std::uint64_t, 2> misses{};                    ///< [read, write].
+    std::uint64_t write_backs = 0;
+  };
   /// Bit w: way first + w holds the line. At most one is set.
   [[nodiscard]] std::uint32_t match(std::size_t first, unsigned ways, std::uint64_t line) const;
-  void fill(Step& step, unsigned first_way);
+  /// Where a miss put its line and what had to go. Small enough for registers: a step passed through memory would cost
+  /// the hit path a third of its speed.
+  struct Filled {
+    std::uint64_t evicted_line = 0;
+    std::uint8_t way = 0;
+    bool evicted = false;
+    bool evicted_dirty = false;
+  };
+  Filled fill(unsigned set, unsigned first_way, std::uint64_t line, bool write);
 
   CacheConfig config_;
   unsigned sets_ = 1;
@@ -229,8 +244,9 @@ class Cache {
   bool seesaw_ = false;
   std::vector<std::uint64_t> tags_;                    ///< Line number, or kNoLine.
   std::vector<std::uint32_t> dirty_;                   ///< A word a set, a bit a way.
+  std::vector<std::uint8_t> guess_;                    ///< The way used last, a set: looked at first. Changes no outcome: not state.
   ReplacementState replacement_;
-  CacheCounters counters_;
+  Tally tally_;
 };
 
 inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_t line) const {
@@ -259,20 +275,28 @@ inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, Ac
   step.first_way = static_cast<std::uint8_t>(first_way);
   step.ways = static_cast<std::uint8_t>(ways);
 
-  counters_.writes += step.write ? 1U : 0U;
-  counters_.reads += step.write ? 0U : 1U;
-  counters_.ways_probed += ways;
-  counters_.energy += double{energy_of(step)};
+  ++tally_.accesses[step.fast ? 1 : 0][step.write ? 1 : 0];
 
-  const std::uint32_t matching = match(std::size_t{step.set} * ways_ + first_way, ways, step.line);
-  step.hit = matching != 0;
-  if (step.hit) {
-    step.way = static_cast<std::uint8_t>(first_way + static_cast<unsigned>(std::countr_zero(matching)));
-    replacement_.touch(step.set, step.way);
-    dirty_[step.set] |= std::uint32_t{step.write} << step.way;
-  } else {
-    fill(step, partitions_ == 1 ? 0 : first_way_of_partition(physical.value));
+  const std::size_t row = std::size_t{step.set} * ways_;
+  unsigned way = guess_[step.set];
+  if (tags_[row + way] != step.line) {
+    const std::uint32_t matching = match(row + first_way, ways, step.line);
+    if (matching == 0) {
+      const unsigned insert_at = partitions_ == 1 ? 0 : first_way_of_partition(physical.value);
+      const Filled filled = fill(step.set, insert_at, step.line, step.write);
+      step.way = filled.way;
+      step.evicted = filled.evicted;
+      step.evicted_dirty = filled.evicted_dirty;
+      step.evicted_line = filled.evicted_line;
+      return step;
+    }
+    way = first_way + static_cast<unsigned>(std::countr_zero(matching));
+    guess_[step.set] = static_cast<std::uint8_t>(way);
   }
+  step.hit = true;
+  step.way = static_cast<std::uint8_t>(way);
+  replacement_.touch(step.set, way);
+  dirty_[step.set] |= std::uint32_t{step.write} << way;
   return step;
 }
 
@@ -291,7 +315,7 @@ unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack 
     ++dropped;
     if ((dirty & bit) == 0) continue;
     dirty &= ~bit;
-    ++counters_.write_backs;
+    ++tally_.write_backs;
     written_back(address_of(line));
   }
   return dropped;
@@ -341,13 +365,14 @@ class CacheHierarchy {
   };
   [[nodiscard]] Below below(unsigned level);
   template <typename Observer>
-  void run(const CacheReference& reference, HierarchyCost& cost, Observer& observer);
+  HierarchyCost run(const CacheReference& reference, Observer& observer);
   template <typename Observer>
   bool ask_filter(const CacheReference& reference, Observer& observer);
   template <typename Observer>
-  void fetch(unsigned level, PhysicalAddress physical, AccessKind kind, HierarchyCost& cost, Observer& observer);
+  HierarchyCost fetch(unsigned level, PhysicalAddress physical, AccessKind kind, Observer& observer);
+  /// Returns the energy: nobody waits for a write-back.
   template <typename Observer>
-  void write_back(unsigned level, PhysicalAddress physical, HierarchyCost& cost, Observer& observer);
+  double write_back(unsigned level, PhysicalAddress physical, Observer& observer);
 
   CacheHierarchyConfig config_;
   Cache l1i_;

@@ -47,8 +47,11 @@ void ReplacementState::touch_tree(unsigned set, unsigned way) {
 unsigned ReplacementState::oldest(unsigned set, unsigned first_way, unsigned ways) const {
   const std::uint64_t* stamps = stamps_.data() + std::size_t{set} * ways_;
   unsigned oldest = first_way;
+  std::uint64_t stamp = stamps[first_way];
   for (unsigned way = first_way + 1; way < first_way + ways; ++way) {
-    if (stamps[way] < stamps[oldest]) oldest = way;
+    const bool older = stamps[way] < stamp;   // Chosen without a branch: it would be mispredicted often.
+    oldest = older ? way : oldest;
+    stamp = older ? stamps[way] : stamp;
   }
   return oldest;
 }

@@ -150,10 +150,13 @@ class Tlb {
     const unsigned set = way_shift_ != kNoShift ? slot >> way_shift_ : slot / ways_;
     return {set, slot - set * ways_};
   }
+  [[nodiscard]] bool is_for(std::size_t index, std::uint64_t page, std::uint32_t owner) const {
+    const Key& key = keys_[index];
+    return ((key.page ^ page) | ((key.owner ^ owner) & key.compared)) == 0;
+  }
   [[nodiscard]] std::size_t find_in_set(std::size_t first, std::uint64_t page, std::uint32_t owner) const {
     for (std::size_t index = first; index < first + ways_; ++index) {
-      const Key& key = keys_[index];
-      if (key.page == page && ((key.owner ^ owner) & key.compared) == 0) return index;
+      if (is_for(index, page, owner)) return index;
     }
     return kNone;
   }

@@ -57,10 +57,10 @@ struct TranslationLookup {
   unsigned latency = 0;                   ///< Cycles beyond the L1 lookup that runs beside the cache.
 };
 
-/// The same lookup without its report: for when nobody watches.
+/// The same lookup without its report: for when nobody watches. Wide fields, as in HierarchyCost.
 struct TranslationHit {
   const TlbEntry* entry = nullptr;        ///< Null: every level missed.
-  unsigned latency = 0;                   ///< As in TranslationLookup.
+  std::uint64_t latency = 0;              ///< As in TranslationLookup.
   bool refilled = false;                  ///< The L2 hit, and an L1 TLB was filled from it.
 };
 

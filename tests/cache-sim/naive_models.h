@@ -4,6 +4,7 @@
 // the library: sets and ways are found by division, entries by looking at all of them, order by lists.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -215,7 +216,8 @@ inline bool same(const CacheOutcome& a, const CacheOutcome& b) {
 
 inline bool same(const CacheCounters& a, const CacheCounters& b) {
   return a.reads == b.reads && a.writes == b.writes && a.read_misses == b.read_misses && a.write_misses == b.write_misses &&
-         a.ways_probed == b.ways_probed && a.write_backs == b.write_backs && a.energy == b.energy;
+         a.ways_probed == b.ways_probed && a.write_backs == b.write_backs &&
+         std::abs(a.energy - b.energy) <= 1e-9 * std::abs(b.energy);   // Summed here, multiplied there.
 }
 
 /// Every line held, where, and whether it is dirty.

@@ -283,7 +283,7 @@ class TranslationCachesTest : public QObject {
         QCOMPARE(lookup.entry != nullptr, right.entry.has_value());
         QCOMPARE(hit.entry != nullptr, right.entry.has_value());
         QCOMPARE(lookup.latency, right.latency);
-        QCOMPARE(hit.latency, right.latency);
+        QCOMPARE(hit.latency, std::uint64_t{right.latency});
         QCOMPARE(lookup.probe_count, right.probes);
         QCOMPARE(lookup.fill_count, right.refilled ? 1U : 0U);
         QCOMPARE(hit.refilled, right.refilled);
