@@ -152,12 +152,12 @@ MemoryPath::Served MemoryPath::walk_access(PhysicalAddress address) {
   if (!events_.wants_micro_events()) {
     const HierarchyCost cost = caches_.access_quietly(reference);
     charge(cost.latency);
-    return {.latency = cost.latency};
+    return {.latency = static_cast<std::uint32_t>(cost.latency)};
   }
   const HierarchyOutcome outcome = caches_.access(reference);
   charge(outcome.latency);
   emit_hierarchy(outcome, reference);
-  return {.by = served_by(outcome), .latency = outcome.latency};
+  return {.by = served_by(outcome), .latency = static_cast<std::uint32_t>(outcome.latency)};
 }
 
 ServedBy MemoryPath::served_by(const HierarchyOutcome& outcome) const {
@@ -285,8 +285,8 @@ void MemoryPath::count_walk(unsigned references, unsigned skipped) {
   counters_.walk_skipped += skipped;
 }
 
-void MemoryPath::charge(std::uint32_t latency) {
-  pending_latency_ += latency;
+void MemoryPath::charge(std::uint64_t latency) {
+  pending_latency_ += static_cast<std::uint32_t>(latency);
   counters_.latency_cycles += latency;
 }
 

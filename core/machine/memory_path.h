@@ -70,7 +70,7 @@ class MemoryPath {
   void fill_filter(const TlbEntry& entry, AccessKind kind);
   void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason);
   [[nodiscard]] ServedBy served_by(const HierarchyOutcome& outcome) const;
-  void charge(std::uint32_t latency);
+  void charge(std::uint64_t latency);
   void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome);
   void emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference);
   void emit_cache(const CacheOutcome& outcome, const CacheReference& reference, std::uint32_t charged);

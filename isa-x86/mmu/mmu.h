@@ -10,11 +10,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 #include <variant>
 
 #include "core/machine/processor.h"
 #include "isa-x86/cpu/system_state.h"
+#include "isa-x86/mmu/used_table_entries.h"
 
 namespace shearling::x86 {
 
@@ -30,7 +32,7 @@ struct NestedTranslation {
 
 /// TlbEntry::permissions of this ISA.
 inline constexpr std::uint32_t kMayWrite = 1, kMayExecute = 2, kIsUser = 4, kIsDirty = 8, kNestedMayWrite = 16,
-                               kNestedMayExecute = 32, kNestedIsDirty = 64;
+                               kNestedMayExecute = 32, kNestedIsDirty = 64, kNestedMayRead = 128;
 
 struct AccessRequest {
   VirtualAddress address;
@@ -45,11 +47,13 @@ struct Translation {
   GuestPhysicalAddress guest_physical;
   PageSize page_size = PageSize::Size4K;
   bool writable_now = false;               ///< A write by the same CPL would need no walk and no check more (D bits set).
+  bool operator==(const Translation&) const = default;
 };
 /// Stage-1 fault: vector 14. Error code P 0, W/R 1, U/S 2, RSVD 3, I/D 4.
 struct PageFault {
   VirtualAddress address;
   std::uint32_t error_code = 0;
+  bool operator==(const PageFault&) const = default;
 };
 /// Stage-2 fault: a VM exit. Qualification as SDM table 27-7 (violation only).
 struct EptFault {
@@ -57,11 +61,17 @@ struct EptFault {
   GuestPhysicalAddress guest_physical;
   VirtualAddress linear;
   std::uint64_t qualification = 0;
+  bool operator==(const EptFault&) const = default;
 };
 /// Non-canonical address: #GP(0), or #SS(0) for stack references; the caller knows which.
-struct NonCanonical { VirtualAddress address; };
+struct NonCanonical {
+  VirtualAddress address;
+  bool operator==(const NonCanonical&) const = default;
+};
 /// A paging mode that is left out (see above).
-struct UnsupportedPaging {};
+struct UnsupportedPaging {
+  bool operator==(const UnsupportedPaging&) const = default;
+};
 using TranslateResult = std::variant<Translation, PageFault, EptFault, NonCanonical, UnsupportedPaging>;
 
 class Mmu {
@@ -106,11 +116,33 @@ class Mmu {
 
  private:
   struct Walker;
+  struct Tables;
+  enum class Fit : std::uint8_t { Serves, Denies, NotDirty };
+  Fit fit(const TlbEntry& entry, const AccessRequest& request) const;
+  TranslateResult walk(const AccessRequest& request, bool with_caches);
+  TranslateResult conclude(const Walker& walker, bool translated, const AccessRequest& request);
+  [[nodiscard]] Tables current_tables() const;
+  [[nodiscard]] Tables tables_behind(TlbTag held, bool global, std::uint64_t root) const;
+  [[nodiscard]] bool writable_now(std::uint32_t permissions, const AccessRequest& request) const;
+  [[nodiscard]] std::optional<TranslateResult> without_walk(const AccessRequest& request) const;
+  [[nodiscard]] TlbTag tag() const { return {.address_space = state_.pcid(), .virtual_machine = nested_.vpid}; }
+  [[nodiscard]] bool is_stale(const TlbEntry& entry) const;
+  [[nodiscard]] bool is_stale(const WalkCacheEntry& entry) const;
+  [[nodiscard]] bool is_stale_nested(const TlbEntry& entry) const;
+  [[nodiscard]] bool holds_translations_of(std::uint16_t vpid) const;
+  template <typename Condition>
+  bool any_entry(Condition condition) const;
+  void note_table_frames();
+
   MachineContext context_;
   const SystemState& state_;
   const NestedTranslation& nested_;
-  std::unordered_set<std::uint64_t> table_frames_;
+  bool gigabyte_pages_;
+  UsedTableEntries used_entries_;
+  bool new_table_frames_ = false;
   bool hazard_ = false;
+  /// Roots that each address space has had: see cr3_written().
+  std::unordered_map<std::uint32_t, std::unordered_set<std::uint64_t>> roots_;
 };
 
 /// "P=1 R/W=1 U/S=0 ..." for an entry of that name (PML4E, PDPTE, PDE, PTE, EPT PML4E, ...).
