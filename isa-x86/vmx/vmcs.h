@@ -21,9 +21,9 @@ enum class VmcsArea : std::uint8_t { Control, ExitInformation, GuestState, HostS
 struct VmcsFieldInfo {
   VmcsField field;
   std::string_view name;                   ///< "guest RIP", as in the manual.
-  [[nodiscard]] std::uint32_t encoding() const { return static_cast<std::uint32_t>(field); }
-  [[nodiscard]] VmcsWidth width() const { return static_cast<VmcsWidth>((encoding() >> 13) & 3); }
-  [[nodiscard]] VmcsArea area() const { return static_cast<VmcsArea>((encoding() >> 10) & 3); }
+  [[nodiscard]] constexpr std::uint32_t encoding() const { return static_cast<std::uint32_t>(field); }
+  [[nodiscard]] constexpr VmcsWidth width() const { return static_cast<VmcsWidth>((encoding() >> 13) & 3); }
+  [[nodiscard]] constexpr VmcsArea area() const { return static_cast<VmcsArea>((encoding() >> 10) & 3); }
 };
 
 /// Every field, in order of encoding.

@@ -34,6 +34,11 @@ struct InterceptQuery {
   std::uint16_t port = 0;
   std::uint8_t port_size = 0;
   bool port_in = false, port_string = false, port_rep = false, port_immediate = false;
+  bool memory_operand = false;             ///< Lmsw: the source is in memory, at linear address `linear`.
+  std::uint64_t linear = 0;
+  bool from_debug_register = false;        ///< DrAccess: MOV from DR `cr` (MOV to it otherwise).
+  std::uint32_t reason = 0;                ///< Vmxinstruction, DescriptorTableAccess: which of their exit reasons
+                                           ///< applies (VMCLEAR 19 ... VMXON 27, 50, 53; 46 or 47). 0: 27 and 46.
   PendingEvent event;                      ///< Exception, ExternalInterrupt.
   EptFault ept;
 };
@@ -74,6 +79,8 @@ class VmxUnit {
   };
   /// VMLAUNCH/VMRESUME: checks controls, host state and guest state, loads the guest, emits vm.entry (or a failed check).
   EntryOutcome enter();
+  /// The event that the last VM entry injected, once: the processor delivers it before the next instruction.
+  std::optional<PendingEvent> take_injected();
 
   /// CR0 and CR4 as the guest reads them (guest/host mask and read shadow).
   [[nodiscard]] std::uint64_t guest_visible_cr0() const;
@@ -82,10 +89,24 @@ class VmxUnit {
   [[nodiscard]] std::uint64_t guest_visible_tsc(std::uint64_t host_tsc) const;
 
   template <typename Archive>
-  void serialize(Archive& archive) { archive(non_root_, nested_, vmcs_); }
+  void serialize(Archive& archive) { archive(non_root_, nested_, vmcs_); }   // injected_ lives within a step only.
+
+  /// Writes the guest-state area from SystemState and the engine, as a VM exit does (the fields that the VM-exit
+  /// controls ask for): for a host that makes its first VMCS out of the state that loading the image left.
+  void save_guest_state();
 
  private:
-  void save_guest_state();
+  struct Decision;
+  struct InterceptRule;
+  static const InterceptRule& rule_of(Intercept kind);
+  [[nodiscard]] bool control(VmcsField field, std::uint32_t bit) const;
+  [[nodiscard]] bool primary(std::uint32_t bit) const;
+  [[nodiscard]] bool secondary(std::uint32_t bit) const;
+  [[nodiscard]] Decision decide_cr_write(const InterceptQuery& query) const;
+  [[nodiscard]] Decision decide_msr(const InterceptQuery& query) const;
+  [[nodiscard]] Decision decide_port(const InterceptQuery& query) const;
+  [[nodiscard]] Decision decide_exception(const InterceptQuery& query) const;
+  [[nodiscard]] std::uint64_t qualification_of(const InterceptQuery& query) const;
   void load_guest_state();
   void load_host_state();
 
@@ -94,6 +115,7 @@ class VmxUnit {
   Vmcs vmcs_;
   NestedTranslation nested_;
   bool non_root_ = false;
+  std::optional<PendingEvent> injected_;
 };
 
 std::string_view exit_reason_name(std::uint32_t reason);
