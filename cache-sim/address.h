@@ -34,11 +34,16 @@ enum class PageSize : std::uint8_t { Size4K, Size16K, Size64K, Size2M, Size1G };
 /// log2 of the page's size in bytes.
 constexpr unsigned page_shift(PageSize size) {
   switch (size) {
-    case PageSize::Size4K: return 12;
-    case PageSize::Size16K: return 14;
-    case PageSize::Size64K: return 16;
-    case PageSize::Size2M: return 21;
-    case PageSize::Size1G: return 30;
+    case PageSize::Size4K:
+      return 12;
+    case PageSize::Size16K:
+      return 14;
+    case PageSize::Size64K:
+      return 16;
+    case PageSize::Size2M:
+      return 21;
+    case PageSize::Size1G:
+      return 30;
   }
   return 12;
 }

@@ -7,7 +7,8 @@ namespace shearling {
 
 std::string problem_of(const CacheConfig& config) {
   const std::string who = "cache \"" + config.name + "\": ";
-  if (!std::has_single_bit(config.line) || config.line < 4) return who + "the line size must be a power of two, at least 4";
+  if (!std::has_single_bit(config.line) || config.line < 4)
+    return who + "the line size must be a power of two, at least 4";
   if (config.ways == 0 || config.ways > Cache::kMostWays) return who + "ways must be 1 to 32";
   const std::uint64_t row = std::uint64_t{config.line} * config.ways;
   if (config.size == 0 || config.size % row != 0) return who + "its size must be a multiple of ways times line size";
@@ -85,7 +86,8 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
   if (step.hit) return outcome;
   outcome.filled = {.line = address_of(step.line), .set = step.set, .way = step.way, .dirty = step.write};
   if (!step.evicted) return outcome;
-  outcome.evicted = {.line = address_of(step.evicted_line), .set = step.set, .way = step.way, .dirty = step.evicted_dirty};
+  outcome.evicted = {
+      .line = address_of(step.evicted_line), .set = step.set, .way = step.way, .dirty = step.evicted_dirty};
   return outcome;
 }
 

@@ -33,7 +33,9 @@ std::string index_problem(const CacheConfig& config) {
 struct Recording {
   HierarchyOutcome& outcome;
   void asked(TftOutcome tft) { outcome.tft = tft; }
-  void looked_up(const Cache& cache, const Cache::Step& step) { outcome.levels[outcome.level_count++] = cache.outcome_of(step); }
+  void looked_up(const Cache& cache, const Cache::Step& step) {
+    outcome.levels[outcome.level_count++] = cache.outcome_of(step);
+  }
   void twin_did(const Cache& cache, const Cache::Step& step) { outcome.twin = cache.outcome_of(step); }
   void wrote_back(const Cache& cache, const Cache::Step& step) {
     outcome.write_backs[outcome.write_back_count++] = cache.outcome_of(step);
@@ -60,7 +62,8 @@ std::string problem_of(const CacheHierarchyConfig& config) {
   for (const std::optional<CacheConfig>* lower : {&config.l2, &config.last_level}) {
     if (!*lower) continue;
     if (std::string problem = problem_of(**lower); !problem.empty()) return problem;
-    if ((*lower)->organisation == CacheOrganisation::Seesaw) return "cache \"" + (*lower)->name + "\": only L1D can be SEESAW";
+    if ((*lower)->organisation == CacheOrganisation::Seesaw)
+      return "cache \"" + (*lower)->name + "\": only L1D can be SEESAW";
     if ((*lower)->line != config.l1d.line || (*lower)->line != config.l1i.line) {
       return "cache \"" + (*lower)->name + "\": every cache must have the same line size";
     }
@@ -70,7 +73,9 @@ std::string problem_of(const CacheHierarchyConfig& config) {
 }
 
 CacheHierarchy::CacheHierarchy(CacheHierarchyConfig config)
-    : config_(std::move(config)), l1i_(config_.l1i, seed_of(config_, Role::L1i)), l1d_(config_.l1d, seed_of(config_, Role::L1d)) {
+    : config_(std::move(config)),
+      l1i_(config_.l1i, seed_of(config_, Role::L1i)),
+      l1d_(config_.l1d, seed_of(config_, Role::L1d)) {
   assert(problem_of(config_).empty());
   if (config_.l2) l2_.emplace(*config_.l2, seed_of(config_, Role::L2));
   if (config_.last_level) last_level_.emplace(*config_.last_level, seed_of(config_, Role::LastLevel));
@@ -141,7 +146,8 @@ bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& obser
 template <typename Observer>
 HierarchyCost CacheHierarchy::fetch(unsigned level, PhysicalAddress physical, AccessKind kind, Observer& observer) {
   const Below lower = below(level);
-  if (lower.cache == nullptr) return {.latency = config_.memory_latency, .energy = double{config_.memory_energy}, .memory_reached = true};
+  if (lower.cache == nullptr)
+    return {.latency = config_.memory_latency, .energy = double{config_.memory_energy}, .memory_reached = true};
   const Cache::Step step = lower.cache->step(physical.value, physical, kind, false);
   observer.looked_up(*lower.cache, step);
   HierarchyCost cost;

@@ -23,23 +23,23 @@ enum class CacheOrganisation : std::uint8_t { Vipt, Seesaw, Pipt };
 
 struct CacheConfig {
   std::string name = "L1D";
-  std::uint64_t size = 32 * 1024;            ///< Bytes.
+  std::uint64_t size = 32 * 1024;  ///< Bytes.
   unsigned ways = 8;
-  unsigned line = 64;                        ///< Bytes.
+  unsigned line = 64;  ///< Bytes.
   CacheOrganisation organisation = CacheOrganisation::Vipt;
   ReplacementKind replacement = ReplacementKind::Lru;
-  unsigned latency = 2;                      ///< Cycles of a full lookup (Table III: base page).
-  unsigned fast_latency = 1;                 ///< SEESAW: cycles of a one-partition lookup (Table III: superpage).
-  float energy = 0.047F;                     ///< nJ of a full lookup (Figure 2c, 32 KB 8-way).
-  float partition_energy = 0.0285F;          ///< nJ of a one-partition lookup (0.6057 x 0.047; section IV-A4).
-  bool plain_twin = false;                   ///< SEESAW: keep a plain VIPT twin on the same references.
+  unsigned latency = 2;              ///< Cycles of a full lookup (Table III: base page).
+  unsigned fast_latency = 1;         ///< SEESAW: cycles of a one-partition lookup (Table III: superpage).
+  float energy = 0.047F;             ///< nJ of a full lookup (Figure 2c, 32 KB 8-way).
+  float partition_energy = 0.0285F;  ///< nJ of a one-partition lookup (0.6057 x 0.047; section IV-A4).
+  bool plain_twin = false;           ///< SEESAW: keep a plain VIPT twin on the same references.
 };
 
 /// Why no such cache can be built, in one sentence; empty if it can.
 [[nodiscard]] std::string problem_of(const CacheConfig& config);
 
 struct TranslationFilterTableConfig {
-  unsigned entries = 16;                     ///< Any number: the index is MOD entries (section IV-A2).
+  unsigned entries = 16;  ///< Any number: the index is MOD entries (section IV-A2).
 };
 
 struct CacheHierarchyConfig {
@@ -48,9 +48,9 @@ struct CacheHierarchyConfig {
   std::optional<CacheConfig> l2;
   std::optional<CacheConfig> last_level;
   TranslationFilterTableConfig tft;
-  unsigned memory_latency = 68;              ///< Cycles: 51 ns at 1.33 GHz (Table II).
-  float memory_energy = 0.0F;                ///< nJ; 0 means not modelled. The paper does not give it.
-  std::uint64_t seed = 1;                    ///< Of random replacement.
+  unsigned memory_latency = 68;  ///< Cycles: 51 ns at 1.33 GHz (Table II).
+  float memory_energy = 0.0F;    ///< nJ; 0 means not modelled. The paper does not give it.
+  std::uint64_t seed = 1;        ///< Of random replacement.
 };
 
 [[nodiscard]] std::string problem_of(const CacheHierarchyConfig& config);
@@ -59,7 +59,7 @@ struct CacheHierarchyConfig {
 struct CacheReference {
   VirtualAddress virtual_address;
   PhysicalAddress physical_address;
-  PageSize page_size = PageSize::Size4K;     ///< Effective size of the translation.
+  PageSize page_size = PageSize::Size4K;  ///< Effective size of the translation.
   AccessKind kind = AccessKind::Read;
   bool walk = false;
 };
@@ -68,48 +68,48 @@ struct LineMove {
   PhysicalAddress line;
   std::uint32_t set = 0;
   std::uint8_t way = 0;
-  bool dirty = false;                        ///< Of an evicted line: it is written back.
+  bool dirty = false;  ///< Of an evicted line: it is written back.
 };
 
 /// What one cache did with one reference.
 struct CacheOutcome {
-  const char* cache = "";                    ///< Name, owned by the hierarchy.
+  const char* cache = "";  ///< Name, owned by the hierarchy.
   bool hit = false;
   std::uint8_t way = 0;
   std::uint8_t ways_probed = 0;
   std::uint32_t ways_probed_mask = 0;
   std::uint32_t set = 0;
-  std::uint32_t latency = 0;                 ///< Cycles.
-  float energy = 0;                          ///< nJ.
+  std::uint32_t latency = 0;  ///< Cycles.
+  float energy = 0;           ///< nJ.
   std::optional<LineMove> filled;
   std::optional<LineMove> evicted;
 };
 
 struct TftOutcome {
   bool asked = false;
-  bool hit = false;                          ///< The region is held, and the translation is a superpage's.
+  bool hit = false;  ///< The region is held, and the translation is a superpage's.
   std::uint16_t index = 0;
 };
 
 struct HierarchyOutcome {
   TftOutcome tft;
-  std::array<CacheOutcome, 4> levels{};      ///< In the order asked: L1, L2, LLC as far as it went.
+  std::array<CacheOutcome, 4> levels{};  ///< In the order asked: L1, L2, LLC as far as it went.
   unsigned level_count = 0;
   /// Dirty victims arriving one level further down, in their order: L1's and L2's to what lies below each. Those of the
   /// last level go to memory.
   std::array<CacheOutcome, 3> write_backs{};
   unsigned write_back_count = 0;
-  std::optional<CacheOutcome> twin;          ///< What the plain VIPT twin did.
-  std::uint32_t latency = 0;                 ///< Cycles in all, memory included.
-  float energy = 0;                          ///< nJ in all.
+  std::optional<CacheOutcome> twin;  ///< What the plain VIPT twin did.
+  std::uint32_t latency = 0;         ///< Cycles in all, memory included.
+  float energy = 0;                  ///< nJ in all.
   bool memory_reached = false;
 };
 
 /// What one reference cost: the report of access_quietly(), with the same sums as HierarchyOutcome. Too wide for
 /// registers on purpose: packing narrower fields into them would stall every hit on its own store.
 struct HierarchyCost {
-  std::uint64_t latency = 0;                 ///< Cycles in all, memory included.
-  double energy = 0;                         ///< nJ in all.
+  std::uint64_t latency = 0;  ///< Cycles in all, memory included.
+  double energy = 0;          ///< nJ in all.
   bool memory_reached = false;
 };
 
@@ -118,14 +118,18 @@ struct CacheCounters {
   std::uint64_t reads = 0, writes = 0, read_misses = 0, write_misses = 0, ways_probed = 0, write_backs = 0;
   double energy = 0;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(reads, writes, read_misses, write_misses, ways_probed, write_backs, energy); }
+  void serialize(Archive& archive) {
+    archive(reads, writes, read_misses, write_misses, ways_probed, write_backs, energy);
+  }
 };
 
 /// The four cases of the paper's Table I, counted on data references that are not the walker's.
 struct SeesawCounters {
   std::uint64_t superpage_tft_hit_l1_hit = 0, superpage_tft_hit_l1_miss = 0, superpage_tft_miss = 0, base_page = 0;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(superpage_tft_hit_l1_hit, superpage_tft_hit_l1_miss, superpage_tft_miss, base_page); }
+  void serialize(Archive& archive) {
+    archive(superpage_tft_hit_l1_hit, superpage_tft_hit_l1_miss, superpage_tft_miss, base_page);
+  }
 };
 
 /// Direct mapped, tagged with the 2 MB region, index = region number MOD entries.
@@ -133,16 +137,18 @@ class TranslationFilterTable {
  public:
   explicit TranslationFilterTable(TranslationFilterTableConfig config);
   [[nodiscard]] TftOutcome lookup(VirtualAddress address) const;
-  std::uint16_t fill(VirtualAddress address);          ///< Returns the index.
-  bool invalidate(VirtualAddress address);             ///< True if an entry went.
-  unsigned flush();                                    ///< Number of entries dropped.
+  std::uint16_t fill(VirtualAddress address);  ///< Returns the index.
+  bool invalidate(VirtualAddress address);     ///< True if an entry went.
+  unsigned flush();                            ///< Number of entries dropped.
   struct Entry {
-    std::uint64_t region = 0;                          ///< VA >> 21.
-    std::uint64_t valid = 0;                           ///< 0 or 1.
+    std::uint64_t region = 0;  ///< VA >> 21.
+    std::uint64_t valid = 0;   ///< 0 or 1.
   };
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   template <typename Archive>
-  void serialize(Archive& archive) { archive(entries_); }
+  void serialize(Archive& archive) {
+    archive(entries_);
+  }
 
  private:
   std::vector<Entry> entries_;
@@ -157,18 +163,18 @@ class Cache {
   /// `config` has no problem_of().
   explicit Cache(CacheConfig config, std::uint64_t seed = 1);
   struct Line {
-    std::uint64_t number = 0;                          ///< Physical address / line size.
+    std::uint64_t number = 0;  ///< Physical address / line size.
     std::uint8_t valid = 0, dirty = 0;
   };
   /// What one access did, in the cache's own terms: as much as the hot path needs.
   struct Step {
-    std::uint64_t line = 0;                            ///< Number of the line asked for.
+    std::uint64_t line = 0;  ///< Number of the line asked for.
     std::uint64_t evicted_line = 0;
     std::uint32_t set = 0;
-    std::uint8_t way = 0;                              ///< Where the line is now.
-    std::uint8_t first_way = 0, ways = 0;              ///< What was probed.
+    std::uint8_t way = 0;                  ///< Where the line is now.
+    std::uint8_t first_way = 0, ways = 0;  ///< What was probed.
     bool hit = false;
-    bool fast = false;                                 ///< One partition was probed.
+    bool fast = false;  ///< One partition was probed.
     bool write = false;
     bool evicted = false;
     bool evicted_dirty = false;
@@ -176,7 +182,9 @@ class Cache {
 
   [[nodiscard]] const CacheConfig& config() const { return config_; }
   [[nodiscard]] unsigned sets() const { return sets_; }
-  [[nodiscard]] unsigned partitions() const { return partitions_; }   ///< 16 KB each (4 ways x 64 sets x 64 B); 1 unless SEESAW.
+  [[nodiscard]] unsigned partitions() const {
+    return partitions_;
+  }  ///< 16 KB each (4 ways x 64 sets x 64 B); 1 unless SEESAW.
   [[nodiscard]] Line line(unsigned set, unsigned way) const;
   /// Way of the partition that this address maps to: the bits directly above the set index.
   [[nodiscard]] unsigned first_way_of_partition(std::uint64_t address) const {
@@ -193,8 +201,12 @@ class Cache {
   /// The same without its report.
   Step step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast);
   [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
-  [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return step.fast ? config_.fast_latency : config_.latency; }
-  [[nodiscard]] float energy_of(const Step& step) const { return step.fast ? config_.partition_energy : config_.energy; }
+  [[nodiscard]] std::uint32_t latency_of(const Step& step) const {
+    return step.fast ? config_.fast_latency : config_.latency;
+  }
+  [[nodiscard]] float energy_of(const Step& step) const {
+    return step.fast ? config_.partition_energy : config_.energy;
+  }
   [[nodiscard]] PhysicalAddress address_of(std::uint64_t line) const { return {line << line_shift_}; }
 
   /// A coherence probe: by physical address, within that address's partition alone; no state changes. The way, if held.
@@ -206,10 +218,12 @@ class Cache {
   unsigned sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back);
   [[nodiscard]] CacheCounters counters() const;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(tags_, dirty_, replacement_, tally_); }
+  void serialize(Archive& archive) {
+    archive(tags_, dirty_, replacement_, tally_);
+  }
 
  private:
-  static constexpr std::uint64_t kNoLine = ~std::uint64_t{0};   // No line has this number: addresses end at 2^64.
+  static constexpr std::uint64_t kNoLine = ~std::uint64_t{0};  // No line has this number: addresses end at 2^64.
 
   [[nodiscard]] unsigned set_of(std::uint64_t address) const {
     const std::uint64_t number = address >> line_shift_;
@@ -217,8 +231,8 @@ class Cache {
   }
   /// Counted at every access, with one addition and no branch; everything else in CacheCounters follows from these.
   struct Tally {
-    std::array<std::array<std::uint64_t, 2>, 2> accesses{};   ///< [full, one partition][read, write].
-    std::array<std::uint64_t, 2> misses{};                    ///< [read, write].
+    std::array<std::array<std::uint64_t, 2>, 2> accesses{};  ///< [full, one partition][read, write].
+    std::array<std::uint64_t, 2> misses{};                   ///< [read, write].
     std::uint64_t write_backs = 0;
   };
   /// Bit w: way first + w holds the line. At most one is set.
@@ -237,14 +251,14 @@ class Cache {
   unsigned sets_ = 1;
   unsigned ways_ = 1;
   unsigned partitions_ = 1;
-  unsigned insertion_ways_ = 1;                        ///< Ways of a partition, or all.
+  unsigned insertion_ways_ = 1;  ///< Ways of a partition, or all.
   unsigned line_shift_ = 6;
   unsigned partition_shift_ = 12;
-  std::uint64_t set_mask_ = 0;                         ///< 0 where the number of sets is no power of two, or 1.
+  std::uint64_t set_mask_ = 0;  ///< 0 where the number of sets is no power of two, or 1.
   bool seesaw_ = false;
-  std::vector<std::uint64_t> tags_;                    ///< Line number, or kNoLine.
-  std::vector<std::uint32_t> dirty_;                   ///< A word a set, a bit a way.
-  std::vector<std::uint8_t> guess_;                    ///< The way used last, a set: looked at first. Changes no outcome: not state.
+  std::vector<std::uint64_t> tags_;   ///< Line number, or kNoLine.
+  std::vector<std::uint32_t> dirty_;  ///< A word a set, a bit a way.
+  std::vector<std::uint8_t> guess_;   ///< The way used last, a set: looked at first. Changes no outcome: not state.
   ReplacementState replacement_;
   Tally tally_;
 };
@@ -253,10 +267,10 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   const std::uint64_t* tags = tags_.data() + first;
   std::uint32_t found = 0;
   unsigned way = 0;
-  for (; way + 4 <= ways; way += 4) {   // Without branches: which way hits is not predictable.
-    const auto four = static_cast<std::uint32_t>(tags[way] == line) | static_cast<std::uint32_t>(tags[way + 1] == line) << 1 |
-                      static_cast<std::uint32_t>(tags[way + 2] == line) << 2 |
-                      static_cast<std::uint32_t>(tags[way + 3] == line) << 3;
+  for (; way + 4 <= ways; way += 4) {  // Without branches: which way hits is not predictable.
+    const auto four =
+        static_cast<std::uint32_t>(tags[way] == line) | static_cast<std::uint32_t>(tags[way + 1] == line) << 1 |
+        static_cast<std::uint32_t>(tags[way + 2] == line) << 2 | static_cast<std::uint32_t>(tags[way + 3] == line) << 3;
     found |= four << way;
   }
   for (; way < ways; ++way) found |= static_cast<std::uint32_t>(tags[way] == line) << way;
@@ -332,7 +346,7 @@ class CacheHierarchy {
   HierarchyCost access_quietly(const CacheReference& reference);
 
   // The TFT's other events: on every 2 MB L1 DTLB fill, on an invalidation, on a context switch (no ASIDs).
-  std::optional<std::uint16_t> superpage_filled(VirtualAddress address);   ///< TFT index, or nothing without SEESAW.
+  std::optional<std::uint16_t> superpage_filled(VirtualAddress address);  ///< TFT index, or nothing without SEESAW.
   bool superpage_invalidated(VirtualAddress address);
   unsigned context_switched();
   /// A promotion to a larger page: evicts the lines of [address, address + bytes) from L1D, dirty ones to the next

@@ -27,9 +27,12 @@ ReplacementState::ReplacementState(ReplacementKind kind, unsigned sets, unsigned
 
 unsigned ReplacementState::victim(unsigned set, unsigned first_way, unsigned ways) {
   switch (kind_) {
-    case ReplacementKind::Lru: return oldest(set, first_way, ways);
-    case ReplacementKind::TreePlru: return tree_leaf(set, first_way, ways);
-    case ReplacementKind::Random: return random_way(first_way, ways);
+    case ReplacementKind::Lru:
+      return oldest(set, first_way, ways);
+    case ReplacementKind::TreePlru:
+      return tree_leaf(set, first_way, ways);
+    case ReplacementKind::Random:
+      return random_way(first_way, ways);
   }
   return first_way;
 }
@@ -49,7 +52,7 @@ unsigned ReplacementState::oldest(unsigned set, unsigned first_way, unsigned way
   unsigned oldest = first_way;
   std::uint64_t stamp = stamps[first_way];
   for (unsigned way = first_way + 1; way < first_way + ways; ++way) {
-    const bool older = stamps[way] < stamp;   // Chosen without a branch: it would be mispredicted often.
+    const bool older = stamps[way] < stamp;  // Chosen without a branch: it would be mispredicted often.
     oldest = older ? way : oldest;
     stamp = older ? stamps[way] : stamp;
   }
@@ -58,7 +61,7 @@ unsigned ReplacementState::oldest(unsigned set, unsigned first_way, unsigned way
 
 unsigned ReplacementState::tree_leaf(unsigned set, unsigned first_way, unsigned ways) const {
   assert(std::has_single_bit(ways) && first_way % ways == 0);
-  unsigned node = (ways_ + first_way) / ways;   // The root of the range's own subtree.
+  unsigned node = (ways_ + first_way) / ways;  // The root of the range's own subtree.
   while (node < ways_) node = 2 * node + static_cast<unsigned>(trees_[set] >> node & 1U);
   return node - ways_;
 }

@@ -44,8 +44,9 @@ class ReplacementState {
 
   ReplacementKind kind_ = ReplacementKind::Lru;
   unsigned ways_ = 1;
-  std::vector<std::uint64_t> stamps_;   ///< LRU: time of last use.
-  std::vector<std::uint64_t> trees_;    ///< Tree-PLRU: one bit a node, heap order from bit 1; 1: the older half is on the right.
+  std::vector<std::uint64_t> stamps_;  ///< LRU: time of last use.
+  std::vector<std::uint64_t>
+      trees_;  ///< Tree-PLRU: one bit a node, heap order from bit 1; 1: the older half is on the right.
   std::uint64_t clock_ = 0;
   std::uint64_t random_ = 1;
 };

@@ -25,28 +25,29 @@ struct TlbTag {
 };
 
 struct TlbEntry {
-  VirtualAddress page;                    ///< Base of the page, of the entry's own size.
-  PhysicalAddress frame;                  ///< Base of the frame, of the entry's own size.
-  GuestPhysicalAddress guest_frame;       ///< Result of stage 1; equal to frame where there is no stage 2.
-  PageSize size = PageSize::Size4K;       ///< Effective size: the smaller of the two stages.
-  bool global = false;                    ///< Survives an address-space change and hits for every address space of its VM.
+  VirtualAddress page;               ///< Base of the page, of the entry's own size.
+  PhysicalAddress frame;             ///< Base of the frame, of the entry's own size.
+  GuestPhysicalAddress guest_frame;  ///< Result of stage 1; equal to frame where there is no stage 2.
+  PageSize size = PageSize::Size4K;  ///< Effective size: the smaller of the two stages.
+  bool global = false;               ///< Survives an address-space change and hits for every address space of its VM.
   TlbTag tag;
-  std::uint32_t permissions = 0;          ///< The ISA's bits (may read, write, execute, user, dirty, ...).
-  std::uint64_t root = 0;                 ///< Stage-1 root at fill time, to tell a stale entry from a current one.
+  std::uint32_t permissions = 0;  ///< The ISA's bits (may read, write, execute, user, dirty, ...).
+  std::uint64_t root = 0;         ///< Stage-1 root at fill time, to tell a stale entry from a current one.
   bool operator==(const TlbEntry&) const = default;
 
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(page.value, frame.value, guest_frame.value, size, global, tag.address_space, tag.virtual_machine, permissions, root);
+    archive(page.value, frame.value, guest_frame.value, size, global, tag.address_space, tag.virtual_machine,
+            permissions, root);
   }
 };
 
 struct TlbGeometry {
-  std::string name;                       ///< As events show it: "L1 DTLB 4K".
+  std::string name;  ///< As events show it: "L1 DTLB 4K".
   unsigned entries = 64;
-  unsigned ways = 4;                      ///< entries for fully associative. Divides entries.
-  std::vector<PageSize> page_sizes;       ///< Sizes it can hold.
-  unsigned latency = 1;                   ///< Cycles of a lookup.
+  unsigned ways = 4;                 ///< entries for fully associative. Divides entries.
+  std::vector<PageSize> page_sizes;  ///< Sizes it can hold.
+  unsigned latency = 1;              ///< Cycles of a lookup.
   ReplacementKind replacement = ReplacementKind::Lru;
 };
 
@@ -63,7 +64,9 @@ struct TlbSlot {
   bool valid = false;
   TlbEntry entry;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(valid, entry); }
+  void serialize(Archive& archive) {
+    archive(valid, entry);
+  }
 };
 
 /// One set-associative TLB. Where it holds several page sizes it is looked up once for each size, in their order.
@@ -93,7 +96,7 @@ class Tlb {
   struct FillOutcome {
     std::uint16_t set = 0;
     std::uint16_t way = 0;
-    std::optional<TlbEntry> evicted;      ///< A different, valid entry that had to go.
+    std::optional<TlbEntry> evicted;  ///< A different, valid entry that had to go.
   };
   /// Replaces an entry that hits for the same page, size and tag where there is one, else takes a free way, else the
   /// victim's. The entry's size is one that this TLB holds.
@@ -125,15 +128,15 @@ class Tlb {
   };
   /// What a lookup compares of one slot, packed: 16 bytes instead of a whole entry.
   struct Key {
-    std::uint64_t page = 0;               ///< Base of the page | size << 1 | valid.
-    std::uint32_t owner = 0;              ///< Address space | virtual machine << 16.
-    std::uint32_t compared = 0;           ///< Bits of `owner` that count: a global entry ignores the address space.
+    std::uint64_t page = 0;      ///< Base of the page | size << 1 | valid.
+    std::uint32_t owner = 0;     ///< Address space | virtual machine << 16.
+    std::uint32_t compared = 0;  ///< Bits of `owner` that count: a global entry ignores the address space.
   };
   /// One page size that this TLB holds.
   struct SizeClass {
     PageSize size = PageSize::Size4K;
     std::uint8_t shift = 12;
-    std::uint32_t valid = 0;              ///< Entries held: a lookup passes over a size that has none.
+    std::uint32_t valid = 0;  ///< Entries held: a lookup passes over a size that has none.
   };
 
   static std::uint32_t owner_of(TlbTag tag) {
@@ -183,12 +186,12 @@ class Tlb {
   TlbGeometry geometry_;
   unsigned sets_ = 1;
   unsigned ways_ = 1;
-  std::uint64_t set_mask_ = 0;            ///< 0 where the number of sets is no power of two, or 1.
+  std::uint64_t set_mask_ = 0;  ///< 0 where the number of sets is no power of two, or 1.
   unsigned way_shift_ = kNoShift;
   std::array<SizeClass, 5> classes_{};
   unsigned class_count_ = 0;
   std::vector<TlbSlot> slots_;
-  std::vector<Key> keys_;                 ///< Follows slots_; not state of its own.
+  std::vector<Key> keys_;  ///< Follows slots_; not state of its own.
   ReplacementState replacement_;
 };
 

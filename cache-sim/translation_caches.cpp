@@ -43,7 +43,9 @@ struct Recording {
   TranslationLookup& lookup;
   void probed(const Tlb& tlb, TlbOutcome outcome) { lookup.probes[lookup.probe_count++] = {&tlb, outcome}; }
   void waited(unsigned cycles) { lookup.latency += cycles; }
-  void refilled(const Tlb& tlb, const Tlb::FillOutcome& outcome) { lookup.fills[lookup.fill_count++] = {&tlb, outcome}; }
+  void refilled(const Tlb& tlb, const Tlb::FillOutcome& outcome) {
+    lookup.fills[lookup.fill_count++] = {&tlb, outcome};
+  }
 };
 
 struct Silent {

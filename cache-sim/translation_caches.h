@@ -15,14 +15,14 @@ namespace shearling {
 
 struct TranslationCachesConfig {
   static constexpr std::size_t kMostFirstLevel = 4;
-  std::vector<TlbGeometry> instruction;   ///< L1, one a page size or shared; at most kMostFirstLevel.
-  std::vector<TlbGeometry> data;          ///< L1, likewise.
+  std::vector<TlbGeometry> instruction;  ///< L1, one a page size or shared; at most kMostFirstLevel.
+  std::vector<TlbGeometry> data;         ///< L1, likewise.
   std::optional<TlbGeometry> second_level;
-  unsigned walk_cache_entries = 16;       ///< For each level that points to a table; 0: none. Fully associative, LRU.
-  unsigned walk_cache_latency = 1;        ///< Cycles.
-  unsigned nested_entries = 32;           ///< 0: none. Fully associative, LRU.
-  unsigned nested_latency = 1;            ///< Cycles.
-  std::uint64_t seed = 1;                 ///< Of random replacement.
+  unsigned walk_cache_entries = 16;  ///< For each level that points to a table; 0: none. Fully associative, LRU.
+  unsigned walk_cache_latency = 1;   ///< Cycles.
+  unsigned nested_entries = 32;      ///< 0: none. Fully associative, LRU.
+  unsigned nested_latency = 1;       ///< Cycles.
+  std::uint64_t seed = 1;            ///< Of random replacement.
 };
 
 /// Why no such structures can be built, in one sentence; empty if they can.
@@ -49,19 +49,19 @@ struct TranslationFills {
 /// Translation lookup over L1 and L2. The L1 TLBs of one side are asked in their configured order up to the first hit
 /// (hardware asks them at once; a miss changes nothing).
 struct TranslationLookup {
-  const TlbEntry* entry = nullptr;        ///< Null: every level missed.
-  std::array<TlbProbe, 5> probes{};       ///< In the order probed.
+  const TlbEntry* entry = nullptr;   ///< Null: every level missed.
+  std::array<TlbProbe, 5> probes{};  ///< In the order probed.
   unsigned probe_count = 0;
-  std::array<TlbFillRecord, 2> fills{};   ///< L1 fills made because the L2 hit.
+  std::array<TlbFillRecord, 2> fills{};  ///< L1 fills made because the L2 hit.
   unsigned fill_count = 0;
-  unsigned latency = 0;                   ///< Cycles beyond the L1 lookup that runs beside the cache.
+  unsigned latency = 0;  ///< Cycles beyond the L1 lookup that runs beside the cache.
 };
 
 /// The same lookup without its report: for when nobody watches. Wide fields, as in HierarchyCost.
 struct TranslationHit {
-  const TlbEntry* entry = nullptr;        ///< Null: every level missed.
-  std::uint64_t latency = 0;              ///< As in TranslationLookup.
-  bool refilled = false;                  ///< The L2 hit, and an L1 TLB was filled from it.
+  const TlbEntry* entry = nullptr;  ///< Null: every level missed.
+  std::uint64_t latency = 0;        ///< As in TranslationLookup.
+  bool refilled = false;            ///< The L2 hit, and an L1 TLB was filled from it.
 };
 
 /// The key of a page-walk cache is the address above what one entry of `level` maps (4 KB granule, 9 bits a level).
@@ -70,14 +70,14 @@ constexpr unsigned walk_cache_shift(unsigned level) { return 12 + 9 * (level - 1
 /// A table pointer that a page-walk cache holds: the entry of level `level` (4: PML4E gives the level-3 table).
 struct WalkCacheEntry {
   std::uint8_t level = 0;
-  std::uint64_t address_bits = 0;         ///< VA >> walk_cache_shift(level), the key.
+  std::uint64_t address_bits = 0;  ///< VA >> walk_cache_shift(level), the key.
   TlbTag tag;
   std::uint64_t root = 0;
-  PhysicalAddress entry_address;          ///< Where the entry lies on the memory bus.
-  GuestPhysicalAddress table;             ///< The next table, as stage 1 holds it.
-  PhysicalAddress table_physical;         ///< The same after stage 2.
+  PhysicalAddress entry_address;   ///< Where the entry lies on the memory bus.
+  GuestPhysicalAddress table;      ///< The next table, as stage 1 holds it.
+  PhysicalAddress table_physical;  ///< The same after stage 2.
   std::uint64_t raw_entry = 0;
-  std::uint32_t permissions = 0;          ///< Accumulated from the root down to here, the ISA's bits.
+  std::uint32_t permissions = 0;  ///< Accumulated from the root down to here, the ISA's bits.
   template <typename Archive>
   void serialize(Archive& archive) {
     archive(level, address_bits, tag.address_space, tag.virtual_machine, root, entry_address.value, table.value,
@@ -104,14 +104,14 @@ class TranslationCaches {
   std::optional<WalkCacheEntry> walk_cache_lookup(VirtualAddress address, TlbTag tag);
   void walk_cache_fill(const WalkCacheEntry& entry);
 
-  /// Nested TLB: guest-physical page to physical. An entry's `page` is the guest-physical page as a plain number; of its
-  /// tag only the virtual machine counts.
+  /// Nested TLB: guest-physical page to physical. An entry's `page` is the guest-physical page as a plain number; of
+  /// its tag only the virtual machine counts.
   const TlbEntry* nested_lookup(GuestPhysicalAddress address, std::uint16_t virtual_machine);
   void nested_fill(const TlbEntry& entry);
 
   /// Invalidations reach TLBs and page-walk caches. One address drops all that the page-walk caches hold of its address
-  /// space, whatever the address (Intel SDM vol. 3, 4.10.4.1, INVLPG). `nested` says whether guest-physical translations go too
-  /// (INVEPT, stage-2 TLBI). All return the number of entries dropped.
+  /// space, whatever the address (Intel SDM vol. 3, 4.10.4.1, INVLPG). `nested` says whether guest-physical
+  /// translations go too (INVEPT, stage-2 TLBI). All return the number of entries dropped.
   unsigned invalidate_address(VirtualAddress address, TlbTag tag);
   unsigned invalidate_address_space(TlbTag tag, bool keep_global);
   unsigned invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested);
@@ -133,7 +133,9 @@ class TranslationCaches {
  private:
   template <typename Observer>
   const TlbEntry* find(VirtualAddress address, AccessKind kind, TlbTag tag, Observer& observer);
-  [[nodiscard]] std::vector<Tlb>& first_level(AccessKind kind) { return kind == AccessKind::Fetch ? instruction_ : data_; }
+  [[nodiscard]] std::vector<Tlb>& first_level(AccessKind kind) {
+    return kind == AccessKind::Fetch ? instruction_ : data_;
+  }
   template <typename Operation>
   unsigned sum_over_tlbs(Operation operation);
   template <typename Condition>
@@ -144,7 +146,7 @@ class TranslationCaches {
   std::vector<Tlb> data_;
   std::optional<Tlb> second_level_;
   std::optional<Tlb> nested_;
-  std::vector<WalkCacheEntry> walk_cache_;   ///< Most recently used first, at most walk_cache_entries of each level.
+  std::vector<WalkCacheEntry> walk_cache_;  ///< Most recently used first, at most walk_cache_entries of each level.
 };
 
 }  // namespace shearling

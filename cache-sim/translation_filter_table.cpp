@@ -4,7 +4,7 @@
 namespace shearling {
 
 namespace {
-constexpr unsigned kRegionShift = 21;   // One entry a 2 MB region (section IV-A2).
+constexpr unsigned kRegionShift = 21;  // One entry a 2 MB region (section IV-A2).
 }
 
 TranslationFilterTable::TranslationFilterTable(TranslationFilterTableConfig config) : entries_(config.entries) {

@@ -24,8 +24,8 @@ enum Stream : int { kLoop, kRuns, kMixed, kRandom };
 constexpr std::size_t kReferences = 1 << 18;
 
 // Loop: an array of 16 KB over and over. Runs: 1 to 32 words in a row, 95 in 100 of the runs in a hot 24 KB and the
-// others anywhere in 1 MB, which is nearest to ordinary programs. Mixed: no run at all, nine in ten references to 24 KB of stack and heap, the others over
-// 4 MB. Random: all over 1 GB, as GUPS does; most references walk and reach memory.
+// others anywhere in 1 MB, which is nearest to ordinary programs. Mixed: no run at all, nine in ten references to 24 KB
+// of stack and heap, the others over 4 MB. Random: all over 1 GB, as GUPS does; most references walk and reach memory.
 std::vector<Reference> make_stream(Stream stream) {
   std::mt19937_64 random(12345);
   std::vector<Reference> references;
@@ -44,7 +44,8 @@ std::vector<Reference> make_stream(Stream stream) {
     }
     if (stream == kMixed) offset = random() % 10 != 0 ? random() % (24 * 1024) : random() % (4 << 20);
     if (stream == kRandom) offset = random() % (1 << 30);
-    references.push_back({{0x40000000 + (offset & ~std::uint64_t{7})}, random() % 3 == 0 ? AccessKind::Write : AccessKind::Read});
+    references.push_back(
+        {{0x40000000 + (offset & ~std::uint64_t{7})}, random() % 3 == 0 ? AccessKind::Write : AccessKind::Read});
   }
   return references;
 }
@@ -53,7 +54,8 @@ TranslationCachesConfig translation_config() {
   TranslationCachesConfig config;
   config.data = {{.name = "L1 DTLB 4K", .entries = 64, .ways = 4, .page_sizes = {PageSize::Size4K}},
                  {.name = "L1 DTLB 2M", .entries = 32, .ways = 4, .page_sizes = {PageSize::Size2M}}};
-  config.second_level = {.name = "L2 TLB", .entries = 1024, .ways = 8, .page_sizes = {PageSize::Size4K, PageSize::Size2M}, .latency = 7};
+  config.second_level = {
+      .name = "L2 TLB", .entries = 1024, .ways = 8, .page_sizes = {PageSize::Size4K, PageSize::Size2M}, .latency = 7};
   return config;
 }
 
@@ -61,8 +63,10 @@ CacheHierarchyConfig cache_config(CacheOrganisation organisation, bool twin) {
   CacheHierarchyConfig config;
   config.l1d.organisation = organisation;
   config.l1d.plain_twin = twin;
-  config.l2 = CacheConfig{.name = "L2", .size = 256 * 1024, .ways = 8, .organisation = CacheOrganisation::Pipt, .latency = 12};
-  config.last_level = CacheConfig{.name = "LLC", .size = 2 << 20, .ways = 16, .organisation = CacheOrganisation::Pipt, .latency = 25};
+  config.l2 =
+      CacheConfig{.name = "L2", .size = 256 * 1024, .ways = 8, .organisation = CacheOrganisation::Pipt, .latency = 12};
+  config.last_level =
+      CacheConfig{.name = "LLC", .size = 2 << 20, .ways = 16, .organisation = CacheOrganisation::Pipt, .latency = 25};
   return config;
 }
 
@@ -70,7 +74,8 @@ CacheHierarchyConfig cache_config(CacheOrganisation organisation, bool twin) {
 TlbEntry walk(VirtualAddress address, PageSize size) {
   TlbEntry entry;
   entry.page = {address.value & ~page_offset_mask(size)};
-  entry.frame = entry.page.value < 0x40000000 ? PhysicalAddress{entry.page.value} : PhysicalAddress{entry.page.value - 0x40000000};
+  entry.frame = entry.page.value < 0x40000000 ? PhysicalAddress{entry.page.value}
+                                              : PhysicalAddress{entry.page.value - 0x40000000};
   entry.size = size;
   return entry;
 }
@@ -102,11 +107,12 @@ void run(benchmark::State& state, CacheOrganisation organisation, bool twin) {
       filled = true;
     }
     if (filled && size == PageSize::Size2M) caches.superpage_filled(reference.address);
-    const CacheReference access{.virtual_address = reference.address,
-                                .physical_address = {entry->frame.value | (reference.address.value & page_offset_mask(entry->size))},
-                                .page_size = entry->size,
-                                .kind = reference.kind,
-                                .walk = false};
+    const CacheReference access{
+        .virtual_address = reference.address,
+        .physical_address = {entry->frame.value | (reference.address.value & page_offset_mask(entry->size))},
+        .page_size = entry->size,
+        .kind = reference.kind,
+        .walk = false};
     if constexpr (kWatched) {
       const HierarchyOutcome outcome = caches.access(access);
       benchmark::DoNotOptimize(&outcome);
@@ -121,7 +127,8 @@ void run(benchmark::State& state, CacheOrganisation organisation, bool twin) {
   benchmark::DoNotOptimize(cycles);
   const CacheCounters& counters = caches.l1d().counters();
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(references.size()));
-  state.counters["miss%"] = 100.0 * static_cast<double>(counters.read_misses + counters.write_misses) / static_cast<double>(counters.reads + counters.writes);
+  state.counters["miss%"] = 100.0 * static_cast<double>(counters.read_misses + counters.write_misses) /
+                            static_cast<double>(counters.reads + counters.writes);
 }
 
 void vipt(benchmark::State& state) { run<false>(state, CacheOrganisation::Vipt, false); }

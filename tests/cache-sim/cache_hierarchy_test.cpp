@@ -13,8 +13,18 @@ namespace {
 
 CacheHierarchyConfig plain_config() {
   CacheHierarchyConfig config;
-  config.l2 = CacheConfig{.name = "L2", .size = 8 * 1024, .ways = 4, .organisation = CacheOrganisation::Pipt, .latency = 12, .energy = 0.13F};
-  config.last_level = CacheConfig{.name = "LLC", .size = 30 * 1024, .ways = 5, .organisation = CacheOrganisation::Pipt, .latency = 25, .energy = 0.35F};
+  config.l2 = CacheConfig{.name = "L2",
+                          .size = 8 * 1024,
+                          .ways = 4,
+                          .organisation = CacheOrganisation::Pipt,
+                          .latency = 12,
+                          .energy = 0.13F};
+  config.last_level = CacheConfig{.name = "LLC",
+                                  .size = 30 * 1024,
+                                  .ways = 5,
+                                  .organisation = CacheOrganisation::Pipt,
+                                  .latency = 25,
+                                  .energy = 0.35F};
   config.l1i.size = config.l1d.size = 2 * 1024;
   config.l1i.ways = config.l1d.ways = 2;
   config.memory_latency = 68;
@@ -23,7 +33,11 @@ CacheHierarchyConfig plain_config() {
 }
 
 CacheReference data_at(std::uint64_t address, AccessKind kind = AccessKind::Read) {
-  return {.virtual_address = {address}, .physical_address = {address}, .page_size = PageSize::Size4K, .kind = kind, .walk = false};
+  return {.virtual_address = {address},
+          .physical_address = {address},
+          .page_size = PageSize::Size4K,
+          .kind = kind,
+          .walk = false};
 }
 
 // The rules of the hierarchy, written down once more on plain models: demand first, from the top down, each victim
@@ -40,7 +54,8 @@ class HierarchyModel {
     naive::CacheModel& cache = instruction ? l1i : l1d;
     const bool physical = reference.walk || cache.config().organisation == CacheOrganisation::Pipt;
     const std::uint64_t index = physical ? reference.physical_address.value : reference.virtual_address.value;
-    const CacheOutcome first = cache.access(index, reference.physical_address.value, reference.kind, tft_hit || reference.walk);
+    const CacheOutcome first =
+        cache.access(index, reference.physical_address.value, reference.kind, tft_hit || reference.walk);
     note(outcome, first);
     if (first.hit) return outcome;
     fetch(0, reference.physical_address.value, reference.kind, outcome);
@@ -61,7 +76,8 @@ class HierarchyModel {
       outcome.energy += config_.memory_energy;
       return;
     }
-    const CacheOutcome one = lower[level].access(physical, physical, kind == AccessKind::Fetch ? kind : AccessKind::Read, false);
+    const CacheOutcome one =
+        lower[level].access(physical, physical, kind == AccessKind::Fetch ? kind : AccessKind::Read, false);
     note(outcome, one);
     if (one.hit) return;
     fetch(level + 1, physical, kind, outcome);
@@ -130,7 +146,7 @@ class CacheHierarchyTest : public QObject {
   }
 
   void a_dirty_victim_arrives_in_the_next_level_without_anybody_waiting() {
-    CacheHierarchy caches(plain_config());   // L1D: 16 sets of 2 ways; L2: 32 sets of 4.
+    CacheHierarchy caches(plain_config());  // L1D: 16 sets of 2 ways; L2: 32 sets of 4.
     caches.access(data_at(0, AccessKind::Write));
     caches.access(data_at(0x400));
     const std::uint64_t writes = caches.l2()->counters().writes;
@@ -159,7 +175,11 @@ class CacheHierarchyTest : public QObject {
     config.l1d.size = 32 * 1024;
     config.l1d.ways = 8;
     CacheHierarchy caches(config);
-    const HierarchyOutcome walk = caches.access({.virtual_address = {}, .physical_address = {0x5fc0}, .page_size = PageSize::Size4K, .kind = AccessKind::Read, .walk = true});
+    const HierarchyOutcome walk = caches.access({.virtual_address = {},
+                                                 .physical_address = {0x5fc0},
+                                                 .page_size = PageSize::Size4K,
+                                                 .kind = AccessKind::Read,
+                                                 .walk = true});
     QCOMPARE(walk.levels[0].set, 63U);
     QCOMPARE(QByteArray(walk.levels[0].cache), QByteArray("L1D"));
     QVERIFY(caches.l1d().probe({0x5fc0}));
@@ -168,7 +188,7 @@ class CacheHierarchyTest : public QObject {
   void impossible_hierarchies_are_named() {
     QVERIFY(problem_of(plain_config()).empty());
     CacheHierarchyConfig config = plain_config();
-    config.l1d.size = 64 * 1024;   // 8 KB a way: bit 12 of the index would be virtual.
+    config.l1d.size = 64 * 1024;  // 8 KB a way: bit 12 of the index would be virtual.
     config.l1d.ways = 8;
     QVERIFY(!problem_of(config).empty());
     config.l1d.organisation = CacheOrganisation::Pipt;
@@ -196,7 +216,8 @@ class CacheHierarchyTest : public QObject {
               << organisation << static_cast<int>(ReplacementKind::Lru) << l2 << last_level;
         }
       }
-      QTest::addRow("organisation %d, tree-PLRU", organisation) << organisation << static_cast<int>(ReplacementKind::TreePlru) << true << false;
+      QTest::addRow("organisation %d, tree-PLRU", organisation)
+          << organisation << static_cast<int>(ReplacementKind::TreePlru) << true << false;
     }
   }
   void agrees_with_the_plain_model_watched_or_not() {
@@ -204,15 +225,19 @@ class CacheHierarchyTest : public QObject {
     QFETCH(int, replacement);
     QFETCH(bool, l2);
     QFETCH(bool, last_level);
-    const std::uint64_t seed = 700 + static_cast<unsigned>(organisation * 10 + replacement) + (l2 ? 100 : 0) + (last_level ? 200 : 0);
+    const std::uint64_t seed =
+        700 + static_cast<unsigned>(organisation * 10 + replacement) + (l2 ? 100 : 0) + (last_level ? 200 : 0);
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
     CacheHierarchyConfig config = plain_config();
     config.l1d.organisation = static_cast<CacheOrganisation>(organisation);
-    config.l1d.size = 4 * 1024;   // 8 sets: SEESAW's partition bits are then bits 11 to 9 of the page offset.
+    config.l1d.size = 4 * 1024;  // 8 sets: SEESAW's partition bits are then bits 11 to 9 of the page offset.
     config.l1d.ways = 8;
     config.l1d.plain_twin = true;
-    if (l2) config.l2->replacement = static_cast<ReplacementKind>(replacement); else config.l2.reset();
+    if (l2)
+      config.l2->replacement = static_cast<ReplacementKind>(replacement);
+    else
+      config.l2.reset();
     config.l1d.replacement = static_cast<ReplacementKind>(replacement);
     if (!last_level) config.last_level.reset();
     CacheHierarchy watched(config);
@@ -223,12 +248,15 @@ class CacheHierarchyTest : public QObject {
       // 32 pages, permuted; every other 2 MB region stands for a superpage of the first frames.
       const bool superpage = random.one_in(2);
       const std::uint64_t offset = random.below(32) * 4096 + (random.below(64) * 64);
-      const CacheReference reference{.virtual_address = {superpage ? 0x40000000 + offset : offset ^ 0x5000},
-                                     .physical_address = {offset},
-                                     .page_size = superpage ? PageSize::Size2M : PageSize::Size4K,
-                                     .kind = std::array{AccessKind::Read, AccessKind::Read, AccessKind::Write, AccessKind::Fetch}[random.below(4)],
-                                     .walk = random.one_in(10)};
-      if (superpage && random.one_in(3)) QCOMPARE(watched.superpage_filled(reference.virtual_address), quiet.superpage_filled(reference.virtual_address));
+      const CacheReference reference{
+          .virtual_address = {superpage ? 0x40000000 + offset : offset ^ 0x5000},
+          .physical_address = {offset},
+          .page_size = superpage ? PageSize::Size2M : PageSize::Size4K,
+          .kind = std::array{AccessKind::Read, AccessKind::Read, AccessKind::Write, AccessKind::Fetch}[random.below(4)],
+          .walk = random.one_in(10)};
+      if (superpage && random.one_in(3))
+        QCOMPARE(watched.superpage_filled(reference.virtual_address),
+                 quiet.superpage_filled(reference.virtual_address));
       if (random.one_in(50)) QCOMPARE(watched.context_switched(), quiet.context_switched());
       const HierarchyOutcome outcome = watched.access(reference);
       const HierarchyCost cost = quiet.access_quietly(reference);
@@ -248,7 +276,8 @@ class CacheHierarchyTest : public QObject {
     }
     QCOMPARE(lower.size(), model.lower.size());
     for (std::size_t i = 0; i < lower.size(); ++i) {
-      QVERIFY(naive::same(lower[i]->counters(), model.lower[i].counters) && naive::same_content(*lower[i], model.lower[i]));
+      QVERIFY(naive::same(lower[i]->counters(), model.lower[i].counters) &&
+              naive::same_content(*lower[i], model.lower[i]));
     }
     QCOMPARE(write_backs > 1000, l2 || last_level);
   }
@@ -258,12 +287,20 @@ class CacheHierarchyTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
     CacheHierarchyConfig config = plain_config();
-    config.l1d = {.name = "L1D", .size = 32 * 1024, .ways = 8, .organisation = CacheOrganisation::Seesaw, .replacement = ReplacementKind::Random, .plain_twin = true};
+    config.l1d = {.name = "L1D",
+                  .size = 32 * 1024,
+                  .ways = 8,
+                  .organisation = CacheOrganisation::Seesaw,
+                  .replacement = ReplacementKind::Random,
+                  .plain_twin = true};
     config.l2->replacement = ReplacementKind::Random;
     const auto next = [&random] {
       const std::uint64_t address = random.below(1 << 24);
-      return CacheReference{.virtual_address = {address}, .physical_address = {address}, .page_size = PageSize::Size2M,
-                            .kind = random.one_in(3) ? AccessKind::Write : AccessKind::Read, .walk = false};
+      return CacheReference{.virtual_address = {address},
+                            .physical_address = {address},
+                            .page_size = PageSize::Size2M,
+                            .kind = random.one_in(3) ? AccessKind::Write : AccessKind::Read,
+                            .walk = false};
     };
     CacheHierarchy caches(config);
     for (int i = 0; i < 5000; ++i) {

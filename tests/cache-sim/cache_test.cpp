@@ -42,7 +42,7 @@ class CacheTest : public QObject {
   }
 
   void only_a_written_line_is_written_back() {
-    Cache cache(config_of(128, 1));   // Two sets of one way.
+    Cache cache(config_of(128, 1));  // Two sets of one way.
     QVERIFY(!cache.access(0, {0}, AccessKind::Write, false).evicted);
     const CacheOutcome dirty = cache.access(0x80, {0x80}, AccessKind::Read, false);
     QVERIFY(dirty.evicted->dirty);
@@ -86,7 +86,7 @@ class CacheTest : public QObject {
     Cache cache(config_of(32 * 1024, 8, CacheOrganisation::Seesaw));
     const CacheOutcome outcome = cache.access(0x0000, {0x1000}, AccessKind::Read, false);
     QCOMPARE(outcome.ways_probed_mask, 0xffU);
-    QCOMPARE(outcome.way, std::uint8_t{4});   // Virtual bit 12 is 0, physical bit 12 is 1: the second partition.
+    QCOMPARE(outcome.way, std::uint8_t{4});  // Virtual bit 12 is 0, physical bit 12 is 1: the second partition.
     QCOMPARE(cache.probe({0x1000}), std::optional<unsigned>(4));
     QVERIFY(!cache.probe({0x0000}));
   }
@@ -101,7 +101,7 @@ class CacheTest : public QObject {
     QCOMPARE(cache.sweep({0x1000}, 0x1000), 0U);
     QVERIFY(!cache.probe({0x1fc0}));
     QVERIFY(cache.probe({0x2000}));
-    QCOMPARE(cache.sweep({0x203f}, 2), 2U);   // One byte of each of two lines.
+    QCOMPARE(cache.sweep({0x203f}, 2), 2U);  // One byte of each of two lines.
     QCOMPARE(cache.sweep({0}, 0), 0U);
   }
 
@@ -130,12 +130,17 @@ class CacheTest : public QObject {
         QTest::addRow("SEESAW %u KB, policy %d", kilobytes, replacement)
             << kilobytes * 1024 << kilobytes / 4 << 64U << static_cast<int>(CacheOrganisation::Seesaw) << replacement;
       }
-      QTest::addRow("VIPT 32 KB, policy %d", replacement) << 32768U << 8U << 64U << static_cast<int>(CacheOrganisation::Vipt) << replacement;
-      QTest::addRow("PIPT 8 KB direct mapped, policy %d", replacement) << 8192U << 1U << 64U << static_cast<int>(CacheOrganisation::Pipt) << replacement;
-      QTest::addRow("PIPT 4 KB, 2 ways, 32 B lines, policy %d", replacement) << 4096U << 2U << 32U << static_cast<int>(CacheOrganisation::Pipt) << replacement;
+      QTest::addRow("VIPT 32 KB, policy %d", replacement)
+          << 32768U << 8U << 64U << static_cast<int>(CacheOrganisation::Vipt) << replacement;
+      QTest::addRow("PIPT 8 KB direct mapped, policy %d", replacement)
+          << 8192U << 1U << 64U << static_cast<int>(CacheOrganisation::Pipt) << replacement;
+      QTest::addRow("PIPT 4 KB, 2 ways, 32 B lines, policy %d", replacement)
+          << 4096U << 2U << 32U << static_cast<int>(CacheOrganisation::Pipt) << replacement;
     }
-    QTest::addRow("PIPT 3 ways, 21 sets") << 3U * 21 * 64 << 3U << 64U << static_cast<int>(CacheOrganisation::Pipt) << 0;
-    QTest::addRow("PIPT 12 ways, 10 sets") << 12U * 10 * 64 << 12U << 64U << static_cast<int>(CacheOrganisation::Pipt) << 0;
+    QTest::addRow("PIPT 3 ways, 21 sets")
+        << 3U * 21 * 64 << 3U << 64U << static_cast<int>(CacheOrganisation::Pipt) << 0;
+    QTest::addRow("PIPT 12 ways, 10 sets")
+        << 12U * 10 * 64 << 12U << 64U << static_cast<int>(CacheOrganisation::Pipt) << 0;
   }
   void agrees_with_the_plain_model() {
     QFETCH(unsigned, size);
@@ -146,7 +151,8 @@ class CacheTest : public QObject {
     const std::uint64_t seed = size + ways + static_cast<unsigned>(replacement);
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
-    CacheConfig config = config_of(size, ways, static_cast<CacheOrganisation>(organisation), static_cast<ReplacementKind>(replacement));
+    CacheConfig config =
+        config_of(size, ways, static_cast<CacheOrganisation>(organisation), static_cast<ReplacementKind>(replacement));
     config.line = line;
     Cache cache(config, seed);
     naive::CacheModel model(config);
@@ -186,7 +192,8 @@ class CacheTest : public QObject {
       test::restore(fresh, test::state_of(cache));
       for (int i = 0; i < 5000; ++i) {
         const std::uint64_t address = next();
-        QVERIFY(naive::same(fresh.access(address, {address}, AccessKind::Read, true), cache.access(address, {address}, AccessKind::Read, true)));
+        QVERIFY(naive::same(fresh.access(address, {address}, AccessKind::Read, true),
+                            cache.access(address, {address}, AccessKind::Read, true)));
       }
       QCOMPARE(test::state_of(fresh), test::state_of(cache));
       QVERIFY(naive::same(fresh.counters(), cache.counters()));

@@ -62,7 +62,8 @@ class CacheModel {
   }
 
   /// `random_way` stands for the victim where replacement is random.
-  CacheOutcome access(std::uint64_t index, std::uint64_t physical, AccessKind kind, bool fast, unsigned random_way = 0) {
+  CacheOutcome access(std::uint64_t index, std::uint64_t physical, AccessKind kind, bool fast,
+                      unsigned random_way = 0) {
     fast = fast && seesaw_;
     const std::uint64_t line = physical / config_.line;
     const auto set = static_cast<unsigned>(index / config_.line % sets_);
@@ -97,7 +98,8 @@ class CacheModel {
     if (!taken) {
       taken = config_.replacement == ReplacementKind::Random ? random_way : order_[set].victim(first, count);
       const Held& old = *ways[*taken];
-      outcome.evicted = {.line = {old.line * config_.line}, .set = set, .way = static_cast<std::uint8_t>(*taken), .dirty = old.dirty};
+      outcome.evicted = {
+          .line = {old.line * config_.line}, .set = set, .way = static_cast<std::uint8_t>(*taken), .dirty = old.dirty};
       counters.write_backs += old.dirty ? 1U : 0U;
     }
     ways[*taken] = Held{line, write};
@@ -136,7 +138,8 @@ class TlbModel {
   }
 
   static bool belongs(const TlbEntry& entry, TlbTag tag) {
-    return entry.tag.virtual_machine == tag.virtual_machine && (entry.global || entry.tag.address_space == tag.address_space);
+    return entry.tag.virtual_machine == tag.virtual_machine &&
+           (entry.global || entry.tag.address_space == tag.address_space);
   }
   static bool covers(const TlbEntry& entry, VirtualAddress address) {
     return address.value / page_bytes(entry.size) == entry.page.value / page_bytes(entry.size);
@@ -161,7 +164,9 @@ class TlbModel {
     std::vector<std::optional<TlbEntry>>& ways = content_[set];
     std::optional<unsigned> taken;
     for (unsigned way = 0; way < geometry_.ways && !taken; ++way) {
-      if (ways[way] && ways[way]->size == entry.size && covers(*ways[way], entry.page) && belongs(*ways[way], entry.tag)) taken = way;
+      if (ways[way] && ways[way]->size == entry.size && covers(*ways[way], entry.page) &&
+          belongs(*ways[way], entry.tag))
+        taken = way;
     }
     for (unsigned way = 0; way < geometry_.ways && !taken; ++way) {
       if (!ways[way]) taken = way;
@@ -210,14 +215,15 @@ inline bool same(const std::optional<LineMove>& a, const std::optional<LineMove>
 
 /// All but the name.
 inline bool same(const CacheOutcome& a, const CacheOutcome& b) {
-  return a.hit == b.hit && a.way == b.way && a.ways_probed == b.ways_probed && a.ways_probed_mask == b.ways_probed_mask &&
-         a.set == b.set && a.latency == b.latency && a.energy == b.energy && same(a.filled, b.filled) && same(a.evicted, b.evicted);
+  return a.hit == b.hit && a.way == b.way && a.ways_probed == b.ways_probed &&
+         a.ways_probed_mask == b.ways_probed_mask && a.set == b.set && a.latency == b.latency && a.energy == b.energy &&
+         same(a.filled, b.filled) && same(a.evicted, b.evicted);
 }
 
 inline bool same(const CacheCounters& a, const CacheCounters& b) {
-  return a.reads == b.reads && a.writes == b.writes && a.read_misses == b.read_misses && a.write_misses == b.write_misses &&
-         a.ways_probed == b.ways_probed && a.write_backs == b.write_backs &&
-         std::abs(a.energy - b.energy) <= 1e-9 * std::abs(b.energy);   // Summed here, multiplied there.
+  return a.reads == b.reads && a.writes == b.writes && a.read_misses == b.read_misses &&
+         a.write_misses == b.write_misses && a.ways_probed == b.ways_probed && a.write_backs == b.write_backs &&
+         std::abs(a.energy - b.energy) <= 1e-9 * std::abs(b.energy);  // Summed here, multiplied there.
 }
 
 /// Every line held, where, and whether it is dirty.

@@ -17,7 +17,7 @@ class ReplacementTest : public QObject {
     ReplacementState state(ReplacementKind::Lru, 1, 4, 1);
     for (const unsigned way : {0U, 1U, 2U, 3U, 0U, 2U}) state.touch(0, way);
     QCOMPARE(state.victim(0, 0, 4), 1U);
-    QCOMPARE(state.victim(0, 2, 2), 3U);   // Within one partition, whatever is older elsewhere.
+    QCOMPARE(state.victim(0, 2, 2), 3U);  // Within one partition, whatever is older elsewhere.
   }
 
   void tree_plru_points_away_from_what_was_used() {
@@ -25,7 +25,7 @@ class ReplacementTest : public QObject {
     for (const unsigned way : {0U, 1U, 2U, 3U}) state.touch(0, way);
     QCOMPARE(state.victim(0, 0, 4), 0U);
     state.touch(0, 0);
-    QCOMPARE(state.victim(0, 0, 4), 2U);   // True LRU would say way 1: the tree only knows that the right half is older.
+    QCOMPARE(state.victim(0, 0, 4), 2U);  // True LRU would say way 1: the tree only knows that the right half is older.
     QCOMPARE(state.victim(0, 0, 2), 1U);
   }
 
@@ -75,7 +75,7 @@ class ReplacementTest : public QObject {
       const auto way = static_cast<unsigned>(random.below(ways));
       state.touch(set, way);
       model[set].touch(way);
-      if (step < 64 * static_cast<int>(kSets)) continue;   // Until every way has been used, LRU ties are undefined.
+      if (step < 64 * static_cast<int>(kSets)) continue;  // Until every way has been used, LRU ties are undefined.
       for (unsigned count = ways; count >= 1; count /= 2) {
         if (ways % count != 0) continue;
         const unsigned first = static_cast<unsigned>(random.below(ways / count)) * count;

@@ -22,7 +22,8 @@ CacheHierarchyConfig seesaw_config(unsigned kilobytes, unsigned tft_entries = 16
   config.l1d.ways = kilobytes / 4;
   config.l1d.organisation = CacheOrganisation::Seesaw;
   config.l1d.plain_twin = true;
-  config.l2 = CacheConfig{.name = "L2", .size = 256 * 1024, .ways = 8, .organisation = CacheOrganisation::Pipt, .latency = 12};
+  config.l2 =
+      CacheConfig{.name = "L2", .size = 256 * 1024, .ways = 8, .organisation = CacheOrganisation::Pipt, .latency = 12};
   config.tft.entries = tft_entries;
   return config;
 }
@@ -31,12 +32,18 @@ TranslationCachesConfig tlb_config() {
   TranslationCachesConfig config;
   config.data = {{.name = "L1 DTLB 4K", .entries = 64, .ways = 4, .page_sizes = {PageSize::Size4K}},
                  {.name = "L1 DTLB 2M", .entries = 8, .ways = 4, .page_sizes = {PageSize::Size2M}}};
-  config.second_level = {.name = "L2 TLB", .entries = 128, .ways = 4, .page_sizes = {PageSize::Size4K, PageSize::Size2M}};
+  config.second_level = {
+      .name = "L2 TLB", .entries = 128, .ways = 4, .page_sizes = {PageSize::Size4K, PageSize::Size2M}};
   return config;
 }
 
-CacheReference reference_to(std::uint64_t virtual_address, std::uint64_t physical_address, PageSize size, AccessKind kind = AccessKind::Read) {
-  return {.virtual_address = {virtual_address}, .physical_address = {physical_address}, .page_size = size, .kind = kind, .walk = false};
+CacheReference reference_to(std::uint64_t virtual_address, std::uint64_t physical_address, PageSize size,
+                            AccessKind kind = AccessKind::Read) {
+  return {.virtual_address = {virtual_address},
+          .physical_address = {physical_address},
+          .page_size = size,
+          .kind = kind,
+          .walk = false};
 }
 
 // Two programs on one core, each with its own page table; the core fills and drops the TFT as section IV-A2 says.
@@ -187,7 +194,7 @@ class SeesawTest : public QObject {
     CacheHierarchy caches(config);
     const unsigned ways = kilobytes / 4;
     const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << ways) - 1);
-    const CacheReference superpage = reference_to(0x40201040, 0x80201040, PageSize::Size2M);   // VA[14:12] = 1.
+    const CacheReference superpage = reference_to(0x40201040, 0x80201040, PageSize::Size2M);  // VA[14:12] = 1.
 
     const HierarchyOutcome tft_miss = caches.access(superpage);
     QVERIFY(tft_miss.tft.asked && !tft_miss.tft.hit);
@@ -233,21 +240,28 @@ class SeesawTest : public QObject {
 
   void a_walk_reference_reads_one_partition_and_is_not_counted_among_the_cases() {
     CacheHierarchy caches(seesaw_config(64));
-    const CacheReference walk{.virtual_address = {}, .physical_address = {0x7008}, .page_size = PageSize::Size4K, .kind = AccessKind::Read, .walk = true};
+    const CacheReference walk{.virtual_address = {},
+                              .physical_address = {0x7008},
+                              .page_size = PageSize::Size4K,
+                              .kind = AccessKind::Read,
+                              .walk = true};
     const HierarchyOutcome outcome = caches.access(walk);
     QVERIFY(!outcome.tft.asked);
-    QCOMPARE(outcome.levels[0].ways_probed_mask, 0xf000U);   // PA[13:12] = 3.
+    QCOMPARE(outcome.levels[0].ways_probed_mask, 0xf000U);  // PA[13:12] = 3.
     QCOMPARE(outcome.levels[0].latency, 1U);
     QCOMPARE(outcome.twin->ways_probed_mask, 0xffffU);
     QVERIFY(caches.access(walk).levels[0].hit);
     const SeesawCounters& counters = caches.seesaw_counters();
-    QCOMPARE(counters.base_page + counters.superpage_tft_miss + counters.superpage_tft_hit_l1_hit + counters.superpage_tft_hit_l1_miss, std::uint64_t{0});
+    QCOMPARE(counters.base_page + counters.superpage_tft_miss + counters.superpage_tft_hit_l1_hit +
+                 counters.superpage_tft_hit_l1_miss,
+             std::uint64_t{0});
     QCOMPARE(caches.l1d().counters().reads, std::uint64_t{2});
   }
 
   void fetches_do_not_ask_the_filter() {
     CacheHierarchy caches(seesaw_config(32));
-    const HierarchyOutcome outcome = caches.access(reference_to(0x200000, 0x200000, PageSize::Size2M, AccessKind::Fetch));
+    const HierarchyOutcome outcome =
+        caches.access(reference_to(0x200000, 0x200000, PageSize::Size2M, AccessKind::Fetch));
     QVERIFY(!outcome.tft.asked && !outcome.twin);
     QCOMPARE(outcome.levels[0].ways_probed, std::uint8_t{8});
   }
@@ -262,7 +276,7 @@ class SeesawTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
     TranslationFilterTable filter({.entries = entries});
-    std::map<std::uint64_t, std::uint64_t> held;   // Index to region.
+    std::map<std::uint64_t, std::uint64_t> held;  // Index to region.
     for (int step = 0; step < 5000; ++step) {
       const std::uint64_t region = random.below(3 * entries + 2) + (random.one_in(2) ? 0x7ffffff0000 : 0);
       const VirtualAddress address{region * kRegion + random.below(kRegion)};
@@ -337,8 +351,10 @@ class SeesawTest : public QObject {
       const std::uint64_t region = random.below(kRegions);
       if (!core.is_mapped(region)) {
         // Eight frames for all: two programs and many regions share physical memory, as superpages and as base pages.
-        if (random.one_in(2)) core.map_superpage(region, random.below(8));
-        else core.map_base_pages(region, scattered_frames(random));
+        if (random.one_in(2))
+          core.map_superpage(region, random.below(8));
+        else
+          core.map_base_pages(region, scattered_frames(random));
       }
       const std::uint64_t action = random.below(1000);
       if (action < 5 && core.is_superpage(region)) {
@@ -355,9 +371,10 @@ class SeesawTest : public QObject {
       } else if (action < 20) {
         core.switch_to(static_cast<std::uint16_t>(random.below(2)));
       }
-      if (!core.is_mapped(region)) continue;   // The other program has not touched it yet.
+      if (!core.is_mapped(region)) continue;  // The other program has not touched it yet.
       // A few lines of a few pages, so that the cache sees them again.
-      const std::uint64_t address = region * kRegion + random.below(16) * 4096 + random.below(4) * 64 + random.below(64);
+      const std::uint64_t address =
+          region * kRegion + random.below(16) * 4096 + random.below(4) * 64 + random.below(64);
       const std::uint64_t physical = core.physical(address);
       const bool probed = core.caches.l1d().probe({physical}).has_value();
       QCOMPARE(probed, is_anywhere(core.caches.l1d(), physical));
@@ -405,10 +422,13 @@ class SeesawTest : public QObject {
     const std::uint64_t physical = 5 * kRegion + 0x5040;
     core.access(address, AccessKind::Write);
     const Cache& l2 = *core.caches.l2();
-    QCOMPARE(l2.line(physical / 64 % l2.sets(), *l2.probe({physical})).dirty, std::uint8_t{0});
+    const auto dirty_in_l2 = [&] {
+      return l2.line(static_cast<unsigned>(physical / 64 % l2.sets()), *l2.probe({physical})).dirty;
+    };
+    QCOMPARE(dirty_in_l2(), std::uint8_t{0});
     core.promote(3);
     QVERIFY(!core.caches.l1d().probe({physical}));
-    QCOMPARE(l2.line(physical / 64 % l2.sets(), *l2.probe({physical})).dirty, std::uint8_t{1});
+    QCOMPARE(dirty_in_l2(), std::uint8_t{1});
     const HierarchyOutcome outcome = core.access(address, AccessKind::Read);
     QVERIFY(outcome.tft.hit && !outcome.levels[0].hit && outcome.levels[1].hit);
     QVERIFY(core.access(address, AccessKind::Read).levels[0].hit);
@@ -417,7 +437,7 @@ class SeesawTest : public QObject {
   void an_operating_system_that_forgets_to_invalidate_gets_no_wrong_lookup() {
     CacheHierarchy caches(seesaw_config(32));
     caches.superpage_filled({0x40000000});
-    caches.access(reference_to(0x40000000, 0x1000, PageSize::Size4K));   // Now a base page; the other partition.
+    caches.access(reference_to(0x40000000, 0x1000, PageSize::Size4K));  // Now a base page; the other partition.
     const HierarchyOutcome outcome = caches.access(reference_to(0x40000000, 0x1000, PageSize::Size4K));
     QVERIFY(!outcome.tft.hit && outcome.levels[0].hit);
     QVERIFY(is_well_placed(caches.l1d()));
@@ -474,7 +494,8 @@ class SeesawTest : public QObject {
     CacheHierarchy vipt(config);
     for (int step = 0; step < 10000; ++step) {
       const std::uint64_t address = random.below(64 * 1024);
-      const CacheReference reference = reference_to(address ^ 0x7000, address, PageSize::Size4K, random.one_in(3) ? AccessKind::Write : AccessKind::Read);
+      const CacheReference reference = reference_to(address ^ 0x7000, address, PageSize::Size4K,
+                                                    random.one_in(3) ? AccessKind::Write : AccessKind::Read);
       const HierarchyOutcome outcome = seesaw.access(reference);
       const HierarchyOutcome right = vipt.access(reference);
       QVERIFY(naive::same(outcome.levels[0], right.levels[0]));
@@ -495,7 +516,8 @@ class SeesawTest : public QObject {
     unsigned different = 0;
     for (int step = 0; step < 20000; ++step) {
       const std::uint64_t address = random.below(96 * 1024) + (random.one_in(3) ? 1U << 20 : 0);
-      CacheReference reference = reference_to(0x40000000 + address, address, PageSize::Size2M, random.one_in(3) ? AccessKind::Write : AccessKind::Read);
+      CacheReference reference = reference_to(0x40000000 + address, address, PageSize::Size2M,
+                                              random.one_in(3) ? AccessKind::Write : AccessKind::Read);
       reference.walk = random.one_in(20);
       seesaw.superpage_filled(reference.virtual_address);
       const HierarchyOutcome outcome = seesaw.access(reference);
@@ -504,7 +526,7 @@ class SeesawTest : public QObject {
       different += outcome.levels[0].hit != right.levels[0].hit ? 1 : 0;
     }
     QVERIFY(naive::same(seesaw.twin()->counters(), vipt.l1d().counters()));
-    QVERIFY(different > 0);   // 4 ways of a partition are not 16 ways of a set.
+    QVERIFY(different > 0);  // 4 ways of a partition are not 16 ways of a set.
   }
 };
 

@@ -90,7 +90,7 @@ class TlbTest : public QObject {
     Tlb tlb(small_tlb());
     tlb.fill(entry_of(0x1000));
     const TlbEntry* found = nullptr;
-    for (int i = 0; i < 3; ++i) QVERIFY(tlb.lookup({0x1234}, {}, &found).hit);   // Page tables are none of its business.
+    for (int i = 0; i < 3; ++i) QVERIFY(tlb.lookup({0x1234}, {}, &found).hit);  // Page tables are none of its business.
     QCOMPARE(found->frame.value, std::uint64_t{0x40001000});
     QCOMPARE(tlb.invalidate_address({0x1000}, {}), 1U);
     QVERIFY(!tlb.lookup({0x1234}, {}, &found).hit);
@@ -110,7 +110,7 @@ class TlbTest : public QObject {
   }
 
   void peek_leaves_the_order_of_use_alone() {
-    Tlb tlb(small_tlb());   // 4 sets of 2 ways: these three pages share set 1.
+    Tlb tlb(small_tlb());  // 4 sets of 2 ways: these three pages share set 1.
     tlb.fill(entry_of(0x1000));
     tlb.fill(entry_of(0x5000));
     QVERIFY(tlb.peek({0x1000}, {}) != nullptr);
@@ -120,7 +120,7 @@ class TlbTest : public QObject {
   void one_address_drops_every_size_that_covers_it() {
     Tlb tlb(small_tlb({PageSize::Size4K, PageSize::Size2M}));
     tlb.fill(entry_of(0x201000));
-    tlb.fill(entry_of(0x200000, PageSize::Size2M));   // Software forgot to invalidate when it changed the size.
+    tlb.fill(entry_of(0x200000, PageSize::Size2M));  // Software forgot to invalidate when it changed the size.
     QCOMPARE(tlb.invalidate_address({0x201000}, {}), 2U);
   }
 
@@ -131,7 +131,11 @@ class TlbTest : public QObject {
     QVERIFY(!problem_of(geometry).empty());
     geometry = small_tlb({});
     QVERIFY(!problem_of(geometry).empty());
-    geometry = {.name = "x", .entries = 12, .ways = 12, .page_sizes = {PageSize::Size4K}, .replacement = ReplacementKind::TreePlru};
+    geometry = {.name = "x",
+                .entries = 12,
+                .ways = 12,
+                .page_sizes = {PageSize::Size4K},
+                .replacement = ReplacementKind::TreePlru};
     QVERIFY(!problem_of(geometry).empty());
     geometry.replacement = ReplacementKind::Lru;
     QVERIFY(problem_of(geometry).empty());
@@ -163,8 +167,11 @@ class TlbTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
     const std::vector<PageSize> all = {PageSize::Size2M, PageSize::Size4K, PageSize::Size1G};
-    const TlbGeometry geometry{.name = "test", .entries = entries, .ways = ways,
-                               .page_sizes = {all.begin(), all.begin() + sizes}, .latency = 1,
+    const TlbGeometry geometry{.name = "test",
+                               .entries = entries,
+                               .ways = ways,
+                               .page_sizes = {all.begin(), all.begin() + sizes},
+                               .latency = 1,
                                .replacement = static_cast<ReplacementKind>(kind)};
     Tlb tlb(geometry, seed);
     naive::TlbModel model(geometry);
@@ -225,7 +232,7 @@ class TlbTest : public QObject {
       Tlb tlb(geometry, 5);
       for (int i = 0; i < 300; ++i) tlb.fill(random_entry(geometry, random));
       Tlb fresh(geometry, 99);
-      fresh.fill(random_entry(geometry, random));   // Must leave no trace.
+      fresh.fill(random_entry(geometry, random));  // Must leave no trace.
       test::restore(fresh, test::state_of(tlb));
       QCOMPARE(fresh.valid_entries(PageSize::Size2M), tlb.valid_entries(PageSize::Size2M));
       for (int i = 0; i < 300; ++i) {

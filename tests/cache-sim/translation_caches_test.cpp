@@ -18,12 +18,15 @@ constexpr PageSize k1G = PageSize::Size1G;
 // As in a real core, but a few entries each; no L1 for 1 GB instruction pages, and none below L1 for 1 GB pages.
 TranslationCachesConfig small_config(ReplacementKind replacement = ReplacementKind::Lru) {
   TranslationCachesConfig config;
-  config.instruction = {{.name = "L1 ITLB 4K", .entries = 4, .ways = 2, .page_sizes = {k4K}, .latency = 1, .replacement = replacement},
-                        {.name = "L1 ITLB 2M", .entries = 2, .ways = 2, .page_sizes = {k2M}, .latency = 1, .replacement = replacement}};
-  config.data = {{.name = "L1 DTLB 4K", .entries = 8, .ways = 2, .page_sizes = {k4K}, .latency = 1, .replacement = replacement},
-                 {.name = "L1 DTLB 2M", .entries = 4, .ways = 2, .page_sizes = {k2M}, .latency = 1, .replacement = replacement},
-                 {.name = "L1 DTLB 1G", .entries = 2, .ways = 2, .page_sizes = {k1G}, .latency = 1, .replacement = replacement}};
-  config.second_level = {.name = "L2 TLB", .entries = 16, .ways = 4, .page_sizes = {k4K, k2M}, .latency = 7, .replacement = replacement};
+  config.instruction = {
+      {.name = "L1 ITLB 4K", .entries = 4, .ways = 2, .page_sizes = {k4K}, .latency = 1, .replacement = replacement},
+      {.name = "L1 ITLB 2M", .entries = 2, .ways = 2, .page_sizes = {k2M}, .latency = 1, .replacement = replacement}};
+  config.data = {
+      {.name = "L1 DTLB 4K", .entries = 8, .ways = 2, .page_sizes = {k4K}, .latency = 1, .replacement = replacement},
+      {.name = "L1 DTLB 2M", .entries = 4, .ways = 2, .page_sizes = {k2M}, .latency = 1, .replacement = replacement},
+      {.name = "L1 DTLB 1G", .entries = 2, .ways = 2, .page_sizes = {k1G}, .latency = 1, .replacement = replacement}};
+  config.second_level = {
+      .name = "L2 TLB", .entries = 16, .ways = 4, .page_sizes = {k4K, k2M}, .latency = 7, .replacement = replacement};
   config.walk_cache_entries = 2;
   config.nested_entries = 4;
   return config;
@@ -122,7 +125,7 @@ class TranslationCachesTest : public QObject {
     const TranslationFills huge = caches.fill(entry_of(0x40000000, k1G), AccessKind::Write);
     QCOMPARE(huge.count, 1U);
     QCOMPARE(huge.records[0].tlb->geometry().name, std::string("L1 DTLB 1G"));
-    QCOMPARE(caches.fill(entry_of(0x40000000, k1G), AccessKind::Fetch).count, 0U);   // Nothing holds it.
+    QCOMPARE(caches.fill(entry_of(0x40000000, k1G), AccessKind::Fetch).count, 0U);  // Nothing holds it.
   }
 
   void a_first_level_hit_asks_nobody_else_and_costs_nothing_more() {
@@ -144,7 +147,7 @@ class TranslationCachesTest : public QObject {
     QCOMPARE(fetched.latency, 7U);
     QCOMPARE(fetched.fill_count, 1U);
     QCOMPARE(fetched.fills[0].tlb->geometry().name, std::string("L1 ITLB 2M"));
-    QCOMPARE(caches.lookup({0x212345}, AccessKind::Fetch, {}).probe_count, 2U);   // 4K missed, 2M hit.
+    QCOMPARE(caches.lookup({0x212345}, AccessKind::Fetch, {}).probe_count, 2U);  // 4K missed, 2M hit.
   }
 
   void a_miss_everywhere_asks_every_level_of_its_side() {
@@ -159,7 +162,7 @@ class TranslationCachesTest : public QObject {
     TranslationCaches caches(small_config());
     caches.fill(entry_of(0x1000), AccessKind::Read);
     caches.fill(entry_of(0x1000), AccessKind::Fetch);
-    QCOMPARE(caches.drop_page({0x1fff}, {}), 3U);   // L1 data, L1 instruction, L2.
+    QCOMPARE(caches.drop_page({0x1fff}, {}), 3U);  // L1 data, L1 instruction, L2.
     QVERIFY(caches.lookup({0x1000}, AccessKind::Read, {}).entry == nullptr);
   }
 
@@ -179,11 +182,11 @@ class TranslationCachesTest : public QObject {
   }
 
   void each_level_of_the_walk_caches_replaces_its_least_recently_used() {
-    TranslationCaches caches(small_config());   // Two entries a level.
+    TranslationCaches caches(small_config());  // Two entries a level.
     caches.walk_cache_fill(walk_entry_of(0, 3));
     caches.walk_cache_fill(walk_entry_of(0, 2));
     caches.walk_cache_fill(walk_entry_of(0x200000, 2));
-    QCOMPARE(caches.walk_cache_lookup({0}, {})->level, std::uint8_t{2});   // Used: the other one is now the older.
+    QCOMPARE(caches.walk_cache_lookup({0}, {})->level, std::uint8_t{2});  // Used: the other one is now the older.
     caches.walk_cache_fill(walk_entry_of(0x400000, 2));
     QCOMPARE(caches.walk_cache_lookup({0}, {})->level, std::uint8_t{2});
     QCOMPARE(caches.walk_cache_lookup({0x200000}, {})->level, std::uint8_t{3});
@@ -206,9 +209,9 @@ class TranslationCachesTest : public QObject {
     caches.nested_fill(entry_of(0x200000, k2M, {.address_space = 9, .virtual_machine = 1}));
     QVERIFY(caches.nested_lookup({0x2fffff}, 1) != nullptr);
     QVERIFY(caches.nested_lookup({0x2fffff}, 2) == nullptr);
-    QCOMPARE(caches.invalidate_virtual_machine(1, false, false), 0U);   // INVVPID leaves guest-physical mappings.
+    QCOMPARE(caches.invalidate_virtual_machine(1, false, false), 0U);  // INVVPID leaves guest-physical mappings.
     QVERIFY(caches.nested_lookup({0x2fffff}, 1) != nullptr);
-    QCOMPARE(caches.invalidate_virtual_machine(1, false, true), 1U);    // INVEPT does not.
+    QCOMPARE(caches.invalidate_virtual_machine(1, false, true), 1U);  // INVEPT does not.
     QVERIFY(caches.nested_lookup({0x2fffff}, 1) == nullptr);
   }
 
@@ -220,7 +223,7 @@ class TranslationCachesTest : public QObject {
     caches.walk_cache_fill(walk_entry_of(0x1000, 2, one));
     caches.walk_cache_fill(walk_entry_of(0x8000000000, 4, one));
     caches.walk_cache_fill(walk_entry_of(0x1000, 2, two));
-    QCOMPARE(caches.invalidate_address({0x1000}, one), 4U);   // L1, L2 and two table pointers.
+    QCOMPARE(caches.invalidate_address({0x1000}, one), 4U);  // L1, L2 and two table pointers.
     QCOMPARE(caches.walk_cache_entries().size(), std::size_t{1});
     QCOMPARE(caches.invalidate_address_space(two, true), 1U);
   }
@@ -249,7 +252,8 @@ class TranslationCachesTest : public QObject {
     TranslationCaches caches(small_config());
     QStringList names;
     for (const Tlb* tlb : caches.structures()) names << QString::fromStdString(tlb->geometry().name);
-    QCOMPARE(names, (QStringList{"L1 ITLB 4K", "L1 ITLB 2M", "L1 DTLB 4K", "L1 DTLB 2M", "L1 DTLB 1G", "L2 TLB", "Nested TLB"}));
+    QCOMPARE(names, (QStringList{"L1 ITLB 4K", "L1 ITLB 2M", "L1 DTLB 4K", "L1 DTLB 2M", "L1 DTLB 1G", "L2 TLB",
+                                 "Nested TLB"}));
   }
 
   void agrees_with_the_plain_model_watched_or_not_data() {
@@ -268,7 +272,8 @@ class TranslationCachesTest : public QObject {
     Model model(config);
     unsigned refills = 0;
     for (int step = 0; step < 20000; ++step) {
-      const TlbTag tag{.address_space = static_cast<std::uint16_t>(random.below(2)), .virtual_machine = static_cast<std::uint16_t>(random.below(2))};
+      const TlbTag tag{.address_space = static_cast<std::uint16_t>(random.below(2)),
+                       .virtual_machine = static_cast<std::uint16_t>(random.below(2))};
       const PageSize size = std::array{k4K, k4K, k2M, k1G}[random.below(4)];
       // Sizes do not overlap: 4 KB pages lie in the first megabyte, 2 MB pages below 1 GB.
       const std::uint64_t first = size == k4K ? 0 : 1;
@@ -302,7 +307,8 @@ class TranslationCachesTest : public QObject {
         QCOMPARE(watched.invalidate_address(address, tag), dropped);
         QCOMPARE(quiet.invalidate_address(address, tag), dropped);
       } else {
-        const unsigned dropped = model.drop_where([&](const TlbEntry& held) { return naive::TlbModel::belongs(held, tag) && !held.global; });
+        const unsigned dropped =
+            model.drop_where([&](const TlbEntry& held) { return naive::TlbModel::belongs(held, tag) && !held.global; });
         QCOMPARE(watched.invalidate_address_space(tag, true), dropped);
         QCOMPARE(quiet.invalidate_address_space(tag, true), dropped);
       }
