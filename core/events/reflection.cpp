@@ -108,10 +108,16 @@ bool from_value(T& member, const FieldValue& value) {
   }
 }
 
+template <typename Payload, typename Member>
+FieldInfo describe_field(const Field<Payload, Member>& field) {
+  if constexpr (std::is_enum_v<Member>) return {field.name, field.format, kNames<Member>};
+  else return {field.name, field.format, {}};
+}
+
 template <typename Payload>
 EventInfo describe() {
   EventInfo info{Payload::kName, Payload::kSentence, {}};
-  std::apply([&](const auto&... field) { (info.fields.push_back({field.name, field.format}), ...); }, Payload::fields());
+  std::apply([&](const auto&... field) { (info.fields.push_back(describe_field(field)), ...); }, Payload::fields());
   return info;
 }
 

@@ -51,6 +51,7 @@ class Answer : public EventSink {
 
  private:
   std::unique_ptr<Node> root_;
+  const ElfImage* image_ = nullptr;          ///< Of the step whose events are coming in.
 };
 
 /// True when a learner's reply is the answer: numbers in any base, names and choices whatever their case.

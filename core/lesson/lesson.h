@@ -39,6 +39,7 @@ struct FieldCondition {
 /// One event, by name and fields: "walk.reference where {stage: 2, served_by: memory}".
 struct EventPattern {
   std::string event;
+  std::size_t kind = 0;                        ///< Its row in the event table.
   std::vector<FieldCondition> where;
   LessonPlace place;
   /// As the lesson says it, on one line.

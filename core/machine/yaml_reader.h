@@ -37,6 +37,9 @@ class YamlReader {
   std::vector<YAML::Node> load(const std::string& text);
 
   void fail(const YAML::Node& at, std::string message, std::string remedy);
+  void fail_at(unsigned line, unsigned column, std::string message, std::string remedy) {
+    diagnostics_.push_back({file_, line, column, std::move(message), std::move(remedy)});
+  }
   [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
   [[nodiscard]] bool failed() const { return !diagnostics_.empty(); }
   [[nodiscard]] unsigned line_of(const YAML::Node& node) const;
