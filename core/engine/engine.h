@@ -69,7 +69,7 @@ struct FillAnswer {
 class EngineClient {
  public:
   virtual ~EngineClient() = default;
-  /// Translation of the page that contains `address`. Refusing ends the instruction with EngineStop::FillRefused
+  /// Translation of the page that starts at `address`. Refusing ends the instruction with EngineStop::FillRefused
   /// before it has changed anything. The program counter must not be read in here.
   virtual FillAnswer fill(VirtualAddress address, AccessKind kind) = 0;
   /// step_one() only: a data access to RAM. Provisional until the step has ended well (a store to a page that is then
@@ -81,7 +81,10 @@ class EngineClient {
 
   /// run() only: a block is about to run that the engine has not seen (or whose code has changed). The client decodes
   /// it and says how many instructions it has and at which byte offset (if any) the first one lies that must not reach
-  /// the engine. `bytes` are the block's, from its first to its last instruction.
+  /// the engine. `bytes` are the block's, from its first to its last instruction. Where the engine has to go one
+  /// instruction at a time they are the up to 15 bytes at `pc`, and only a stopper at offset 0 matters; they may then
+  /// end in the middle of an instruction. The answer is kept until invalidate_code(), so it must not depend on
+  /// anything but `pc`, `bytes` and the mode.
   struct BlockPlan {
     std::uint32_t instructions = 0;           ///< Up to the stopper, without it; all of them when there is none.
     std::optional<std::uint32_t> stopper;     ///< Byte offset of the first instruction that stops the run.
@@ -104,6 +107,9 @@ struct EngineOutcome {
   EngineStop stop = EngineStop::Completed;
   std::uint64_t instructions = 0;       ///< Completed by this call. A repeated instruction counts when its last iteration is done.
   std::uint32_t exception = 0;          ///< Vector (x86) for NativeException.
+  /// FillRefused: the exact byte address of the access (x86: what CR2 gets) and its kind. fill() is asked for pages.
+  VirtualAddress refused_address;
+  AccessKind refused_kind = AccessKind::Fetch;
 };
 
 class CpuEngine {

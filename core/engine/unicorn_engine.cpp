@@ -1,1 +1,1189 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Unicorn as the CPU of an x86 machine. Up to four Unicorn handles share the machine's RAM: for each of 32-bit and
+// 64-bit code one that runs directly and one that steps. They are opened when first needed; one of them at a time
+// owns the register file. What was measured with Unicorn 2.1.1, and decided from it:
+// - Handing the register file to a handle of the same mode (context save and restore, then EFLAGS): 0.15 us. Using one
+//   handle for both instead costs all translations: Unicorn drops them whenever it changes between count = 1 and 0.
+// - Single steps use EFLAGS.TF, not count = 1. With TF a translation block is one instruction, so nothing is fetched
+//   ahead, and code that changes its own next instruction works; with count = 1 whole blocks are translated, the page
+//   after the next instruction is asked for, and a store into its own block never gets done. 1.1 us a step with the
+//   soft TLB emptied first, 0.3 us without.
+// - Memory hooks stand in the stepping handles only, where they never come or go. In the direct handles there is a
+//   block hook and nothing else; instructions that must not reach Unicorn are kept out by stopping before their block
+//   and stepping up to them, which needs no hook on an address and no new translation.
+// - FS_BASE and GS_BASE cannot be written in 32-bit mode, but the MSRs can (and cannot be read back).
+// - Unicorn's #XM and the #GP of misaligned SSE operands do not exist; a 16-byte store is two stores of 8.
+// - The fill hook is told the page, never the byte: the exact address of a refused access is found by executing the
+//   instruction once more with that page on a device that notes where it is touched, and taking everything back.
+#include <unicorn/unicorn.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/base/assert.h"
+#include "core/engine/code_map.h"
+#include "core/engine/engine.h"
+
+namespace shearling {
+
+namespace {
+
+constexpr std::uint64_t kTrapFlag = 0x100;
+constexpr std::uint64_t kCarriedFlags = 0xcd5;  ///< CF PF AF ZF SF DF OF.
+constexpr std::uint64_t kFlagsAlwaysOne = 0x2;
+constexpr std::uint64_t kPageOffsetMask = kFrameBytes - 1;
+constexpr std::uint32_t kLongestInstruction = 15;
+constexpr std::uint32_t kDebugVector = 1;
+constexpr std::uint32_t kFsBaseMsr = 0xc0000100;
+constexpr std::uint32_t kGsBaseMsr = 0xc0000101;
+constexpr unsigned kFsIndex = 4;
+/// Where x86's physical address space ends, and two pages there that no machine has, for finding refused addresses.
+constexpr std::uint64_t kPhysicalEnd = std::uint64_t{1} << 52;
+constexpr std::uint64_t kProbePage = kPhysicalEnd - 2 * kFrameBytes;
+constexpr std::uint64_t kSinkPage = kPhysicalEnd - kFrameBytes;
+/// Not canonical, so no block begins there.
+constexpr std::uint64_t kNowhere = 0x8000000000000001;
+constexpr std::uint64_t kNeverAffordable = ~std::uint64_t{0};
+constexpr std::size_t kFastPlans = 4096;
+/// More changed frames than this, and all translations go at once.
+constexpr std::size_t kManyFrames = 64;
+
+constexpr std::uint64_t page_of(std::uint64_t address) { return address / kFrameBytes; }
+
+bool is_x86(ExecutionMode mode) { return mode != ExecutionMode::AArch64; }
+
+/// True when the bytes begin with a string instruction under a repeat prefix.
+bool is_repeated_string(std::span<const std::uint8_t> bytes, ExecutionMode mode) {
+  constexpr std::array<std::uint8_t, 11> kPrefixes{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
+  bool repeated = false;
+  std::size_t at = 0;
+  for (; at < bytes.size() && std::find(kPrefixes.begin(), kPrefixes.end(), bytes[at]) != kPrefixes.end(); ++at) {
+    repeated = repeated || bytes[at] >= 0xf2;
+  }
+  if (mode == ExecutionMode::X86Long64 && at < bytes.size() && (bytes[at] & 0xf0) == 0x40) ++at;
+  if (!repeated || at >= bytes.size()) return false;
+  const std::uint8_t opcode = bytes[at];
+  return (opcode >= 0x6c && opcode <= 0x6f) || (opcode >= 0xa4 && opcode <= 0xa7) || (opcode >= 0xaa && opcode <= 0xaf);
+}
+
+// ---------------------------------------------------------------------------------------------------- registers
+
+/// The register file of one mode as Unicorn names it, in the order in which it must be written: the x87 status word
+/// holds the top of stack, and the tag word says which of the registers counted from there are empty.
+struct RegisterList {
+  std::vector<EngineRegister> names;
+  std::vector<int> ids;
+};
+
+RegisterList make_register_list(ExecutionMode mode) {
+  const bool wide = mode == ExecutionMode::X86Long64;
+  RegisterList list;
+  const auto add = [&](RegisterClass register_class, unsigned index, int id) {
+    list.names.push_back({register_class, static_cast<std::uint8_t>(index)});
+    list.ids.push_back(id);
+  };
+  constexpr std::array<int, 16> kWide{UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX,
+                                      UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
+                                      UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+                                      UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15};
+  constexpr std::array<int, 8> kNarrow{UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX,
+                                       UC_X86_REG_ESP, UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI};
+  const unsigned count = wide ? 16 : 8;
+  for (unsigned index = 0; index < count; ++index) add(RegisterClass::Integer, index, wide ? kWide[index] : kNarrow[index]);
+  add(RegisterClass::ProgramCounter, 0, wide ? UC_X86_REG_RIP : UC_X86_REG_EIP);
+  add(RegisterClass::Flags, 0, UC_X86_REG_EFLAGS);
+  if (wide) {
+    add(RegisterClass::SegmentBase, kFsIndex, UC_X86_REG_FS_BASE);
+    add(RegisterClass::SegmentBase, kFsIndex + 1, UC_X86_REG_GS_BASE);
+  }
+  for (unsigned index = 0; index < count; ++index) {
+    add(RegisterClass::Vector, index, UC_X86_REG_XMM0 + static_cast<int>(index));
+  }
+  add(RegisterClass::VectorControl, 0, UC_X86_REG_MXCSR);
+  add(RegisterClass::FloatingPoint, 8, UC_X86_REG_FPCW);
+  add(RegisterClass::FloatingPoint, 9, UC_X86_REG_FPSW);
+  add(RegisterClass::FloatingPoint, 10, UC_X86_REG_FPTAG);
+  for (unsigned index = 0; index < 8; ++index) {
+    add(RegisterClass::FloatingPoint, index, UC_X86_REG_ST0 + static_cast<int>(index));
+  }
+  return list;
+}
+
+const RegisterList& register_list(ExecutionMode mode) {
+  static const RegisterList wide = make_register_list(ExecutionMode::X86Long64);
+  static const RegisterList narrow = make_register_list(ExecutionMode::X86Protected32);
+  return mode == ExecutionMode::X86Long64 ? wide : narrow;
+}
+
+constexpr std::size_t kMostRegisters = 64;
+
+/// The 64-bit words of a register within an EngineState: one, or two for vectors and x87 registers. Empty where this
+/// architecture has no such register.
+std::span<std::uint64_t> words_of(EngineState& state, EngineRegister reg) {
+  switch (reg.register_class) {
+    case RegisterClass::Integer: return std::span(state.integer).subspan(reg.index & 15, 1);
+    case RegisterClass::ProgramCounter: return {&state.program_counter, 1};
+    case RegisterClass::Flags: return {&state.flags, 1};
+    case RegisterClass::SegmentBase:
+      if (reg.index != kFsIndex && reg.index != kFsIndex + 1) return {};
+      return std::span(state.segment_base).subspan(reg.index - kFsIndex, 1);
+    case RegisterClass::Vector: return state.vector[reg.index & 15];
+    case RegisterClass::VectorControl: return std::span(state.vector_control).first(1);
+    case RegisterClass::FloatingPoint:
+      if (reg.index >= 8) return std::span(state.floating_point_control).subspan((reg.index - 8) % 3, 1);
+      return state.floating_point[reg.index];
+  }
+  return {};
+}
+
+/// Forces what 32-bit mode cannot hold out of a register file, and everything but the carried flags.
+void normalize(EngineState& state) {
+  state.flags = (state.flags & kCarriedFlags) | kFlagsAlwaysOne;
+  if (state.mode != ExecutionMode::X86Protected32) return;
+  for (unsigned index = 0; index < 8; ++index) state.integer[index] &= 0xffffffff;
+  state.program_counter &= 0xffffffff;
+}
+
+// ---------------------------------------------------------------------------------------------------- direct code
+
+/// What the client said of a block.
+struct Plan {
+  std::uint64_t pc = 0;
+  std::uint32_t size = 0;
+  std::uint32_t instructions = 0;                ///< Up to the stopper.
+  bool stopper = false;
+  std::optional<std::uint32_t> repeated;         ///< Byte offset of a repeated string instruction at its end.
+  std::array<std::uint64_t, 2> frames{};         ///< The second counts when the block crosses into another page.
+  [[nodiscard]] bool crosses() const { return (pc & kPageOffsetMask) + size > kFrameBytes; }
+};
+
+/// The block hook's direct-mapped view of the plans that are valid for the present translations.
+struct FastPlan {
+  std::uint64_t pc = kNowhere;
+  std::uint64_t charge = kNeverAffordable;       ///< Instructions; never affordable when the block must not begin.
+  std::uint64_t repeat_pc = kNowhere;
+  const Plan* plan = nullptr;
+  std::uint32_t generation = 0;
+  std::uint32_t size = 0;
+};
+
+struct PlanKey {
+  std::uint64_t pc, frame;
+  bool operator==(const PlanKey&) const = default;
+};
+struct PlanKeyHash {
+  std::size_t operator()(const PlanKey& key) const {
+    return static_cast<std::size_t>((key.pc * 0x9e3779b97f4a7c15) ^ (key.frame * 0xc2b2ae3d27d4eb4f));
+  }
+};
+
+class UnicornEngine;
+
+/// One Unicorn instance and what is known of the state that it keeps beside the register file.
+struct Handle {
+  ~Handle() {
+    if (clean != nullptr) uc_context_free(clean);
+    if (scratch != nullptr) uc_context_free(scratch);
+    if (uc != nullptr) uc_close(uc);
+  }
+  [[nodiscard]] bool direct() const { return !stepping; }
+
+  UnicornEngine* engine = nullptr;
+  uc_engine* uc = nullptr;
+  ExecutionMode mode = ExecutionMode::X86Long64;
+  bool stepping = false;
+  uc_context* clean = nullptr;      ///< As opened, with no exception pending.
+  uc_context* scratch = nullptr;
+  bool soft_tlb_stale = true;
+  std::unordered_set<std::uint64_t> writable;   ///< Direct: frames that the soft TLB may let it store to.
+  CodeMap code;
+  std::unordered_set<std::uint64_t> suspect;    ///< Frames of `code` whose bytes may have changed.
+  bool drop_all = false;
+  std::unordered_map<PlanKey, Plan, PlanKeyHash> plans;
+  std::unordered_multimap<std::uint64_t, PlanKey> plans_of_frame;
+  std::vector<FastPlan> fast;
+};
+
+/// Why a fill was refused, or by whom.
+enum class Refusal : std::uint8_t {
+  None,
+  Client,         ///< It belongs to the instruction at the program counter.
+  Ahead,          ///< A block was being translated into a page that may never be reached.
+  BudgetUsedUp,   ///< The next block is not to run in this call.
+  CodeStore,      ///< A direct store to a frame that holds translated code.
+  FetchOutsideRam,
+};
+
+/// Why the block hook stopped a direct run.
+enum class BlockStop : std::uint8_t { None, Plan, Flush, Careful };
+
+struct RecordedFill {
+  std::uint64_t page = 0;
+  AccessKind kind = AccessKind::Fetch;
+  std::uint64_t frame = 0;
+};
+
+// ---------------------------------------------------------------------------------------------------- the engine
+
+class UnicornEngine final : public CpuEngine {
+ public:
+  UnicornEngine(PhysicalMemory& memory, ExecutionMode mode) : memory_(memory), mode_(mode) {
+    registers_.mode = mode;
+    registers_.flags = kFlagsAlwaysOne;
+    registers_.vector_control[0] = 0x1f80;
+    registers_.floating_point_control = {0x37f, 0, 0xffff};
+  }
+
+  /// False when Unicorn cannot be opened.
+  bool open() { return handle(mode_, false) != nullptr && handle(mode_, true) != nullptr; }
+
+  void set_client(EngineClient* client) override { client_ = client; }
+  void set_mode(ExecutionMode mode) override;
+  [[nodiscard]] ExecutionMode mode() const override { return mode_; }
+  EngineOutcome step_one() override;
+  EngineOutcome run(std::uint64_t budget) override;
+  [[nodiscard]] std::uint64_t read(EngineRegister reg) const override;
+  void write(EngineRegister reg, std::uint64_t value) override;
+  [[nodiscard]] EngineState state() const override;
+  void set_state(const EngineState& state) override;
+  void flush_translations() override;
+  void invalidate_code(PhysicalAddress frame) override;
+  void invalidate_all_code() override;
+  [[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return holds_code_frame(frame_number(frame)); }
+
+  // Called from Unicorn's hooks.
+  bool on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
+  void on_block(Handle& handle, std::uint64_t address, std::uint32_t size);
+  void on_interrupt(Handle& handle, std::uint32_t vector);
+  void on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value);
+  std::uint64_t on_device_read(Handle& handle, std::uint64_t address, unsigned size);
+  void on_device_write(Handle& handle, std::uint64_t address, unsigned size, std::uint64_t value);
+  [[nodiscard]] std::uint64_t device_address(std::uint64_t offset, bool above_ram) const {
+    return above_ram ? memory_.base().value + memory_.size() + offset : offset;
+  }
+
+ private:
+  /// How execution on a stepping handle ended.
+  struct Stepped {
+    EngineStop stop = EngineStop::Completed;
+    std::uint64_t instructions = 0;
+  };
+  struct CodeStore {
+    std::uint64_t frame = 0;
+    std::uint32_t offset = 0, size = 0;
+  };
+  /// A store that reaches into a second page, of which Unicorn reports only the beginning.
+  struct CrossingStore {
+    std::uint64_t first_frame = 0;
+    unsigned size = 0;
+    std::uint64_t value = 0;
+  };
+
+  // Handles and registers.
+  Handle* handle(ExecutionMode mode, bool stepping);
+  std::unique_ptr<Handle> open_handle(ExecutionMode mode, bool stepping);
+  void acquire(Handle& target);
+  void prepare(Handle& target);
+  void repair(Handle& target);
+  static void read_registers(uc_engine* uc, EngineState& state);
+  static void write_registers(uc_engine* uc, const EngineState& state);
+  [[nodiscard]] std::uint64_t program_counter() const {
+    return owner_ != nullptr ? hook_program_counter(*owner_) : registers_.program_counter;
+  }
+  static std::uint64_t hook_program_counter(const Handle& handle);
+
+  // Translated code.
+  [[nodiscard]] bool holds_code_frame(std::uint64_t frame) const;
+  [[nodiscard]] const std::uint8_t* frame_data(std::uint64_t frame) const {
+    return memory_.host_data() + (frame * kFrameBytes - memory_.base().value);
+  }
+  void cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length);
+  void drop_changed_code(Handle& target);
+  void note_fetch(std::uint64_t page, std::uint64_t frame);
+  void finish_stores(Handle& target, bool completed);
+  void suspect_everything();
+
+  // Stepping.
+  Stepped drive(Handle& target, std::uint64_t count);
+  EngineOutcome outcome_of(const Stepped& stepped);
+  bool probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
+  VirtualAddress find_refused_address(Handle& target);
+  void note_probed(Handle& handle, std::uint64_t address);
+  bool repeats_at(std::uint64_t pc) const;
+
+  // Running.
+  std::optional<EngineOutcome> run_blocks();
+  std::optional<EngineOutcome> run_part(const Plan& plan);
+  std::optional<EngineOutcome> careful_step();
+  std::optional<EngineOutcome> leave_page_carefully();
+  std::optional<std::uint64_t> fetch_frame(std::uint64_t page);
+  void make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast);
+  std::vector<std::uint8_t> bytes_of(const Plan& plan) const;
+  void take_back_rest_of_block();
+  std::optional<std::uint32_t> repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
+                                               std::uint32_t instructions);
+  EngineOutcome stopped(EngineStop stop) const { return {stop, budget_ - remaining_, 0, {}, AccessKind::Fetch}; }
+  std::optional<EngineOutcome> after_steps(const Stepped& stepped);
+
+  PhysicalMemory& memory_;
+  ExecutionMode mode_;
+  EngineClient* client_ = nullptr;
+  std::array<std::unique_ptr<Handle>, 4> handles_;
+  Handle* owner_ = nullptr;             ///< Holds the register file; null: registers_ does.
+  EngineState registers_;               ///< Without an owner all; with one what its mode cannot hold.
+  std::uint64_t mark_epoch_ = 0;
+
+  // Of the present call.
+  bool observing_ = false;              ///< step_one(): report accesses, grant only what is asked.
+  std::uint64_t steps_left_ = 0;
+  bool code_stored_ = false;
+  std::optional<std::uint32_t> vector_;
+  Refusal refusal_ = Refusal::None;
+  std::uint64_t refused_page_ = 0;
+  AccessKind refused_kind_ = AccessKind::Fetch;
+  std::vector<RecordedFill> fills_;
+  std::vector<CodeStore> code_stores_;
+  std::optional<CrossingStore> crossing_store_;
+  unsigned crossing_reads_to_skip_ = 0;
+  unsigned crossing_read_rest_ = 0;
+  bool probing_ = false;
+  std::optional<std::uint64_t> probed_offset_;
+  std::optional<std::uint64_t> drop_frame_;   ///< Answers fills while translations of a frame are being dropped.
+
+  // Of run().
+  std::uint64_t budget_ = 0;
+  std::uint64_t remaining_ = 0;
+  std::uint64_t repeat_pc_ = kNowhere;  ///< Where the repeated instruction stands that ends the latest block.
+  const Plan* current_ = nullptr;       ///< Of the latest block that was begun.
+  const Plan* stop_plan_ = nullptr;
+  BlockStop block_stop_ = BlockStop::None;
+  std::uint32_t generation_ = 1;
+  std::unordered_map<std::uint64_t, std::uint64_t> fetch_frames_;  ///< Pages granted for fetching since the last flush.
+};
+
+// ---------------------------------------------------------------------------------------------------- hooks
+
+bool fill_hook(uc_engine*, std::uint64_t address, uc_mem_type type, uc_tlb_entry* entry, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  const AccessKind kind = type == UC_MEM_FETCH ? AccessKind::Fetch : type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read;
+  return handle.engine->on_fill(handle, address, kind, *entry);
+}
+void block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_block(handle, address, size);
+}
+void interrupt_hook(uc_engine*, std::uint32_t vector, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_interrupt(handle, vector);
+}
+void memory_hook(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t value, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_memory(handle, type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read, address,
+                           static_cast<unsigned>(size), static_cast<std::uint64_t>(value));
+}
+template <bool kAboveRam>
+std::uint64_t device_read_hook(uc_engine*, std::uint64_t offset, unsigned size, void* user);
+template <bool kAboveRam>
+void device_write_hook(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* user);
+
+template <typename Callback>
+bool add_hook(Handle& handle, int type, Callback* callback) {
+  uc_hook id{};
+  return uc_hook_add(handle.uc, &id, type, reinterpret_cast<void*>(callback), &handle, 1, 0) == UC_ERR_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------- handles
+
+Handle* UnicornEngine::handle(ExecutionMode mode, bool stepping) {
+  auto& slot = handles_[(mode == ExecutionMode::X86Long64 ? 2 : 0) + (stepping ? 1 : 0)];
+  if (slot == nullptr) slot = open_handle(mode, stepping);
+  return slot.get();
+}
+
+std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool stepping) {
+  constexpr std::uint32_t kDirectCodeBytes = 64 << 20;
+  constexpr std::uint32_t kSteppingCodeBytes = 32 << 20;
+  auto opened = std::make_unique<Handle>();
+  opened->engine = this;
+  opened->mode = mode;
+  opened->stepping = stepping;
+  if (stepping) opened->fast.clear(); else opened->fast.resize(kFastPlans);
+  const uc_mode width = mode == ExecutionMode::X86Long64 ? UC_MODE_64 : UC_MODE_32;
+  if (uc_open(UC_ARCH_X86, width, &opened->uc) != UC_ERR_OK) return nullptr;
+  uc_engine* uc = opened->uc;
+  const std::uint64_t base = memory_.base().value;
+  const std::uint64_t end = base + memory_.size();
+  // The instructions of x86-64-v2, and no RDRAND, which would not be the same in two runs.
+  bool good = uc_ctl_set_cpu_model(uc, UC_CPU_X86_NEHALEM) == UC_ERR_OK;
+  good = good && uc_ctl_set_tcg_buffer_size(uc, stepping ? kSteppingCodeBytes : kDirectCodeBytes) == UC_ERR_OK;
+  good = good && uc_mem_map_ptr(uc, base, memory_.size(), UC_PROT_ALL, memory_.host_data()) == UC_ERR_OK;
+  good = good && uc_mmio_map(uc, end, kPhysicalEnd - end, &device_read_hook<true>, opened.get(), &device_write_hook<true>,
+                             opened.get()) == UC_ERR_OK;
+  if (base != 0) {
+    good = good && uc_mmio_map(uc, 0, base, &device_read_hook<false>, opened.get(), &device_write_hook<false>,
+                               opened.get()) == UC_ERR_OK;
+  }
+  good = good && uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL) == UC_ERR_OK;
+  // No address ends a run, not even 0.
+  good = good && uc_ctl_exits_enable(uc) == UC_ERR_OK;
+  good = good && uc_ctl_set_exits(uc, static_cast<std::uint64_t*>(nullptr), std::size_t{0}) == UC_ERR_OK;
+  good = good && add_hook(*opened, UC_HOOK_TLB_FILL, &fill_hook) && add_hook(*opened, UC_HOOK_INTR, &interrupt_hook);
+  good = good && (stepping ? add_hook(*opened, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, &memory_hook)
+                           : add_hook(*opened, UC_HOOK_BLOCK, &block_hook));
+  // CR0.NE: x87 errors are #MF.
+  std::uint64_t control = 0;
+  good = good && uc_reg_read(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
+  control |= 0x20;
+  good = good && uc_reg_write(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
+  good = good && uc_context_alloc(uc, &opened->clean) == UC_ERR_OK && uc_context_alloc(uc, &opened->scratch) == UC_ERR_OK;
+  good = good && uc_context_save(uc, opened->clean) == UC_ERR_OK;
+  if (!good) return nullptr;
+  return opened;
+}
+
+// ---------------------------------------------------------------------------------------------------- register file
+
+void UnicornEngine::read_registers(uc_engine* uc, EngineState& state) {
+  const RegisterList& list = register_list(state.mode);
+  std::array<std::array<std::uint64_t, 2>, kMostRegisters> values{};
+  std::array<void*, kMostRegisters> places{};
+  const std::size_t count = list.ids.size();
+  for (std::size_t index = 0; index < count; ++index) places[index] = values[index].data();
+  uc_reg_read_batch(uc, const_cast<int*>(list.ids.data()), places.data(), static_cast<int>(count));
+  for (std::size_t index = 0; index < count; ++index) {
+    const auto words = words_of(state, list.names[index]);
+    std::copy_n(values[index].begin(), words.size(), words.begin());
+  }
+  normalize(state);
+}
+
+void UnicornEngine::write_registers(uc_engine* uc, const EngineState& state) {
+  const RegisterList& list = register_list(state.mode);
+  EngineState copy = state;
+  normalize(copy);
+  std::array<std::array<std::uint64_t, 2>, kMostRegisters> values{};
+  std::array<void*, kMostRegisters> places{};
+  const std::size_t count = list.ids.size();
+  for (std::size_t index = 0; index < count; ++index) {
+    const auto words = words_of(copy, list.names[index]);
+    std::copy(words.begin(), words.end(), values[index].begin());
+    places[index] = values[index].data();
+  }
+  uc_reg_write_batch(uc, const_cast<int*>(list.ids.data()), places.data(), static_cast<int>(count));
+  if (state.mode == ExecutionMode::X86Long64) return;
+  for (unsigned index = 0; index < 2; ++index) {
+    uc_x86_msr base{index == 0 ? kFsBaseMsr : kGsBaseMsr, state.segment_base[index]};
+    uc_reg_write(uc, UC_X86_REG_MSR, &base);
+  }
+}
+
+/// Makes `target` the owner of the register file, with the trap flag as it needs it.
+void UnicornEngine::acquire(Handle& target) {
+  if (owner_ == &target) return;
+  if (owner_ != nullptr && owner_->mode == target.mode) {
+    uc_context_save(owner_->uc, owner_->scratch);
+    uc_context_restore(target.uc, owner_->scratch);
+  } else {
+    write_registers(target.uc, state());
+  }
+  owner_ = &target;
+  std::uint64_t flags = 0;
+  uc_reg_read(target.uc, UC_X86_REG_EFLAGS, &flags);
+  flags = target.stepping ? flags | kTrapFlag : flags & ~kTrapFlag;
+  uc_reg_write(target.uc, UC_X86_REG_EFLAGS, &flags);
+}
+
+/// Before execution on a handle: registers, code, soft TLB.
+void UnicornEngine::prepare(Handle& target) {
+  if (mark_epoch_ != memory_.mark_epoch()) {
+    mark_epoch_ = memory_.mark_epoch();
+    for (auto& each : handles_) {
+      if (each != nullptr) each->soft_tlb_stale = true;
+    }
+  }
+  if (target.drop_all || !target.suspect.empty()) drop_changed_code(target);
+  if (target.soft_tlb_stale) {
+    uc_ctl_flush_tlb(target.uc);
+    target.writable.clear();
+    target.soft_tlb_stale = false;
+  }
+  acquire(target);
+}
+
+/// After an exception of Unicorn's own: it keeps the exception, and the next one would become a double fault.
+void UnicornEngine::repair(Handle& target) {
+  const EngineState kept = state();
+  uc_context_restore(target.uc, target.clean);
+  registers_ = kept;
+  owner_ = nullptr;
+}
+
+std::uint64_t UnicornEngine::hook_program_counter(const Handle& handle) {
+  std::uint64_t value = 0;
+  uc_reg_read(handle.uc, handle.mode == ExecutionMode::X86Long64 ? UC_X86_REG_RIP : UC_X86_REG_EIP, &value);
+  return value;
+}
+
+std::uint64_t UnicornEngine::read(EngineRegister reg) const {
+  if (owner_ != nullptr) {
+    const RegisterList& list = register_list(mode_);
+    const auto found = std::find(list.names.begin(), list.names.end(), reg);
+    if (found != list.names.end()) {
+      std::array<std::uint64_t, 2> value{};
+      uc_reg_read(owner_->uc, list.ids[static_cast<std::size_t>(found - list.names.begin())], value.data());
+      return reg.register_class == RegisterClass::Flags ? (value[0] & kCarriedFlags) | kFlagsAlwaysOne : value[0];
+    }
+  }
+  const auto words = words_of(const_cast<EngineState&>(registers_), reg);
+  return words.empty() ? 0 : words[0];
+}
+
+void UnicornEngine::write(EngineRegister reg, std::uint64_t value) {
+  if (owner_ == nullptr) {
+    const auto words = words_of(registers_, reg);
+    if (!words.empty()) words[0] = value;
+    normalize(registers_);
+    return;
+  }
+  const auto words = words_of(registers_, reg);
+  if (words.empty()) return;
+  const RegisterList& list = register_list(mode_);
+  const auto found = std::find(list.names.begin(), list.names.end(), reg);
+  if (found == list.names.end()) {
+    words[0] = value;
+    if (reg.register_class == RegisterClass::SegmentBase) {
+      uc_x86_msr base{reg.index == kFsIndex ? kFsBaseMsr : kGsBaseMsr, value};
+      uc_reg_write(owner_->uc, UC_X86_REG_MSR, &base);
+    }
+    return;
+  }
+  const int id = list.ids[static_cast<std::size_t>(found - list.names.begin())];
+  std::array<std::uint64_t, 2> raw{};
+  uc_reg_read(owner_->uc, id, raw.data());
+  raw[0] = reg.register_class == RegisterClass::Flags
+               ? (value & kCarriedFlags) | kFlagsAlwaysOne | (owner_->stepping ? kTrapFlag : 0)
+               : value;
+  uc_reg_write(owner_->uc, id, raw.data());
+}
+
+EngineState UnicornEngine::state() const {
+  EngineState result = registers_;
+  if (owner_ != nullptr) read_registers(owner_->uc, result);
+  return result;
+}
+
+void UnicornEngine::set_state(const EngineState& state) {
+  mode_ = state.mode;
+  registers_ = state;
+  normalize(registers_);
+  owner_ = nullptr;
+}
+
+void UnicornEngine::set_mode(ExecutionMode mode) {
+  SHEARLING_ASSERT(is_x86(mode), "this engine executes x86");
+  if (mode == mode_) return;
+  EngineState carried = state();
+  carried.mode = mode;
+  set_state(carried);
+  flush_translations();
+}
+
+// ---------------------------------------------------------------------------------------------------- translated code
+
+bool UnicornEngine::holds_code_frame(std::uint64_t frame) const {
+  return std::any_of(handles_.begin(), handles_.end(),
+                     [&](const auto& each) { return each != nullptr && each->code.holds(frame); });
+}
+
+/// The bytes are about to be translated by `target`. A direct handle that may store to that frame without asking has
+/// to ask again.
+void UnicornEngine::cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length) {
+  if (!target.code.cover(frame, offset, length, frame_data(frame))) return;
+  for (auto& each : handles_) {
+    if (each != nullptr && each->writable.count(frame) != 0) each->soft_tlb_stale = true;
+  }
+}
+
+/// Drops the translations of suspect frames whose translated bytes have changed. Unicorn drops by virtual address,
+/// through the soft TLB: any address will do that is made to stand for the frame.
+void UnicornEngine::drop_changed_code(Handle& target) {
+  std::vector<std::uint64_t> changed;
+  for (const std::uint64_t frame : target.suspect) {
+    if (target.code.differs(frame, frame_data(frame))) changed.push_back(frame);
+  }
+  target.suspect.clear();
+  if (target.drop_all || changed.size() > kManyFrames) {
+    uc_ctl_flush_tb(target.uc);
+    target.code.clear();
+    target.plans.clear();
+    target.plans_of_frame.clear();
+    target.drop_all = false;
+    ++generation_;
+    return;
+  }
+  if (changed.empty()) return;
+  uc_ctl_flush_tlb(target.uc);
+  std::uint64_t address = kFrameBytes;
+  for (const std::uint64_t frame : changed) {
+    drop_frame_ = frame;
+    uc_ctl_remove_cache(target.uc, address, address + kFrameBytes);
+    address += kFrameBytes;
+    target.code.forget(frame);
+    const auto [first, last] = target.plans_of_frame.equal_range(frame);
+    for (auto each = first; each != last; ++each) target.plans.erase(each->second);
+    target.plans_of_frame.erase(frame);
+  }
+  drop_frame_.reset();
+  target.soft_tlb_stale = true;
+  ++generation_;
+}
+
+void UnicornEngine::flush_translations() {
+  for (auto& each : handles_) {
+    if (each != nullptr) each->soft_tlb_stale = true;
+  }
+  fetch_frames_.clear();
+  ++generation_;
+}
+
+void UnicornEngine::invalidate_code(PhysicalAddress address) {
+  const std::uint64_t frame = frame_number(address);
+  for (auto& each : handles_) {
+    if (each != nullptr && each->code.holds(frame)) each->suspect.insert(frame);
+  }
+}
+
+void UnicornEngine::invalidate_all_code() {
+  for (auto& each : handles_) {
+    if (each != nullptr) each->drop_all = true;
+  }
+  ++generation_;
+}
+
+void UnicornEngine::note_fetch(std::uint64_t page, std::uint64_t frame) {
+  const auto [place, fresh] = fetch_frames_.try_emplace(page, frame);
+  if (fresh || place->second == frame) return;
+  place->second = frame;
+  ++generation_;
+}
+
+// ---------------------------------------------------------------------------------------------------- fills
+
+bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
+  if (handle.mode == ExecutionMode::X86Protected32) address &= 0xffffffff;
+  if (drop_frame_) {
+    entry = {*drop_frame_ * kFrameBytes, UC_PROT_EXEC};
+    return true;
+  }
+  if (probing_) return probe_fill(address, kind, entry);
+  const std::uint64_t page = page_of(address);
+  refused_page_ = page;
+  refused_kind_ = kind;
+  bool ahead = false;
+  if (kind == AccessKind::Fetch && handle.direct()) {
+    // Between two blocks; only here is the program counter exact in a fill.
+    const std::uint64_t pc = hook_program_counter(handle);
+    if (remaining_ == 0 && pc != repeat_pc_) {
+      refusal_ = Refusal::BudgetUsedUp;
+      return false;
+    }
+    ahead = page != page_of(pc);
+    if (ahead && fetch_frames_.find(page) == fetch_frames_.end()) {
+      refusal_ = Refusal::Ahead;
+      return false;
+    }
+  }
+  const FillAnswer answer = client_->fill({address}, kind);
+  const bool permitted = kind == AccessKind::Fetch  ? answer.executable
+                         : kind == AccessKind::Read ? answer.readable
+                                                    : answer.writable;
+  if (!answer.granted || !permitted) {
+    refusal_ = ahead ? Refusal::Ahead : Refusal::Client;
+    return false;
+  }
+  const std::uint64_t frame = frame_number(answer.page) & (page_of(kPhysicalEnd) - 1);
+  const bool in_ram = memory_.contains({frame * kFrameBytes});
+  if (kind == AccessKind::Fetch) {
+    if (!in_ram) {
+      refusal_ = Refusal::FetchOutsideRam;
+      return false;
+    }
+    note_fetch(page, frame);
+  }
+  if (kind == AccessKind::Write && in_ram) {
+    if (handle.direct() && holds_code_frame(frame)) {
+      refusal_ = Refusal::CodeStore;
+      return false;
+    }
+    memory_.will_write({frame * kFrameBytes});
+  }
+  if (observing_) {
+    fills_.push_back({page, kind, frame});
+    if (kind == AccessKind::Fetch) {
+      const std::uint64_t pc = hook_program_counter(handle);
+      const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+      if (page == page_of(pc)) cover(handle, frame, offset, kLongestInstruction);
+      else cover(handle, frame, 0, kLongestInstruction);
+    }
+  }
+  unsigned permissions = kind == AccessKind::Fetch  ? UC_PROT_EXEC
+                         : kind == AccessKind::Read ? UC_PROT_READ
+                                                    : UC_PROT_WRITE;
+  if (!observing_) {
+    // Grant more than was asked where that tells nobody anything: reading follows from fetching and writing, fetching
+    // was granted before, and the frame is marked as changing already.
+    if (answer.readable) permissions |= UC_PROT_READ;
+    const auto fetched = fetch_frames_.find(page);
+    if (answer.executable && fetched != fetch_frames_.end() && fetched->second == frame) permissions |= UC_PROT_EXEC;
+    const bool writable_too = kind == AccessKind::Read && answer.writable && handle.writable.count(frame) != 0;
+    if (writable_too && !holds_code_frame(frame)) permissions |= UC_PROT_WRITE;
+    if (kind == AccessKind::Write && in_ram) handle.writable.insert(frame);
+  }
+  entry = {frame * kFrameBytes, static_cast<uc_prot>(permissions)};
+  return true;
+}
+
+/// While an instruction is executed once more to find where exactly it was refused: the refused page is a device that
+/// notes the first offset, and nothing reaches memory.
+bool UnicornEngine::probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
+  const std::uint64_t page = page_of(address);
+  if (page == refused_page_ && kind == refused_kind_) {
+    entry = {kProbePage, kind == AccessKind::Write ? UC_PROT_WRITE : UC_PROT_READ};
+    return true;
+  }
+  if (kind == AccessKind::Write) {
+    entry = {kSinkPage, UC_PROT_WRITE};
+    return true;
+  }
+  const auto recorded = std::find_if(fills_.begin(), fills_.end(),
+                                     [&](const RecordedFill& fill) { return fill.page == page && fill.kind == kind; });
+  std::optional<std::uint64_t> frame;
+  if (recorded != fills_.end()) frame = recorded->frame;
+  if (!frame && kind == AccessKind::Fetch) {
+    const auto known = fetch_frames_.find(page);
+    if (known != fetch_frames_.end()) frame = known->second;
+  }
+  if (!frame) {
+    const FillAnswer answer = client_->fill({address}, kind);
+    if (answer.granted && answer.readable) frame = frame_number(answer.page);
+  }
+  if (!frame || !memory_.contains({*frame * kFrameBytes})) return false;
+  entry = {*frame * kFrameBytes, kind == AccessKind::Fetch ? UC_PROT_EXEC : UC_PROT_READ};
+  return true;
+}
+
+VirtualAddress UnicornEngine::find_refused_address(Handle& target) {
+  const std::uint64_t pc = program_counter();
+  const std::uint64_t base = refused_page_ * kFrameBytes;
+  if (refused_kind_ == AccessKind::Fetch) return {page_of(pc) == refused_page_ ? pc : base};
+  prepare(target);
+  uc_context_save(target.uc, target.scratch);
+  uc_ctl_flush_tlb(target.uc);
+  probing_ = true;
+  probed_offset_.reset();
+  steps_left_ = 1;
+  uc_emu_start(target.uc, pc, 0, 0, 0);
+  probing_ = false;
+  uc_context_restore(target.uc, target.scratch);
+  target.soft_tlb_stale = true;
+  return {base + probed_offset_.value_or(0)};
+}
+
+// ---------------------------------------------------------------------------------------------------- accesses
+
+void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
+  if (handle.stepping && vector == kDebugVector) {
+    if (--steps_left_ != 0 && !code_stored_) return;
+  } else {
+    vector_ = vector;
+  }
+  uc_emu_stop(handle.uc);
+}
+
+void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value) {
+  if (probing_) {
+    // Unaligned accesses reach a device in aligned parts, but are reported whole here first.
+    if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+    return;
+  }
+  const bool store = kind == AccessKind::Write;
+  const bool in_ram = memory_.contains({address});
+  if (!store && crossing_reads_to_skip_ != 0) {
+    // A read that crosses pages comes three times: whole, then its two aligned halves. The whole was reported as far
+    // as its page goes; of the second half only the part that was asked for counts.
+    if (--crossing_reads_to_skip_ == 0 && in_ram && observing_) {
+      client_->memory_access({address}, kind, crossing_read_rest_, memory_.read({address}, crossing_read_rest_));
+    }
+    return;
+  }
+  const auto offset = static_cast<std::uint32_t>(address & kPageOffsetMask);
+  const auto here = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - offset));
+  if (store && in_ram && holds_code_frame(page_of(address))) {
+    code_stores_.push_back({page_of(address), offset, here});
+    code_stored_ = true;
+  }
+  if (here < size && store) {
+    crossing_store_ = CrossingStore{page_of(address), size - here, value >> (8 * here)};
+    code_stored_ = true;
+  } else if (here < size) {
+    crossing_reads_to_skip_ = 2;
+    crossing_read_rest_ = size - here;
+  }
+  if (!observing_ || !in_ram) return;
+  // Unicorn gives 0 as the value of a read.
+  const std::uint64_t mask = here >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * here)) - 1;
+  client_->memory_access({address}, kind, here, store ? value & mask : memory_.read({address}, here));
+}
+
+/// After an instruction: reports the second half of a store that crosses pages, and lets every handle know of stores
+/// into code. The handle that executed a store has dropped what it hit by itself.
+void UnicornEngine::finish_stores(Handle& target, bool completed) {
+  if (crossing_store_ && completed) {
+    const auto wrote = [&](std::uint64_t page) {
+      return std::find_if(fills_.begin(), fills_.end(), [&](const RecordedFill& fill) {
+        return fill.page == page && fill.kind == AccessKind::Write;
+      });
+    };
+    for (const RecordedFill& fill : fills_) {
+      if (fill.kind != AccessKind::Write || fill.frame != crossing_store_->first_frame) continue;
+      const auto second = wrote(fill.page + 1);
+      if (second == fills_.end() || !memory_.contains({second->frame * kFrameBytes})) continue;
+      if (holds_code_frame(second->frame)) code_stores_.push_back({second->frame, 0, crossing_store_->size});
+      client_->memory_access({second->frame * kFrameBytes}, AccessKind::Write, crossing_store_->size, crossing_store_->value);
+      break;
+    }
+    if (!observing_) suspect_everything();
+  }
+  for (const CodeStore& store : code_stores_) {
+    for (auto& each : handles_) {
+      if (each == nullptr || !each->code.holds(store.frame)) continue;
+      if (each.get() == &target && completed) each->code.uncover(store.frame, store.offset, store.size);
+      else each->suspect.insert(store.frame);
+    }
+  }
+  code_stores_.clear();
+  crossing_store_.reset();
+  crossing_reads_to_skip_ = 0;
+}
+
+/// Where the second page of a store is not known any more: the soft TLB held it.
+void UnicornEngine::suspect_everything() {
+  for (auto& each : handles_) {
+    if (each != nullptr) each->code.for_each_frame([&](std::uint64_t frame) { each->suspect.insert(frame); });
+  }
+}
+
+std::uint64_t UnicornEngine::on_device_read(Handle& handle, std::uint64_t address, unsigned size) {
+  if (!probing_) return client_->device_read({address}, size);
+  if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+  return 0;
+}
+
+void UnicornEngine::on_device_write(Handle& handle, std::uint64_t address, unsigned size, std::uint64_t value) {
+  if (!probing_) return client_->device_write({address}, size, value);
+  if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+}
+
+void UnicornEngine::note_probed(Handle& handle, std::uint64_t address) {
+  if (!probed_offset_) probed_offset_ = address & kPageOffsetMask;
+  uc_emu_stop(handle.uc);
+}
+
+template <bool kAboveRam>
+std::uint64_t device_read_hook(uc_engine*, std::uint64_t offset, unsigned size, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  return handle.engine->on_device_read(handle, handle.engine->device_address(offset, kAboveRam), size);
+}
+template <bool kAboveRam>
+void device_write_hook(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_device_write(handle, handle.engine->device_address(offset, kAboveRam), size, value);
+}
+
+// ---------------------------------------------------------------------------------------------------- stepping
+
+/// Executes up to `count` instructions on a stepping handle; fewer after a store into code.
+UnicornEngine::Stepped UnicornEngine::drive(Handle& target, std::uint64_t count) {
+  prepare(target);
+  steps_left_ = count;
+  code_stored_ = false;
+  vector_.reset();
+  refusal_ = Refusal::None;
+  const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
+  Stepped result;
+  result.instructions = count - steps_left_;
+  if (vector_) result.stop = EngineStop::NativeException;
+  else if (error != UC_ERR_OK && refusal_ == Refusal::Client) result.stop = EngineStop::FillRefused;
+  else if (error != UC_ERR_OK || result.instructions == 0) result.stop = EngineStop::InvalidOpcode;
+  finish_stores(target, result.stop == EngineStop::Completed);
+  if (result.stop == EngineStop::NativeException || result.stop == EngineStop::InvalidOpcode) repair(target);
+  return result;
+}
+
+/// Fills in what a stop on a stepping handle has to say.
+EngineOutcome UnicornEngine::outcome_of(const Stepped& stepped) {
+  EngineOutcome outcome;
+  outcome.stop = stepped.stop;
+  outcome.instructions = stepped.instructions;
+  outcome.exception = vector_.value_or(0);
+  if (stepped.stop == EngineStop::FillRefused) {
+    outcome.refused_kind = refused_kind_;
+    outcome.refused_address = find_refused_address(*handle(mode_, true));
+  }
+  return outcome;
+}
+
+bool UnicornEngine::repeats_at(std::uint64_t pc) const {
+  const auto found = fetch_frames_.find(page_of(pc));
+  if (found == fetch_frames_.end()) return false;
+  const std::uint64_t offset = pc & kPageOffsetMask;
+  std::array<std::uint8_t, kLongestInstruction> bytes{};
+  const std::size_t here = std::min<std::size_t>(bytes.size(), kFrameBytes - offset);
+  std::copy_n(frame_data(found->second) + offset, here, bytes.begin());
+  const auto next = fetch_frames_.find(page_of(pc) + 1);
+  if (here < bytes.size() && next != fetch_frames_.end()) {
+    std::copy_n(frame_data(next->second), bytes.size() - here, bytes.begin() + static_cast<std::ptrdiff_t>(here));
+  }
+  return is_repeated_string(bytes, mode_);
+}
+
+EngineOutcome UnicornEngine::step_one() {
+  Handle& target = *handle(mode_, true);
+  const std::uint64_t before = program_counter();
+  fills_.clear();
+  target.soft_tlb_stale = true;
+  observing_ = true;
+  const Stepped stepped = drive(target, 1);
+  observing_ = false;
+  target.soft_tlb_stale = true;  // What was granted held for this step.
+  EngineOutcome outcome = outcome_of(stepped);
+  if (stepped.stop == EngineStop::Completed && program_counter() == before && repeats_at(before)) outcome.instructions = 0;
+  return outcome;
+}
+
+// ---------------------------------------------------------------------------------------------------- running
+
+EngineOutcome UnicornEngine::run(std::uint64_t budget) {
+  budget_ = budget;
+  remaining_ = budget;
+  fills_.clear();
+  while (remaining_ != 0) {
+    if (const auto end = run_blocks()) return *end;
+  }
+  return stopped(EngineStop::Completed);
+}
+
+void UnicornEngine::on_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
+  if (address == repeat_pc_) ++remaining_;  // Another iteration: the instruction was not complete.
+  FastPlan& fast = handle.fast[(address ^ (address >> 12)) % kFastPlans];
+  if (fast.pc != address || fast.generation != generation_ || fast.size != size) {
+    make_plan(handle, address, size, fast);
+  }
+  if (fast.charge > remaining_ || block_stop_ != BlockStop::None) {
+    stop_plan_ = fast.plan;
+    if (block_stop_ == BlockStop::None) block_stop_ = BlockStop::Plan;
+    repeat_pc_ = kNowhere;
+    uc_emu_stop(handle.uc);
+    return;
+  }
+  remaining_ -= fast.charge;
+  repeat_pc_ = fast.repeat_pc;
+  current_ = fast.plan;
+}
+
+/// Runs directly until something needs attention. Nothing means: go on.
+std::optional<EngineOutcome> UnicornEngine::run_blocks() {
+  Handle& target = *handle(mode_, false);
+  prepare(target);
+  repeat_pc_ = kNowhere;
+  current_ = nullptr;
+  block_stop_ = BlockStop::None;
+  refusal_ = Refusal::None;
+  vector_.reset();
+  const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
+  if (error == UC_ERR_OK && !vector_) {
+    if (remaining_ == 0 || block_stop_ == BlockStop::Flush) return std::nullopt;
+    if (block_stop_ == BlockStop::Plan) return run_part(*stop_plan_);
+    if (block_stop_ == BlockStop::Careful) return careful_step();
+  }
+  const bool between_blocks = refusal_ != Refusal::None && refused_kind_ == AccessKind::Fetch;
+  if (!between_blocks) take_back_rest_of_block();
+  else if (program_counter() == repeat_pc_) ++remaining_;
+  if (vector_ || refusal_ == Refusal::None || refusal_ == Refusal::FetchOutsideRam) {
+    EngineOutcome outcome = stopped(vector_ ? EngineStop::NativeException : EngineStop::InvalidOpcode);
+    outcome.exception = vector_.value_or(0);
+    repair(target);
+    return outcome;
+  }
+  if (refusal_ == Refusal::BudgetUsedUp) return std::nullopt;
+  if (refusal_ == Refusal::Ahead) return leave_page_carefully();
+  if (refusal_ == Refusal::CodeStore) return after_steps(drive(*handle(mode_, true), 1));
+  EngineOutcome outcome = stopped(EngineStop::FillRefused);
+  outcome.refused_kind = refused_kind_;
+  outcome.refused_address = find_refused_address(*handle(mode_, true));
+  return outcome;
+}
+
+/// After a stop in the middle of a block: only what stands before the program counter is complete.
+void UnicornEngine::take_back_rest_of_block() {
+  if (current_ == nullptr) return;
+  const std::uint64_t offset = program_counter() - current_->pc;
+  if (offset >= current_->size) return;
+  const auto bytes = bytes_of(*current_);
+  remaining_ += current_->instructions -
+                client_->instructions_before({current_->pc}, bytes, static_cast<std::uint32_t>(offset));
+}
+
+/// The part of a block before its stopper, or as far as the budget goes, by steps.
+std::optional<EngineOutcome> UnicornEngine::run_part(const Plan& plan) {
+  const std::uint64_t count = std::min<std::uint64_t>(remaining_, plan.instructions);
+  if (count == 0) return plan.stopper ? std::optional(stopped(EngineStop::Stopper)) : careful_step();
+  Handle& target = *handle(mode_, true);
+  const auto offset = static_cast<std::uint32_t>(plan.pc & kPageOffsetMask);
+  cover(target, plan.frames[0], offset, plan.size);
+  if (plan.crosses()) cover(target, plan.frames[1], 0, offset + plan.size - static_cast<std::uint32_t>(kFrameBytes));
+  const bool reaches_stopper = plan.stopper && count == plan.instructions;
+  const Stepped stepped = drive(target, count);
+  if (auto end = after_steps(stepped)) return end;
+  if (reaches_stopper && stepped.instructions == count && remaining_ != 0) return stopped(EngineStop::Stopper);
+  return std::nullopt;
+}
+
+std::optional<EngineOutcome> UnicornEngine::after_steps(const Stepped& stepped) {
+  remaining_ -= stepped.instructions;
+  if (stepped.stop == EngineStop::Completed) return std::nullopt;
+  EngineOutcome outcome = outcome_of(stepped);
+  outcome.instructions = budget_ - remaining_;
+  return outcome;
+}
+
+/// The frame from which a page is fetched, asking the client where it has not been asked since the last flush.
+std::optional<std::uint64_t> UnicornEngine::fetch_frame(std::uint64_t page) {
+  const auto known = fetch_frames_.find(page);
+  if (known != fetch_frames_.end()) return known->second;
+  refused_page_ = page;
+  refused_kind_ = AccessKind::Fetch;
+  const FillAnswer answer = client_->fill({page * kFrameBytes}, AccessKind::Fetch);
+  refusal_ = answer.granted && answer.executable ? Refusal::FetchOutsideRam : Refusal::Client;
+  if (refusal_ == Refusal::Client || !memory_.contains(answer.page)) return std::nullopt;
+  note_fetch(page, frame_number(answer.page));
+  return frame_number(answer.page);
+}
+
+/// One instruction, fetched exactly as far as it goes and checked for being a stopper.
+std::optional<EngineOutcome> UnicornEngine::careful_step() {
+  const std::uint64_t pc = program_counter();
+  const std::uint64_t page_mask = mode_ == ExecutionMode::X86Long64 ? ~std::uint64_t{0} : 0xffffffff;
+  const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+  const auto refused = [&] {
+    EngineOutcome outcome = stopped(refusal_ == Refusal::Client ? EngineStop::FillRefused : EngineStop::InvalidOpcode);
+    outcome.refused_address = find_refused_address(*handle(mode_, true));
+    return outcome;
+  };
+  const auto first = fetch_frame(page_of(pc));
+  if (!first) return refused();
+  Handle& target = *handle(mode_, true);
+  const std::uint32_t here = std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
+  std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
+  cover(target, *first, offset, here);
+  if (here < kLongestInstruction && client_->instructions_before({pc}, bytes, 1) == 0) {
+    const auto second = fetch_frame(page_of((pc + here) & page_mask));
+    if (!second) return refused();
+    bytes.insert(bytes.end(), frame_data(*second), frame_data(*second) + (kLongestInstruction - here));
+    cover(target, *second, 0, kLongestInstruction - here);
+  }
+  if (client_->plan_block({pc}, bytes).stopper == std::uint32_t{0}) return stopped(EngineStop::Stopper);
+  Stepped stepped = drive(target, 1);
+  if (stepped.stop == EngineStop::Completed && program_counter() == pc && is_repeated_string(bytes, mode_)) {
+    stepped.instructions = 0;
+  }
+  return after_steps(stepped);
+}
+
+/// A block could not be translated because it runs on into a page that has not been fetched from: goes instruction by
+/// instruction until that page is really reached, or the code goes elsewhere.
+std::optional<EngineOutcome> UnicornEngine::leave_page_carefully() {
+  const std::uint64_t page = page_of(program_counter());
+  while (remaining_ != 0) {
+    const std::uint64_t before = program_counter();
+    if (auto end = careful_step()) return end;
+    if (page_of(program_counter()) != page || program_counter() < before) break;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::uint8_t> UnicornEngine::bytes_of(const Plan& plan) const {
+  const std::uint64_t offset = plan.pc & kPageOffsetMask;
+  const std::size_t here = std::min<std::size_t>(plan.size, kFrameBytes - offset);
+  const std::uint8_t* first = frame_data(plan.frames[0]) + offset;
+  std::vector<std::uint8_t> bytes(first, first + here);
+  if (plan.crosses()) bytes.insert(bytes.end(), frame_data(plan.frames[1]), frame_data(plan.frames[1]) + (plan.size - here));
+  return bytes;
+}
+
+/// Fills a slot of the fast table for a block that is about to begin. Sets block_stop_ where it must not begin yet.
+void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast) {
+  fast = FastPlan{};
+  Plan made;
+  made.pc = pc;
+  made.size = size;
+  const auto first = fetch_frames_.find(page_of(pc));
+  const auto second = made.crosses() ? fetch_frames_.find(page_of(pc) + 1) : first;
+  if (first == fetch_frames_.end() || second == fetch_frames_.end()) {
+    block_stop_ = BlockStop::Careful;
+    return;
+  }
+  made.frames = {first->second, second->second};
+  const PlanKey key{pc, first->second};
+  const auto known = target.plans.find(key);
+  const bool valid = known != target.plans.end() && known->second.size == size && known->second.frames == made.frames;
+  if (!valid) {
+    const auto bytes = bytes_of(made);
+    const EngineClient::BlockPlan answer = client_->plan_block({pc}, bytes);
+    made.instructions = answer.instructions;
+    made.stopper = answer.stopper.has_value();
+    if (!made.stopper) made.repeated = repeated_at_end(pc, bytes, made.instructions);
+    const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+    cover(target, made.frames[0], offset, size);
+    if (made.crosses()) cover(target, made.frames[1], 0, offset + size - static_cast<std::uint32_t>(kFrameBytes));
+    target.plans_of_frame.emplace(made.frames[0], key);
+    if (made.crosses()) target.plans_of_frame.emplace(made.frames[1], key);
+    // A frame that could be stored to directly until now: empty the soft TLB before its code runs.
+    if (target.soft_tlb_stale) block_stop_ = BlockStop::Flush;
+  }
+  const Plan& plan = valid ? known->second : (target.plans[key] = made);
+  fast.pc = pc;
+  fast.size = size;
+  fast.generation = generation_;
+  fast.plan = &plan;
+  if (!plan.stopper && plan.instructions != 0) fast.charge = plan.instructions;
+  if (plan.repeated) fast.repeat_pc = pc + *plan.repeated;
+}
+
+/// Byte offset of the block's last instruction if that is a repeated string instruction.
+std::optional<std::uint32_t> UnicornEngine::repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
+                                                            std::uint32_t instructions) {
+  if (instructions == 0) return std::nullopt;
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  for (std::uint32_t length = 2; length <= std::min(size, kLongestInstruction); ++length) {
+    const std::uint32_t offset = size - length;
+    if (!is_repeated_string(bytes.subspan(offset), mode_)) continue;
+    if (client_->instructions_before({pc}, bytes, offset) == instructions - 1) return offset;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::unique_ptr<CpuEngine> make_unicorn_engine(PhysicalMemory& memory, ExecutionMode initial_mode) {
+  SHEARLING_ASSERT(is_x86(initial_mode), "this engine executes x86");
+  auto engine = std::make_unique<UnicornEngine>(memory, initial_mode);
+  if (!engine->open()) return nullptr;
+  return engine;
+}
+
+}  // namespace shearling

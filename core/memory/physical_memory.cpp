@@ -80,7 +80,13 @@ struct PhysicalMemory::Implementation {
     since_digest.set(frame);
   }
 
+  void end_marks() {
+    marked.clear();
+    ++epoch;
+  }
+
   std::uint64_t frames;
+  std::uint64_t epoch = 0;
   FrameBits touched;         ///< Marked at any time; every other frame is zero and has no host memory behind it.
   FrameBits marked;
   FrameBits since_snapshot;  ///< May differ from `picture`.
@@ -158,9 +164,11 @@ bool PhysicalMemory::is_marked(PhysicalAddress address) const {
   return !contains(address) || implementation_->marked.test((address.value - base_.value) / kFrameBytes);
 }
 
+std::uint64_t PhysicalMemory::mark_epoch() const { return implementation_->epoch; }
+
 std::shared_ptr<const MemorySnapshot> PhysicalMemory::snapshot() {
   auto& state = *implementation_;
-  state.marked.clear();
+  state.end_marks();
   const MemorySnapshot& before = *state.picture;
   std::shared_ptr<MemorySnapshot> after;
   std::size_t open_index = 0;
@@ -214,7 +222,7 @@ std::vector<std::uint64_t> PhysicalMemory::restore(const std::shared_ptr<const M
   }
   state.picture = picture;
   state.since_snapshot.clear();
-  state.marked.clear();
+  state.end_marks();
   return changed;
 }
 
@@ -228,7 +236,7 @@ std::uint64_t PhysicalMemory::digest() {
     state.frame_hash[frame] = hash;
   });
   state.since_digest.clear();
-  state.marked.clear();
+  state.end_marks();
   return state.digest;
 }
 

@@ -56,6 +56,9 @@ class PhysicalMemory {
   /// True when the frame has been marked since the last snapshot(), restore() or digest(), so that direct stores to it
   /// need no further call.
   [[nodiscard]] bool is_marked(PhysicalAddress address) const;
+  /// Grows whenever marks are taken back, that is with each snapshot(), restore() and digest(). Who has let something
+  /// store directly compares it to know that will_write() is due again.
+  [[nodiscard]] std::uint64_t mark_epoch() const;
 
   /// Copies the frames that were marked since the last picture; all others are shared with it.
   [[nodiscard]] std::shared_ptr<const MemorySnapshot> snapshot();
