@@ -181,7 +181,6 @@ unsigned CacheHierarchy::context_switched() { return tft_ ? tft_->flush() : 0; }
 
 unsigned CacheHierarchy::promoted(PhysicalAddress address, std::uint64_t bytes) {
   Silent silent;
-  if (twin_) twin_->sweep(address, bytes);
   return l1d_.sweep(address, bytes, [&](PhysicalAddress line) { write_back(0, line, silent); });
 }
 

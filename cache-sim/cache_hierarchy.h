@@ -350,7 +350,7 @@ class CacheHierarchy {
   bool superpage_invalidated(VirtualAddress address);
   unsigned context_switched();
   /// A promotion to a larger page: evicts the lines of [address, address + bytes) from L1D, dirty ones to the next
-  /// level (section IV-C2). Returns lines dropped.
+  /// level (section IV-C2). The plain twin keeps its lines: VIPT needs no sweep. Returns lines dropped.
   unsigned promoted(PhysicalAddress address, std::uint64_t bytes);
 
   [[nodiscard]] const Cache& l1i() const { return l1i_; }

@@ -428,6 +428,7 @@ class SeesawTest : public QObject {
     QCOMPARE(dirty_in_l2(), std::uint8_t{0});
     core.promote(3);
     QVERIFY(!core.caches.l1d().probe({physical}));
+    QVERIFY(core.caches.twin()->probe({physical}));  // Plain VIPT needs no sweep.
     QCOMPARE(dirty_in_l2(), std::uint8_t{1});
     const HierarchyOutcome outcome = core.access(address, AccessKind::Read);
     QVERIFY(outcome.tft.hit && !outcome.levels[0].hit && outcome.levels[1].hit);

@@ -234,7 +234,7 @@ class TlbTest : public QObject {
       Tlb fresh(geometry, 99);
       fresh.fill(random_entry(geometry, random));  // Must leave no trace.
       test::restore(fresh, test::state_of(tlb));
-      QCOMPARE(fresh.valid_entries(PageSize::Size2M), tlb.valid_entries(PageSize::Size2M));
+      for (const PageSize size : geometry.page_sizes) QCOMPARE(fresh.valid_entries(size), tlb.valid_entries(size));
       for (int i = 0; i < 300; ++i) {
         const TlbEntry entry = random_entry(geometry, random);
         const TlbEntry* found = nullptr;
