@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The command line: a stable contract, told in docs/command-line.md.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "app/cli/cli.h"
+#include "core/export/exporter.h"
+#include "isa-x86/isa_x86.h"
+
+namespace {
+
+using namespace shearling;
+using namespace shearling::cli;
+
+constexpr const char* kJsonHelp = "write the result as JSON to a file, or '-' for standard output";
+
+void add_guest_options(CLI::App& command, GuestOptions& options) {
+  command.add_option("--vmm", options.vmm, "the technique: bare (no VMM) or vt-x")->check(CLI::IsMember(technique_names()))->capture_default_str();
+  command.add_option("--paging", options.paging, "how a VMM maps guest memory")->check(CLI::IsMember({"nested"}))->capture_default_str();
+  command.add_option("--machine", options.machine, "a built-in machine, or a YAML file")->capture_default_str();
+}
+
+void add_run(CLI::App& app, RunOptions& options) {
+  CLI::App& command = *app.add_subcommand("run", "run a guest to its end; its console goes to standard output");
+  command.add_option("GUEST", options.guest.guest, "an ELF image, or the name of a built guest")->required();
+  add_guest_options(command, options.guest);
+  command.add_option("--limit", options.limit, "stop after so many instructions")->check(CLI::PositiveNumber);
+  command.add_option("--record", options.record, "record the run into a file");
+  command.add_option("--json", options.json, kJsonHelp);
+  command.add_flag("--fast", options.fast, "direct execution: leave TLBs and caches out");
+  command.footer("Examples:\n  shearling run kernel\n  shearling run kernel --vmm vt-x --record kernel.run\n  shearling run my-guest.elf --limit 1000000 --json -");
+}
+
+void add_step(CLI::App& app, StepOptions& options) {
+  CLI::App& command = *app.add_subcommand("step", "show every event of some steps");
+  command.add_option("GUEST", options.guest.guest, "an ELF image, the name of a built guest, or a run file")->required();
+  add_guest_options(command, options.guest);
+  command.add_option("--at", options.at, "the first step: a number, a symbol (when it is reached first), or mark:N")->capture_default_str();
+  command.add_option("--count", options.count, "how many steps")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--json", options.json, kJsonHelp);
+  command.footer("Examples:\n  shearling step cpuid-trap --vmm vt-x --at the_cpuid\n  shearling step page-walk --vmm vt-x --at the_cold_load --json -\n  shearling step kernel.run --at 120000 --count 5");
+}
+
+void add_export(CLI::App& app, ExportCommandOptions& options) {
+  CLI::App& command = *app.add_subcommand("export", "write a recorded run for other tools");
+  command.add_option("FILE", options.run_file, "a run file made with 'run --record'")->required();
+  command.add_option("--format", options.format, "chrome (ui.perfetto.dev opens it) or csv")
+      ->check(CLI::IsMember(std::vector<std::string>(export_format_names().begin(), export_format_names().end())))->required();
+  command.add_option("--from", options.from, "first step")->capture_default_str();
+  command.add_option("--to", options.to, "one past the last step; left out: the end");
+  command.add_option("--events", options.events, "notable: what the file holds; all: every event, by replay; auto: all for up to 10,000 steps")
+      ->check(CLI::IsMember({"auto", "notable", "all"}))->capture_default_str();
+  command.add_option("--time", options.time, "what a microsecond of a chrome trace stands for")->check(CLI::IsMember({"cycles", "steps"}))->capture_default_str();
+  command.add_option("-o,--output", options.output, "the file to write, or '-' for standard output")->required();
+  command.footer("Examples:\n  shearling export kernel.run --format chrome -o kernel.json\n  shearling export kernel.run --format csv --from 1000 --to 1100 -o -");
+}
+
+struct LessonOptions {
+  std::string json;
+  std::vector<std::string> paths;
+  std::string id;
+};
+
+void add_lesson(CLI::App& app, LessonOptions& options) {
+  CLI::App& command = *app.add_subcommand("lesson", "list lessons, check them, go through one");
+  command.require_subcommand(1);
+  CLI::App& list = *command.add_subcommand("list", "the lessons that come with the program");
+  list.add_option("--json", options.json, kJsonHelp);
+  CLI::App& check = *command.add_subcommand("check", "run lessons and judge every expectation");
+  check.add_option("PATH", options.paths, "lesson files, folders or ids")->required();
+  check.add_option("--json", options.json, kJsonHelp);
+  CLI::App& go = *command.add_subcommand("run", "go through a lesson on the terminal");
+  go.add_option("ID", options.id, "a lesson's id, file or folder")->required();
+  go.add_option("--json", options.json, kJsonHelp);
+  command.footer("Examples:\n  shearling lesson list\n  shearling lesson run two-stage-walk\n  shearling lesson check lessons/*/lesson.md");
+}
+
+int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
+  if (lesson.got_subcommand("list")) return lesson_list(options.json);
+  if (lesson.got_subcommand("check")) return lesson_check(options.paths, options.json);
+  return lesson_run(options.id, options.json);
+}
+
+/// CLI11's complaint as one line.
+int complain_about_usage(const CLI::ParseError& error) {
+  std::string what = error.what();
+  for (char& letter : what) {
+    if (letter == '\n') letter = ' ';
+  }
+  return complain(Diagnostic{.message = what, .remedy = "'shearling --help' and 'shearling COMMAND --help' tell the usage"});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Shearling: a virtual machine monitor that you can stop, look into, and run backwards.", "shearling"};
+  app.set_version_flag("--version", "shearling " SHEARLING_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit status: 0 as asked; 1 a lesson or comparison did not hold; 2 wrong usage or a bad file;\n3 the guest failed; 4 a limit was reached or Ctrl-C was pressed.");
+  RunOptions run_options;
+  StepOptions step_options;
+  ExportCommandOptions export_options;
+  LessonOptions lesson_options;
+  add_run(app, run_options);
+  add_step(app, step_options);
+  add_export(app, export_options);
+  add_lesson(app, lesson_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    return app.exit(help_or_version);
+  } catch (const CLI::ParseError& error) {
+    return complain_about_usage(error);
+  }
+  catch_interrupts();
+  x86::register_x86();
+  if (app.got_subcommand("run")) return run(run_options);
+  if (app.got_subcommand("step")) return step(step_options);
+  if (app.got_subcommand("export")) return export_run(export_options);
+  return run_lesson_command(*app.get_subcommand("lesson"), lesson_options);
+}
