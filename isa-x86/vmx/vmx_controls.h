@@ -85,7 +85,8 @@ inline constexpr std::uint32_t kBlockingBySmi = 4, kBlockingByNmi = 8;
 enum ExitReasonNumber : std::uint32_t {
   kExitExceptionOrNmi = 0, kExitExternalInterrupt = 1, kExitTripleFault = 2, kExitInterruptWindow = 7, kExitCpuid = 10,
   kExitHlt = 12, kExitInvd = 13, kExitInvlpg = 14, kExitRdpmc = 15, kExitRdtsc = 16, kExitVmcall = 18, kExitVmclear = 19,
-  kExitVmxon = 27, kExitCrAccess = 28, kExitDrAccess = 29, kExitIo = 30, kExitRdmsr = 31, kExitWrmsr = 32,
+  kExitVmlaunch = 20, kExitVmptrld = 21, kExitVmptrst = 22, kExitVmread = 23, kExitVmresume = 24, kExitVmwrite = 25,
+  kExitVmxoff = 26, kExitVmxon = 27, kExitCrAccess = 28, kExitDrAccess = 29, kExitIo = 30, kExitRdmsr = 31, kExitWrmsr = 32,
   kExitInvalidGuestState = 33, kExitMwait = 36, kExitMonitor = 39, kExitPause = 40, kExitGdtrIdtr = 46, kExitLdtrTr = 47,
   kExitEptViolation = 48, kExitEptMisconfiguration = 49, kExitInvept = 50, kExitRdtscp = 51, kExitInvvpid = 53,
   kExitWbinvd = 54, kExitXsetbv = 55, kExitInvpcid = 58
