@@ -1,1 +1,32 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "isa-x86/isa_x86.h"
+
+#include "isa-x86/cpu/x86_processor.h"
+#include "isa-x86/vmm/vtx_host.h"
+
+namespace shearling::x86 {
+namespace {
+
+class X86Isa : public Isa {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "x86-64"; }
+  [[nodiscard]] ExecutionMode initial_mode() const override { return ExecutionMode::X86Protected32; }
+  [[nodiscard]] PhysicalAddress physical_memory_base() const override { return {0}; }
+  [[nodiscard]] std::uint64_t physical_memory_bytes(const MachineConfig& config, VmmTechnique technique) const override {
+    return technique == VmmTechnique::VtX ? vtx_physical_memory_bytes(config) : config.ram_bytes;
+  }
+  std::unique_ptr<Processor> make_processor(MachineContext context, VmmTechnique technique) const override {
+    return std::make_unique<X86Processor>(context, technique, &make_vtx_host);
+  }
+};
+
+}  // namespace
+
+const Isa& x86_isa() {
+  static const X86Isa kIsa;
+  return kIsa;
+}
+
+void register_x86() { register_isa(x86_isa()); }
+
+}  // namespace shearling::x86

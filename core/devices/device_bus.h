@@ -29,6 +29,7 @@ class Device {
 struct MachineRequest {
   StopReason stop = StopReason::None;
   std::uint32_t code = 0;
+  std::string_view detail;         ///< Static text that says more ("16-bit code"); empty where there is nothing to say.
 };
 
 class DeviceBus {

@@ -565,7 +565,7 @@ InstructionClass class_of(Operation operation) {
 
 DecodedInstruction give_up(const Cursor& cursor) {
   DecodedInstruction out;
-  out.truncated = cursor.overrun && cursor.bytes.size() < 15;
+  out.truncated = cursor.overrun;
   return out;
 }
 

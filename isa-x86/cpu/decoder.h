@@ -38,7 +38,7 @@ struct DecodedOperand {
 
 struct DecodedInstruction {
   std::uint8_t length = 0;                 ///< Bytes; 0 where the bytes are no instruction (#UD) or too few.
-  bool truncated = false;                  ///< Length 0 because the bytes end too early: give more (up to 15 in all).
+  bool truncated = false;                  ///< Length 0 because the bytes end too early; no instruction is longer than 15.
   Operation operation = Operation::Undefined;
   InstructionClass classification = InstructionClass::Innocuous;
   std::uint8_t operand_size = 4;           ///< Bytes: 2, 4 or 8.
