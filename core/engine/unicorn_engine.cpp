@@ -295,6 +295,9 @@ class UnicornEngine final : public CpuEngine {
     return owner_ != nullptr ? hook_program_counter(*owner_) : registers_.program_counter;
   }
   static std::uint64_t hook_program_counter(const Handle& handle);
+  [[nodiscard]] std::uint64_t next_page(std::uint64_t page) const {
+    return (page + 1) & page_of(mode_ == ExecutionMode::X86Long64 ? ~std::uint64_t{0} : 0xffffffff);
+  }
 
   // Translated code.
   [[nodiscard]] bool holds_code_frame(std::uint64_t frame) const;
@@ -302,6 +305,7 @@ class UnicornEngine final : public CpuEngine {
     return memory_.host_data() + (frame * kFrameBytes - memory_.base().value);
   }
   void cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length);
+  void cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length);
   void drop_changed_code(Handle& target);
   void note_fetch(std::uint64_t page, std::uint64_t frame);
   void finish_stores(Handle& target, bool completed);
@@ -319,6 +323,7 @@ class UnicornEngine final : public CpuEngine {
   std::optional<EngineOutcome> run_blocks();
   std::optional<EngineOutcome> run_part(const Plan& plan);
   std::optional<EngineOutcome> careful_step();
+  std::optional<EngineOutcome> step_code_store();
   std::optional<EngineOutcome> leave_page_carefully();
   std::optional<std::uint64_t> fetch_frame(std::uint64_t page);
   void make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast);
@@ -606,6 +611,17 @@ void UnicornEngine::cover(Handle& target, std::uint64_t frame, std::uint32_t off
   for (auto& each : handles_) {
     if (each != nullptr && each->writable.count(frame) != 0) each->soft_tlb_stale = true;
   }
+}
+
+/// The same before execution of code at a virtual address, as far as its pages have been fetched from.
+void UnicornEngine::cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length) {
+  prepare(target);  // What has changed is dropped first, and with it what the map says of it.
+  const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+  const std::uint32_t here = std::min(length, static_cast<std::uint32_t>(kFrameBytes) - offset);
+  const auto first = fetch_frames_.find(page_of(pc));
+  if (first != fetch_frames_.end()) cover(target, first->second, offset, here);
+  const auto second = here < length ? fetch_frames_.find(next_page(page_of(pc))) : fetch_frames_.end();
+  if (second != fetch_frames_.end()) cover(target, second->second, 0, length - here);
 }
 
 /// Drops the translations of suspect frames whose translated bytes have changed. Unicorn drops by virtual address,
@@ -944,7 +960,7 @@ bool UnicornEngine::repeats_at(std::uint64_t pc) const {
   std::array<std::uint8_t, kLongestInstruction> bytes{};
   const std::size_t here = std::min<std::size_t>(bytes.size(), kFrameBytes - offset);
   std::copy_n(frame_data(found->second) + offset, here, bytes.begin());
-  const auto next = fetch_frames_.find(page_of(pc) + 1);
+  const auto next = fetch_frames_.find(next_page(page_of(pc)));
   if (here < bytes.size() && next != fetch_frames_.end()) {
     std::copy_n(frame_data(next->second), bytes.size() - here, bytes.begin() + static_cast<std::ptrdiff_t>(here));
   }
@@ -1021,11 +1037,22 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
   }
   if (refusal_ == Refusal::BudgetUsedUp) return std::nullopt;
   if (refusal_ == Refusal::Ahead) return leave_page_carefully();
-  if (refusal_ == Refusal::CodeStore) return after_steps(drive(*handle(mode_, true), 1));
+  if (refusal_ == Refusal::CodeStore) return step_code_store();
   EngineOutcome outcome = stopped(EngineStop::FillRefused);
   outcome.refused_kind = refused_kind_;
   outcome.refused_address = find_refused_address(*handle(mode_, true));
   return outcome;
+}
+
+/// A direct store to a frame that holds translated code: the stepping handle can, and sees to its own translations.
+/// The client granted the write; it need not know.
+std::optional<EngineOutcome> UnicornEngine::step_code_store() {
+  Handle& target = *handle(mode_, true);
+  const std::uint64_t pc = program_counter();
+  cover_fetched(target, pc, kLongestInstruction);
+  Stepped stepped = drive(target, 1);
+  if (stepped.stop == EngineStop::Completed && program_counter() == pc && repeats_at(pc)) stepped.instructions = 0;
+  return after_steps(stepped);
 }
 
 /// After a stop in the middle of a block: only what stands before the program counter is complete.
@@ -1043,9 +1070,7 @@ std::optional<EngineOutcome> UnicornEngine::run_part(const Plan& plan) {
   const std::uint64_t count = std::min<std::uint64_t>(remaining_, plan.instructions);
   if (count == 0) return plan.stopper ? std::optional(stopped(EngineStop::Stopper)) : careful_step();
   Handle& target = *handle(mode_, true);
-  const auto offset = static_cast<std::uint32_t>(plan.pc & kPageOffsetMask);
-  cover(target, plan.frames[0], offset, plan.size);
-  if (plan.crosses()) cover(target, plan.frames[1], 0, offset + plan.size - static_cast<std::uint32_t>(kFrameBytes));
+  cover_fetched(target, plan.pc, plan.size);
   const bool reaches_stopper = plan.stopper && count == plan.instructions;
   const Stepped stepped = drive(target, count);
   if (auto end = after_steps(stepped)) return end;
@@ -1077,7 +1102,6 @@ std::optional<std::uint64_t> UnicornEngine::fetch_frame(std::uint64_t page) {
 /// One instruction, fetched exactly as far as it goes and checked for being a stopper.
 std::optional<EngineOutcome> UnicornEngine::careful_step() {
   const std::uint64_t pc = program_counter();
-  const std::uint64_t page_mask = mode_ == ExecutionMode::X86Long64 ? ~std::uint64_t{0} : 0xffffffff;
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const auto refused = [&] {
     EngineOutcome outcome = stopped(refusal_ == Refusal::Client ? EngineStop::FillRefused : EngineStop::InvalidOpcode);
@@ -1089,13 +1113,12 @@ std::optional<EngineOutcome> UnicornEngine::careful_step() {
   Handle& target = *handle(mode_, true);
   const std::uint32_t here = std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
   std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
-  cover(target, *first, offset, here);
   if (here < kLongestInstruction && client_->instructions_before({pc}, bytes, 1) == 0) {
-    const auto second = fetch_frame(page_of((pc + here) & page_mask));
+    const auto second = fetch_frame(next_page(page_of(pc)));
     if (!second) return refused();
     bytes.insert(bytes.end(), frame_data(*second), frame_data(*second) + (kLongestInstruction - here));
-    cover(target, *second, 0, kLongestInstruction - here);
   }
+  cover_fetched(target, pc, kLongestInstruction);
   if (client_->plan_block({pc}, bytes).stopper == std::uint32_t{0}) return stopped(EngineStop::Stopper);
   Stepped stepped = drive(target, 1);
   if (stepped.stop == EngineStop::Completed && program_counter() == pc && is_repeated_string(bytes, mode_)) {
@@ -1132,7 +1155,7 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
   made.pc = pc;
   made.size = size;
   const auto first = fetch_frames_.find(page_of(pc));
-  const auto second = made.crosses() ? fetch_frames_.find(page_of(pc) + 1) : first;
+  const auto second = made.crosses() ? fetch_frames_.find(next_page(page_of(pc))) : first;
   if (first == fetch_frames_.end() || second == fetch_frames_.end()) {
     block_stop_ = BlockStop::Careful;
     return;
