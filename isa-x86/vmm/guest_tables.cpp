@@ -31,8 +31,8 @@ GuestTables::Result GuestTables::translate(VirtualAddress address, AccessKind ki
   GuestPhysicalAddress table{vmcs_.read(F::GuestCr3) & kTableAddress};
   for (unsigned level = kPagingLevels;; --level) {
     const GuestPhysicalAddress entry{table.value + 8 * table_index(address.value, level)};
-    if (!nested_.is_ram(entry)) return NoMemory{};
-    const std::uint64_t value = nested_.read(entry, 8);
+    const bool ram = nested_.is_ram(entry);
+    const std::uint64_t value = ram ? nested_.read(entry, 8) : ~std::uint64_t{0};   // Nobody answers on the bus.
     if ((value & kEntryPresent) == 0) return PageFault{address, code};
     if (reserved_bits_set(level, value, no_execute, true) != 0) return PageFault{address, code | kFaultPresent | kFaultReserved};
     used[used_count++] = {nested_.backing(entry), value};

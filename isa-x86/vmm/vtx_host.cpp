@@ -105,6 +105,22 @@ constexpr std::array kPassedMsrs{
     PassedMsr{kMsrSysenterEsp, true, true}, PassedMsr{kMsrSysenterEip, true, true}, PassedMsr{kMsrPat, true, true},
     PassedMsr{kMsrEfer, true, false},       PassedMsr{kMsrTsc, true, false}};
 
+struct StringPrefixes {
+  unsigned segment = kDs;
+  bool address_size = false;               ///< 0x67
+};
+StringPrefixes string_prefixes(std::span<const std::uint8_t> bytes) {
+  static constexpr std::array<std::uint8_t, kSegmentCount> kOverrides{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};   // Encoding order.
+  StringPrefixes prefixes;
+  for (const std::uint8_t byte : bytes) {
+    const auto found = std::find(kOverrides.begin(), kOverrides.end(), byte);
+    if (found != kOverrides.end()) prefixes.segment = static_cast<unsigned>(found - kOverrides.begin());
+    else if (byte == 0x67) prefixes.address_size = true;
+    else if (byte >= 0x6c && byte <= 0x6f) break;       // INS, OUTS
+  }
+  return prefixes;
+}
+
 class VtxHost : public Host {
  public:
   VtxHost(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu, LocalApic& physical_apic)
@@ -192,7 +208,14 @@ class VtxHost : public Host {
   [[nodiscard]] std::optional<std::uint64_t> emulated_msr(std::uint32_t msr) const;
   void forward_port(std::uint16_t port, unsigned size, bool input, std::uint64_t& value);
   void string_port_io(std::uint16_t port, unsigned size, bool input, bool repeated);
-  bool guest_memory_access(VirtualAddress address, unsigned size, AccessKind kind, std::uint64_t& value);
+  using OperandPlaces = std::array<PhysicalAddress, 8>;
+  std::optional<OperandPlaces> reach_operand(VirtualAddress address, unsigned size, AccessKind kind);
+  [[nodiscard]] std::uint64_t load_operand(const OperandPlaces& places, unsigned size) const;
+  void store_operand(const OperandPlaces& places, unsigned size, std::uint64_t value);
+  [[nodiscard]] VirtualAddress instruction_address() const {
+    return {read(F::GuestRip) + (guest_in_64_bit_mode() ? 0 : read(F::GuestCsBase))};
+  }
+  void answer_bus_fault();
   void emulate_device_access(GuestPhysicalAddress address);
   std::uint64_t device_read(GuestPhysicalAddress address, unsigned size);
   void device_write(GuestPhysicalAddress address, unsigned size, std::uint64_t value);
@@ -287,10 +310,31 @@ void VtxHost::skip_instruction() {
   act(actions::kSkip, from, to);
   write(F::GuestRip, to);
   set_bits(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs, false);
+  const bool single_step = (read(F::GuestRflags) & kFlagTf) != 0;
   set_bits(F::GuestRflags, kFlagRf, false);
+  if (!single_step) return;
+  constexpr std::uint64_t kSingleStep = 1U << 14;       // DR6.BS: not in the VMCS either.
+  state_.debug[6] |= kSingleStep;
+  inject_exception(kDebugException);
 }
 
+/// An exception that arises while another one is delivered becomes a double fault or worse (SDM table 6-5).
 void VtxHost::inject_exception(std::uint8_t vector, std::optional<std::uint32_t> error_code) {
+  const std::uint64_t vectoring = read(F::IdtVectoringInformation);
+  const bool over_exception = (vectoring & kInterruptionValid) != 0 &&
+                              ((vectoring >> 8) & 7) == static_cast<unsigned>(EventKind::HardwareException);
+  const auto first = static_cast<std::uint8_t>(vectoring);
+  const auto contributory = [](std::uint8_t number) { return number == kDivideError || (number >= kInvalidTss && number <= kGeneralProtection); };
+  if (over_exception && (contributory(vector) || vector == kPageFault)) {
+    if (first == kDoubleFault) {
+      give_up(StopReason::TripleFault);
+      return;
+    }
+    if (first == kPageFault || (contributory(first) && contributory(vector))) {
+      vector = kDoubleFault;
+      error_code = 0;
+    }
+  }
   act(actions::kException, vector, error_code.value_or(0));
   write(F::EntryInterruptionInformation, vector | static_cast<std::uint32_t>(EventKind::HardwareException) << 8 |
                                              (error_code ? kInterruptionErrorCodeValid : 0) | kInterruptionValid);
@@ -437,13 +481,13 @@ void VtxHost::resume() {
                                context_.config.costs.cost_of("vm.entry");
   write(F::TscOffset, tsc_adjust_ - hidden);
   act(actions::kHideTime, read(F::TscOffset), hidden);
+  state_.cr8 = virtual_apic_.task_priority();           // What the guest takes for CR8; no control makes it real.
   const VmxUnit::EntryOutcome outcome = vmx_.enter();
   if (!outcome.entered) {
     context_.request.stop = StopReason::Unsupported;
     return;
   }
-  // With a VPID the guest's translations outlive the exit; what the handler flushed is gone already.
-  if (!context_.config.vmm.vpid) mmu_.world_switched();
+  mmu_.world_switched();
 }
 
 /// An event whose delivery broke off comes first, then an exception that the handler raised, then interrupts. Those are
@@ -474,7 +518,10 @@ void VtxHost::inject_or_wait() {
 }
 
 void VtxHost::follow_virtual_timer() {
-  const std::optional<std::uint64_t> expiry = virtual_apic_.next_expiry();
+  // Nothing wakes a guest that sleeps with interrupts off.
+  const bool for_ever = read(F::GuestActivityState) == static_cast<std::uint64_t>(ActivityState::Halted) &&
+                        (read(F::GuestRflags) & kFlagIf) == 0;
+  const std::optional<std::uint64_t> expiry = for_ever ? std::nullopt : virtual_apic_.next_expiry();
   if (expiry == armed_for_) return;
   armed_for_ = expiry;
   if (!expiry) {
@@ -544,7 +591,6 @@ void VtxHost::on_hlt() {
   const auto wake = virtual_apic_.next_expiry();
   act(actions::kHalt, wake.value_or(0));
   write(F::GuestActivityState, static_cast<std::uint64_t>(ActivityState::Halted));
-  if (!interruptible || !wake) context_.request.stop = StopReason::Deadlock;
 }
 
 void VtxHost::on_invlpg() {
@@ -637,11 +683,12 @@ bool VtxHost::write_cr0(std::uint64_t value) {
   const std::uint64_t before = read(F::GuestCr0);
   const bool paging = (value & kCr0Pg) != 0, paged = (before & kCr0Pg) != 0, enables_long_mode = (read(F::GuestEfer) & kEferLme) != 0;
   const bool code_is_64_bit = (read(F::GuestCsAccessRights) & (1U << 13)) != 0;
+  constexpr std::uint64_t kDefined = kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp | kCr0Am | kCr0Nw | kCr0Cd | kCr0Pg;
   if (value >> 32 != 0 || (paging && (value & kCr0Pe) == 0) || ((value & kCr0Nw) != 0 && (value & kCr0Cd) == 0)) return false;
   if (paging && !paged && enables_long_mode && ((read(F::GuestCr4) & kCr4Pae) == 0 || code_is_64_bit)) return false;
   if (!paging && paged && (guest_in_64_bit_mode() || (read(F::GuestCr4) & kCr4Pcide) != 0)) return false;
 
-  const std::uint64_t visible = value | kCr0Et;
+  const std::uint64_t visible = (value & kDefined) | kCr0Et;
   write(F::GuestCr0, visible | kCr0Ne);
   write(F::Cr0ReadShadow, visible);
   act(actions::kCr0, read(F::GuestCr0), visible);
@@ -650,7 +697,7 @@ bool VtxHost::write_cr0(std::uint64_t value) {
     set_bits(F::EntryControls, kEntryIa32eModeGuest, paging);
     act(actions::kLongMode, paging, read(F::GuestEfer));
   }
-  if (((before ^ visible) & (kCr0Pg | kCr0Wp | kCr0Pe)) != 0) flush_guest_translations();
+  if (paging != paged) flush_guest_translations();
   return true;
 }
 
@@ -664,7 +711,7 @@ bool VtxHost::write_cr4(std::uint64_t value) {
   write(F::GuestCr4, value | kCr4Vmxe);
   write(F::Cr4ReadShadow, value);
   act(actions::kCr4, read(F::GuestCr4), value);
-  if (((before ^ value) & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4Pcide | kCr4Smep | kCr4Smap)) != 0) flush_guest_translations();
+  if (((before ^ value) & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4Pcide | kCr4Smep)) != 0) flush_guest_translations();
   return true;
 }
 
@@ -672,13 +719,14 @@ void VtxHost::on_dr_access() {
   const unsigned number = qualification() & 7, gpr = (qualification() >> 8) & 15;
   const bool from_register = (qualification() >> 4 & 1) != 0;
   const auto value_of = [&]() { return number == 7 ? read(F::GuestDr7) : state_.debug[number]; };
-  if (from_register) {
-    set_general(gpr, value_of());
-  } else if (number == 7) {
-    write(F::GuestDr7, (general(gpr) & 0xffffffff) | 0x400);
-  } else {
-    state_.debug[number] = general(gpr);
+  const std::uint64_t given = general(gpr);
+  if (!from_register && number >= 6 && given >> 32 != 0) {
+    inject_exception(kGeneralProtection, 0);
+    return;
   }
+  if (from_register) set_general(gpr, value_of());
+  else if (number == 7) write(F::GuestDr7, (given & 0xffff2fff) | 0x400);
+  else state_.debug[number] = number == 6 ? (given & 0xe00f) | 0xffff0ff0 : given;
   act(actions::kDebugRegister, number, value_of());
   skip_instruction();
 }
@@ -710,7 +758,13 @@ void VtxHost::on_wrmsr() {
   const std::uint64_t value = (general(kRax) & 0xffffffff) | general(kRdx) << 32;
   bool legal = false;
   if (msr == kMsrEfer) legal = write_efer(value);
-  if (msr == kMsrApicBase) legal = value == kApicBaseValue;          // The virtual APIC stays where it is.
+  if (msr == kMsrApicBase) {
+    legal = (value & ~(kPhysicalAddressMask & ~std::uint64_t{0xfff}) & ~std::uint64_t{0x900}) == 0;
+    if (legal && value != kApicBaseValue) {              // The virtual APIC stays where it is, and on.
+      give_up(StopReason::Unsupported);
+      return;
+    }
+  }
   if (msr == kMsrTsc) {
     tsc_adjust_ = value - context_.time.guest_ticks();
     legal = true;
@@ -757,56 +811,71 @@ void VtxHost::forward_port(std::uint16_t port, unsigned size, bool input, std::u
   act(input ? actions::kPortRead : actions::kPortWrite, port, value);
 }
 
-/// One iteration an exit, as the processor does one iteration of INS and OUTS a step.
+/// As many iterations an exit as the processor does in one step. The exit tells neither segment nor address size: they
+/// are in the instruction's prefixes.
 void VtxHost::string_port_io(std::uint16_t port, unsigned size, bool input, bool repeated) {
-  const bool wide = guest_in_64_bit_mode();
-  const std::uint64_t width = wide ? ~std::uint64_t{0} : 0xffffffff;
-  const std::uint64_t count = general(kRcx) & width;
-  if (repeated && count == 0) {
-    skip_instruction();
-    return;
-  }
+  constexpr std::uint64_t kMostIterations = 4096;
+  const bool long_mode = guest_in_64_bit_mode();
+  StringPrefixes prefixes = string_prefixes(fetch_guest_instruction(instruction_address()));
+  if (input) prefixes.segment = kEs;
+  const unsigned address_bits = long_mode ? (prefixes.address_size ? 32 : 64) : (prefixes.address_size ? 16 : 32);
+  const std::uint64_t width = ~std::uint64_t{0} >> (64 - address_bits);
+  const bool flat = long_mode && prefixes.segment != kFs && prefixes.segment != kGs;
+  const std::uint64_t base = flat ? 0 : read(static_cast<F>(static_cast<std::uint32_t>(F::GuestEsBase) + 2U * prefixes.segment));
   const unsigned pointer = input ? kRdi : kRsi;
-  const VirtualAddress address{general(pointer) & width};
-  std::uint64_t value = 0;
-  if (input) forward_port(port, size, true, value);
-  if (!guest_memory_access(address, size, input ? AccessKind::Write : AccessKind::Read, value)) return;
-  if (!input) forward_port(port, size, false, value);
   const std::uint64_t step = (read(F::GuestRflags) & kFlagDf) != 0 ? 0 - std::uint64_t{size} : size;
-  set_general(pointer, (general(pointer) + step) & width);
-  if (repeated) set_general(kRcx, (count - 1) & width);
-  if (!repeated || count == 1) skip_instruction();
+  const auto advance = [&](unsigned index, std::uint64_t value) {
+    set_general(index, address_bits == 16 ? (general(index) & ~width) | (value & width) : value & width);
+  };
+  std::uint64_t left = repeated ? general(kRcx) & width : 1;
+  for (std::uint64_t iteration = 0; left != 0 && iteration < kMostIterations; ++iteration) {
+    const std::uint64_t linear = base + (general(pointer) & width);
+    const auto places = reach_operand({long_mode ? linear : linear & 0xffffffff}, size, input ? AccessKind::Write : AccessKind::Read);
+    if (!places) return;                                // A fault is on its way to the guest, or the machine stops.
+    std::uint64_t value = input ? 0 : load_operand(*places, size);
+    forward_port(port, size, input, value);
+    if (input) store_operand(*places, size, value);
+    advance(pointer, general(pointer) + step);
+    --left;
+    if (repeated) advance(kRcx, left);
+    if (context_.request.stop != StopReason::None) break;
+  }
+  if (left == 0) skip_instruction();
 }
 
-/// Byte by byte, since an access may cross a page. False: a fault is on its way to the guest, or the machine stops.
-bool VtxHost::guest_memory_access(VirtualAddress address, unsigned size, AccessKind kind, std::uint64_t& value) {
-  std::array<PhysicalAddress, 8> places{};
+/// Where each byte of an operand lies (it may cross a page), after the guest's own tables have allowed the access.
+std::optional<VtxHost::OperandPlaces> VtxHost::reach_operand(VirtualAddress address, unsigned size, AccessKind kind) {
+  OperandPlaces places{};
   for (unsigned byte = 0; byte < size; ++byte) {
     const GuestTables::Result result = guest_tables_.translate({address.value + byte}, kind, guest_cpl());
     if (const auto* fault = std::get_if<PageFault>(&result)) {
       inject_page_fault(*fault);
-      return false;
+      return std::nullopt;
     }
     const auto* place = std::get_if<GuestPhysicalAddress>(&result);
     if (place == nullptr || !nested_.is_ram(*place)) {
       give_up(StopReason::Unsupported);
-      return false;
+      return std::nullopt;
     }
     places[byte] = nested_.backing(*place);
   }
-  std::uint64_t loaded = 0;
+  return places;
+}
+
+std::uint64_t VtxHost::load_operand(const OperandPlaces& places, unsigned size) const {
+  std::uint64_t value = 0;
+  for (unsigned byte = 0; byte < size; ++byte) value |= context_.memory.read(places[byte], 1) << (8 * byte);
+  return value;
+}
+
+void VtxHost::store_operand(const OperandPlaces& places, unsigned size, std::uint64_t value) {
   for (unsigned byte = 0; byte < size; ++byte) {
-    if (kind != AccessKind::Write) {
-      loaded |= context_.memory.read(places[byte], 1) << (8 * byte);
-      continue;
-    }
-    if (mmu_.is_table_frame(places[byte])) mmu_.table_store(places[byte], 1, value >> (8 * byte) & 0xff);
-    context_.memory.write(places[byte], 1, value >> (8 * byte));
-    if (context_.engine.holds_code({places[byte].value & ~(kFrameBytes - 1)}))
-      context_.engine.invalidate_code({places[byte].value & ~(kFrameBytes - 1)});
+    const std::uint64_t content = value >> (8 * byte) & 0xff;
+    const PhysicalAddress frame{places[byte].value & ~(kFrameBytes - 1)};
+    if (mmu_.is_table_frame(frame)) mmu_.table_store(places[byte], 1, content);
+    context_.memory.write(places[byte], 1, content);
+    if (context_.engine.holds_code(frame)) context_.engine.invalidate_code(frame);
   }
-  if (kind != AccessKind::Write) value = loaded;
-  return true;
 }
 
 // --- nested page faults ----------------------------------------------------------------------------------------------
@@ -828,14 +897,17 @@ void VtxHost::on_ept_violation() {
 
 void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
   constexpr std::uint64_t kLinearAddressValid = 1U << 7, kTranslationDone = 1U << 8, kFetch = 1U << 2;
-  const bool plain_access = (qualification() & kLinearAddressValid) != 0 && (qualification() & kTranslationDone) != 0 &&
-                            (qualification() & kFetch) == 0;
-  const bool delivering = (read(F::IdtVectoringInformation) & kInterruptionValid) != 0;
-  if (!plain_access || delivering) {                    // A page table, a fetch, or a stack: not in a device.
+  const bool translated = (qualification() & kLinearAddressValid) != 0 && (qualification() & kTranslationDone) != 0;
+  const bool fetch = (qualification() & kFetch) != 0;
+  if (!translated || fetch) {
+    answer_bus_fault();
+    return;
+  }
+  if ((read(F::IdtVectoringInformation) & kInterruptionValid) != 0) {   // A stack, an IDT or a TSS in a device.
     give_up(StopReason::Unsupported);
     return;
   }
-  const VirtualAddress rip{read(F::GuestRip) + (guest_in_64_bit_mode() ? 0 : read(F::GuestCsBase))};
+  const VirtualAddress rip = instruction_address();
   const std::vector<std::uint8_t> bytes = fetch_guest_instruction(rip);
   act(actions::kFetchInstruction, rip.value);
   EmulationTarget target{
@@ -852,6 +924,18 @@ void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
   write(F::GuestRflags, target.rflags);
   write(F::ExitInstructionLength, *length);             // Not given by this kind of exit: the emulation knows it.
   skip_instruction();
+}
+
+/// A page table or an instruction where no RAM is: the bus reads as all ones there, which is a page-table entry with
+/// reserved bits set, and no instruction.
+void VtxHost::answer_bus_fault() {
+  constexpr std::uint64_t kFetch = 1U << 2;
+  const VirtualAddress linear{read(F::GuestLinearAddress)};
+  const bool at_instruction = linear == instruction_address();
+  const GuestTables::Result result = guest_tables_.translate(linear, at_instruction ? AccessKind::Fetch : AccessKind::Read, guest_cpl());
+  if (const auto* fault = std::get_if<PageFault>(&result)) inject_page_fault(*fault);
+  else if ((qualification() & kFetch) != 0 && at_instruction) inject_exception(kInvalidOpcode);
+  else give_up(StopReason::Unsupported);
 }
 
 std::vector<std::uint8_t> VtxHost::fetch_guest_instruction(VirtualAddress address) {
