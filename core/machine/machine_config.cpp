@@ -50,6 +50,8 @@ class ConfigReader {
     yaml_.read(document, "board", config_.board);
     read_memory(document);
     yaml_.read(document, "seed", config_.seed, 1);
+    config_.translation.seed = config_.seed;
+    config_.caches.seed = config_.seed;
     section(document, "cpu", [&](const YAML::Node& node) { read_cpu(node); });
     section(document, "tlb", [&](const YAML::Node& node) { read_tlbs(node); });
     section(document, "page-walk-cache", [&](const YAML::Node& node) {

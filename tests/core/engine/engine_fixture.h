@@ -106,7 +106,10 @@ class TestClient final : public EngineClient {
 
   CpuEngine* engine = nullptr;
   std::map<std::uint64_t, Mapping> pages;
-  std::set<unsigned> stoppers{X86_INS_HLT, X86_INS_CPUID, X86_INS_IN, X86_INS_OUT, X86_INS_SYSCALL, X86_INS_INT};
+  std::set<unsigned> stoppers{X86_INS_HLT,   X86_INS_CPUID, X86_INS_IN,    X86_INS_OUT,   X86_INS_SYSCALL, X86_INS_INT,
+                              X86_INS_PUSHF, X86_INS_POPF,  X86_INS_PUSHFD, X86_INS_POPFD, X86_INS_PUSHFQ,  X86_INS_POPFQ,
+                              X86_INS_INT3,  X86_INS_INT1,  X86_INS_INTO,  X86_INS_IRET,  X86_INS_IRETD,   X86_INS_IRETQ,
+                              X86_INS_INSB,  X86_INS_INSD,  X86_INS_OUTSB, X86_INS_OUTSD, X86_INS_LJMP,    X86_INS_LCALL};
   bool refuse_code_writes = false;
   std::vector<Fill> fills;
   std::vector<Access> accesses;
