@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <span>
+
+#include "core/lesson/lesson.h"
 
 namespace shearling::gui {
 namespace {
@@ -37,14 +38,6 @@ class Watcher : public EventSink {
  private:
   Landmark landmark_;
 };
-
-Result<std::vector<std::uint8_t>> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
-    return Diagnostic{.file = path, .message = "the file cannot be read", .remedy = "check its name and that you may read it"};
-  }
-  return std::vector<std::uint8_t>(std::istreambuf_iterator<char>(file), {});
-}
 
 CacheSummary summary_of(const Cache& cache) {
   return {.config = cache.config(), .counters = cache.counters(), .sets = cache.sets(), .partitions = cache.partitions()};
@@ -83,14 +76,11 @@ std::vector<CacheSetView> touched_sets(const CacheHierarchy& caches, const std::
 
 }  // namespace
 
-Result<Load> load_request(const std::string& guest_path, VmmTechnique technique, const std::string& machine) {
-  Result<std::string> yaml = read_machine_description(machine);
-  if (!yaml) return yaml.error();
-  Result<std::vector<std::uint8_t>> image = read_file(guest_path);
-  if (!image) return image.error();
-  return Load{.setup = {.guest_name = guest_path, .guest_image = std::move(image).value(), .machine_yaml = std::move(yaml).value(),
-                        .machine_name = machine, .technique = technique},
-              .image_path = guest_path};
+Result<Load> load_request(const std::string& guest, VmmTechnique technique, const std::string& machine) {
+  Result<MachineSetup> setup = make_setup(guest, technique, machine);
+  if (!setup) return setup.error();
+  std::string image_path = setup.value().guest_name;
+  return Load{.setup = std::move(setup).value(), .image_path = std::move(image_path)};
 }
 
 /// All that lives on the worker thread.
@@ -261,7 +251,8 @@ class MachineSession::Worker {
   void obey(const Work& work) {
     if (machine_ == nullptr) return;
     running();
-    message_ = work.work(*travel_, session_.interrupted_);
+    message_ = work.work(*travel_, machine_, session_.interrupted_);
+    catch_up();
     arrive();
   }
 
@@ -423,6 +414,15 @@ class MachineSession::Worker {
 
   void remember_accounts() { accounts_ = accounts_now(); }
 
+  /// Records in the timeline what was run without it, by running it once more.
+  void catch_up() {
+    const StepIndex position = machine_->position();
+    if (position <= timeline_->steps()) return;
+    travel_->seek(timeline_->steps(), &session_.interrupted_);
+    remember_accounts();
+    run_slices(position, {}, nullptr);
+  }
+
   /// What was done since the last call belongs to the step that has just ended.
   void account_step() {
     const Accounts now = accounts_now();
@@ -485,6 +485,15 @@ class MachineSession::Worker {
     return window;
   }
 
+  [[nodiscard]] std::string symbol_of(VirtualAddress address) const {
+    const ElfSymbol* symbol = machine_->image().symbol_at(address.value);
+    if (symbol == nullptr) return {};
+    if (symbol->value == address.value) return symbol->name;
+    char offset[20];
+    std::snprintf(offset, sizeof offset, "+0x%llx", static_cast<unsigned long long>(address.value - symbol->value));
+    return symbol->name + offset;
+  }
+
   void fill(MachineView& view) {
     const Processor& processor = machine_->processor();
     view.guest = std::filesystem::path(machine_->setup().guest_name).filename().string();
@@ -503,6 +512,8 @@ class MachineSession::Worker {
     view.entries = entries_;
     view.instruction = instruction_;
     view.instruction_pc = instruction_pc_;
+    view.symbol = symbol_of(view.pc);
+    view.instruction_symbol = symbol_of(instruction_pc_);
     view.registers = processor.registers();
     view.registers_before = before_registers_;
     view.control = processor.control_structure();
@@ -531,6 +542,7 @@ class MachineSession::Worker {
     view->message = message_;
     view->error = error_;
     if (machine_ != nullptr) fill(*view);
+    view->keeps = machine_;
     view->timeline = timeline_;
     {
       const std::lock_guard lock(session_.mutex_);
@@ -543,7 +555,7 @@ class MachineSession::Worker {
   static constexpr std::size_t kWindowBytes = 1024;
 
   MachineSession& session_;
-  std::unique_ptr<Machine> machine_;
+  std::shared_ptr<Machine> machine_;
   std::unique_ptr<TimeTravel> travel_;
   std::uint64_t completed_ = 0;
   std::uint64_t done_meanwhile_ = 0;            ///< Light commands done during the command that is under way.

@@ -48,9 +48,10 @@ struct Unload {};                               ///< Ends the session: no machin
 struct ToggleBreakpoint { std::uint64_t address = 0; };
 struct WatchMemory { std::vector<MemoryWindow> windows; };     ///< Bytes of the windows are ignored.
 /// Any other work on the machine (a lesson's step). It leaves the machine at some position; what it returns becomes the
-/// view's message. It must look at the flag now and then.
+/// view's message. It must look at the flag now and then. Who keeps its events keeps the second argument: names in them
+/// may be the machine's.
 struct Work {
-  std::function<std::string(TimeTravel&, const std::atomic<bool>&)> work;
+  std::function<std::string(TimeTravel&, const std::shared_ptr<const void>&, const std::atomic<bool>&)> work;
 };
 using Command = std::variant<Load, StepForward, StepBack, StepOver, Run, RunTo, BackTo, Seek, RunToAddress, Pause, Restart,
                              Unload, ToggleBreakpoint, WatchMemory, Work>;
@@ -84,7 +85,7 @@ class MachineSession {
   std::thread thread_;
 };
 
-/// What a run of this guest file is a function of. `machine`: a built-in name or a YAML file.
-Result<Load> load_request(const std::string& guest_path, VmmTechnique technique, const std::string& machine = "pc");
+/// What a run of this guest is a function of. `guest`: a built guest's name, or a path; `machine` likewise.
+Result<Load> load_request(const std::string& guest, VmmTechnique technique, const std::string& machine = "pc");
 
 }  // namespace shearling::gui

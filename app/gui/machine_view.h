@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Everything the window shows of the machine at one moment, as one immutable value: made on the worker thread, drawn on
-// the window's. It holds no reference to the machine; string_views in it point into static tables of the ISA.
+// the window's. Its string_views point into static tables of the ISA, or to names that the machine owns: it keeps that
+// alive, and looks at nothing else of it.
 #pragma once
 
 #include <cstdint>
@@ -93,6 +94,8 @@ struct MachineView {
   std::vector<std::string> entries;                       ///< For each event: the page-table entry bit by bit, or empty.
   std::string instruction;                                ///< Disassembly of that step's instruction.
   VirtualAddress instruction_pc;
+  std::string symbol;                                     ///< "main+0x12" of pc; empty where the guest names nothing there.
+  std::string instruction_symbol;                         ///< The same of instruction_pc.
 
   std::vector<RegisterRow> registers;
   std::vector<RegisterRow> registers_before;              ///< Before the last step: changes are marked.
@@ -109,6 +112,7 @@ struct MachineView {
   std::shared_ptr<const std::string> console;
   std::shared_ptr<const Timeline> timeline;
 
+  std::shared_ptr<const void> keeps;                      ///< The machine whose names the events refer to.
   std::string message;                                    ///< What the last command could not do; shown, never fatal.
   std::optional<Diagnostic> error;                        ///< The last load failed.
 };

@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/main_window.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <tuple>
+
+#include <QAction>
+#include <QActionGroup>
+#include <QApplication>
+#include <QCloseEvent>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QImage>
+#include <QLabel>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QPageSize>
+#include <QPainter>
+#include <QPdfWriter>
+#include <QSettings>
+#include <QSvgGenerator>
+#include <QTimer>
+#include <QToolBar>
+#include <QToolButton>
+
+#include "app/gui/actions_dialogs.h"
+#include "app/gui/cache_sets_view.h"
+#include "app/gui/card_dock.h"
+#include "app/gui/lesson_view.h"
+#include "app/gui/rows.h"
+#include "app/gui/stage_view.h"
+#include "app/gui/table_views.h"
+#include "app/gui/timeline_view.h"
+#include "app/gui/walk_grid_view.h"
+#include "core/run_file/run_file.h"
+
+namespace shearling::gui {
+namespace {
+
+constexpr int kStateVersion = 1;
+constexpr double kPresenterZoom = 1.6;
+constexpr double kZoomStep = 1.1;
+
+/// Lessons name views in their own words; the window's ids.
+QString dock_id_of(const QString& view) {
+  static const std::map<QString, QString> other = {{QStringLiteral("vmcs"), QStringLiteral("control")}, {QStringLiteral("tlb"), QStringLiteral("tlbs")},
+                                                   {QStringLiteral("disassembly"), QStringLiteral("source")}};
+  const auto found = other.find(view);
+  return found == other.end() ? view : found->second;
+}
+
+QString technique_words(VmmTechnique technique) { return technique == VmmTechnique::Bare ? QObject::tr("bare") : QObject::tr("VT-x + EPT"); }
+
+}  // namespace
+
+MainWindow::MainWindow(bool remembers, QWidget* parent) : QMainWindow(parent), controller_(new SessionController(this)), remembers_(remembers) {
+  setWindowTitle(tr("Shearling"));
+  setDockNestingEnabled(true);
+  setAnimated(false);
+  setCorner(Qt::BottomLeftCorner, Qt::BottomDockWidgetArea);
+  setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
+  setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+  resize(1600, 1000);
+  make_docks();
+  make_actions();
+  make_toolbar();
+  make_connections();
+  connect(&theme(), &Theme::changed, this, &MainWindow::apply_theme);
+  if (remembers_) restore();
+  apply_theme();
+  show_moment(controller_->moment());
+}
+
+MainWindow::~MainWindow() = default;
+
+// --- parts ------------------------------------------------------------------------------------------------------------
+
+CardDock* MainWindow::add_dock(const QString& id, const QString& name, View* view) {
+  auto* dock = new CardDock(name, QStringLiteral("dock-") + id, view, this);
+  docks_[id] = dock;
+  view->setAccessibleName(name);
+  connect(controller_, &SessionController::moment_changed, view, [view](const Moment& moment) { view->show_moment(moment); });
+  connect(view, &View::event_chosen, controller_, &SessionController::light);
+  connect(view, &View::step_chosen, controller_, &SessionController::seek);
+  connect(view, &View::breakpoint_toggled, this, [this](quint64 address) { controller_->post(ToggleBreakpoint{address}); });
+  connect(view, &View::run_to_wanted, this, [this](quint64 address) { controller_->post(RunToAddress{address}); });
+  connect(view, &View::windows_wanted, this, [this](const std::vector<MemoryWindow>& windows) { controller_->post(WatchMemory{windows}); });
+  connect(view, &View::address_chosen, this, [this](AddressSpace space, quint64 address) {
+    show_view(QStringLiteral("memory"));
+    memory_->go_to(space, address);
+  });
+  connect(dock, &CardDock::export_wanted, this, &MainWindow::ask_export);
+  view->show_moment(controller_->moment());
+  return dock;
+}
+
+void MainWindow::make_docks() {
+  lesson_ = new LessonView;
+  stage_ = new StageView;
+  microscope_ = new MicroscopeView;
+  memory_ = new MemoryView;
+  add_dock(QStringLiteral("lesson"), tr("Lesson"), lesson_);
+  add_dock(QStringLiteral("stage"), tr("Stage"), stage_);
+  add_dock(QStringLiteral("microscope"), tr("Microscope"), microscope_);
+  add_dock(QStringLiteral("registers"), tr("Registers"), new RegistersView);
+  add_dock(QStringLiteral("control"), tr("Control structure"), new ControlView);
+  add_dock(QStringLiteral("source"), tr("Source"), new CodeView);
+  add_dock(QStringLiteral("walk"), tr("Walk grid"), new WalkGridView);
+  add_dock(QStringLiteral("tlbs"), tr("TLBs"), new TlbsView);
+  add_dock(QStringLiteral("cache"), tr("Cache sets"), new CacheSetsView);
+  add_dock(QStringLiteral("timeline"), tr("Timeline"), new TimelineView);
+  add_dock(QStringLiteral("memory"), tr("Memory"), memory_);
+  add_dock(QStringLiteral("console"), tr("Console"), new ConsoleView);
+}
+
+template <typename Slot>
+QAction* MainWindow::add(QMenu* menu, const ActionTexts& texts, Slot slot) {
+  auto* action = new QAction(tr(texts.text), this);
+  action->setShortcuts(texts.keys);
+  action->setShortcutContext(Qt::WindowShortcut);
+  QStringList keys;
+  for (const QKeySequence& key : texts.keys) keys.push_back(key.toString(QKeySequence::NativeText));
+  const QString tip = tr(texts.tip);
+  action->setStatusTip(tip);
+  action->setToolTip(keys.isEmpty() ? tip : QStringLiteral("%1 (%2)").arg(tip, keys.join(QStringLiteral(", "))));
+  connect(action, &QAction::triggered, this, slot);
+  menu->addAction(action);
+  menu->setToolTipsVisible(true);
+  addAction(action);                                   // Keys work with the menu bar hidden, too.
+  actions_[QLatin1String(texts.id)] = action;
+  return action;
+}
+
+void MainWindow::make_actions() {
+  SessionController* run = controller_;
+  QMenu* file = menuBar()->addMenu(tr("&File"));
+  add(file, {"open-guest", QT_TR_NOOP("Open &guest..."), QT_TR_NOOP("Open a guest image (ELF)"), {QKeySequence::Open}}, [this] { ask_guest(); });
+  add(file, {"open-lesson", QT_TR_NOOP("Open &lesson..."), QT_TR_NOOP("Open a lesson file"), {Qt::CTRL | Qt::Key_L}}, [this] { ask_lesson(); });
+  QMenu* lessons = file->addMenu(tr("Le&ssons"));
+  connect(lessons, &QMenu::aboutToShow, this, [this, lessons] { fill_lessons(lessons); });
+  add(file, {"open-run", QT_TR_NOOP("Open &run file..."), QT_TR_NOOP("Open a recorded run and go through it"), {}}, [this] { ask_run_file(); });
+  file->addSeparator();
+  add(file, {"export-window", QT_TR_NOOP("&Export the window..."), QT_TR_NOOP("Draw the whole window as SVG, PDF or PNG"), {Qt::CTRL | Qt::Key_E}},
+      [this] { ask_export(nullptr); });
+  file->addSeparator();
+  add(file, {"quit", QT_TR_NOOP("&Quit"), QT_TR_NOOP("Close the window"), {QKeySequence::Quit}}, [this] { close(); });
+
+  QMenu* machine = menuBar()->addMenu(tr("&Run"));
+  add(machine, {"run", QT_TR_NOOP("&Run"), QT_TR_NOOP("Run to the next breakpoint or the guest's end"), {Qt::Key_F5}}, [run] { run->run(); });
+  add(machine, {"pause", QT_TR_NOOP("&Pause"), QT_TR_NOOP("Stop where the guest is"), {Qt::Key_F6}}, [run] { run->pause(); });
+  add(machine, {"stop", QT_TR_NOOP("S&top"), QT_TR_NOOP("Switch the machine off"), {Qt::SHIFT | Qt::Key_F5}}, [run] { run->stop(); });
+  add(machine, {"restart", QT_TR_NOOP("Rest&art"), QT_TR_NOOP("Back to the beginning of the run"), {Qt::CTRL | Qt::SHIFT | Qt::Key_F5}},
+      [run] { run->restart(); });
+  machine->addSeparator();
+  add(machine, {"step", QT_TR_NOOP("&Step"), QT_TR_NOOP("One instruction, with all that the hardware and the VMM do for it"),
+                {Qt::Key_F7, Qt::Key_Space}}, [run] { run->step(); });
+  add(machine, {"step-over", QT_TR_NOOP("Step &over"), QT_TR_NOOP("Over a call, a system call or a trap with its whole handler"), {Qt::Key_F10}},
+      [run] { run->step_over(); });
+  add(machine, {"step-into", QT_TR_NOOP("Step &into"), QT_TR_NOOP("The next micro-event: a check, a walk's reference, a VMM action; then the next instruction"),
+                {Qt::Key_F11}}, [run] { run->step_into(); });
+  add(machine, {"finish-step", QT_TR_NOOP("To the step's &end"), QT_TR_NOOP("Show the whole step"), {Qt::SHIFT | Qt::Key_F11}},
+      [run] { run->finish_step(); });
+  add(machine, {"back", QT_TR_NOOP("&Back"), QT_TR_NOOP("Undo: one micro-event back inside a step, else one instruction"), {Qt::Key_F4, Qt::Key_Backspace}},
+      [run] { run->back(); });
+  machine->addSeparator();
+  add(machine, {"to-trap", QT_TR_NOOP("Run to next &trap"), QT_TR_NOOP("To the next trap, interrupt or VM exit"), {Qt::Key_F8 | Qt::CTRL}},
+      [run] { run->run_to_trap(); });
+  add(machine, {"to-exit", QT_TR_NOOP("Run to next VM e&xit"), QT_TR_NOOP("To the next exit to the VMM"), {Qt::Key_F9 | Qt::CTRL}}, [run] { run->run_to_exit(); });
+  add(machine, {"back-to-trap", QT_TR_NOOP("Back to previous t&rap"), QT_TR_NOOP("Back to the trap, interrupt or VM exit before this one"),
+                {Qt::SHIFT | Qt::Key_F4}}, [run] { run->back_to_trap(); });
+  machine->addSeparator();
+  add(machine, {"breakpoint", QT_TR_NOOP("Toggle brea&kpoint"), QT_TR_NOOP("Stop before the next instruction, or no longer"), {Qt::Key_F9}},
+      [this] { toggle_breakpoint_here(); });
+  machine->addSeparator();
+  add(machine, {"lesson-next", QT_TR_NOOP("&Next lesson step"), QT_TR_NOOP("Do the next step of the lesson"), {Qt::Key_PageDown}},
+      [this] { lesson_->next_step(); });
+  add(machine, {"lesson-back", QT_TR_NOOP("Pre&vious lesson step"), QT_TR_NOOP("Back to where the lesson's previous step began"), {Qt::Key_PageUp}},
+      [this] { lesson_->previous_step(); });
+  machine->addSeparator();
+  QMenu* technique = machine->addMenu(tr("Te&chnique"));
+  techniques_ = new QActionGroup(this);
+  add(technique, {"bare", QT_TR_NOOP("&Bare"), QT_TR_NOOP("Start the guest again with no VMM"), {}}, [this] { choose_technique(VmmTechnique::Bare); });
+  add(technique, {"vt-x", QT_TR_NOOP("&VT-x with EPT"), QT_TR_NOOP("Start the guest again as a VM under VT-x"), {}},
+      [this] { choose_technique(VmmTechnique::VtX); });
+  for (const char* id : {"bare", "vt-x"}) {
+    action(QLatin1String(id))->setCheckable(true);
+    techniques_->addAction(action(QLatin1String(id)));
+  }
+
+  QMenu* view = menuBar()->addMenu(tr("&View"));
+  themes_ = new QActionGroup(this);
+  const std::array<std::pair<ThemeChoice, ActionTexts>, 4> themes = {{
+      {ThemeChoice::Light, {"theme-light", QT_TR_NOOP("&Light"), QT_TR_NOOP("Dark on light"), {}}},
+      {ThemeChoice::Dark, {"theme-dark", QT_TR_NOOP("&Dark"), QT_TR_NOOP("Light on dark"), {}}},
+      {ThemeChoice::HighContrast, {"theme-high-contrast", QT_TR_NOOP("&High contrast"), QT_TR_NOOP("Strong colours, black lines"), {}}},
+      {ThemeChoice::System, {"theme-system", QT_TR_NOOP("As the &desktop"), QT_TR_NOOP("Light or dark, as the desktop is"), {}}}}};
+  for (const auto& [choice, texts] : themes) {
+    QAction* action = add(view, texts, [choice = choice] { theme().choose(choice); });
+    action->setCheckable(true);
+    action->setData(static_cast<int>(choice));
+    themes_->addAction(action);
+  }
+  view->addSeparator();
+  add(view, {"presenter", QT_TR_NOOP("&Presenter"), QT_TR_NOOP("Large type for a lecture hall, no menus"), {Qt::Key_F8}}, [this] { set_presenter(!presenter_); })
+      ->setCheckable(true);
+  add(view, {"zoom-in", QT_TR_NOOP("Zoom &in"), QT_TR_NOOP("Larger type"), {Qt::CTRL | Qt::Key_Plus, Qt::CTRL | Qt::Key_Equal}}, [this] { zoom_by(kZoomStep); });
+  add(view, {"zoom-out", QT_TR_NOOP("Zoom &out"), QT_TR_NOOP("Smaller type"), {Qt::CTRL | Qt::Key_Minus}}, [this] { zoom_by(1 / kZoomStep); });
+  add(view, {"zoom-reset", QT_TR_NOOP("&100 %"), QT_TR_NOOP("Type of the usual size"), {Qt::CTRL | Qt::Key_0}}, [] { theme().set_zoom(1); });
+  QAction* movement = add(view, {"movement", QT_TR_NOOP("&Movement"), QT_TR_NOOP("Arrows move; switch off for stillness"), {}},
+                          [this] { stage_->set_movement(action(QStringLiteral("movement"))->isChecked()); });
+  movement->setCheckable(true);
+  movement->setChecked(true);
+
+  QMenu* window = menuBar()->addMenu(tr("&Window"));
+  const std::array<std::pair<Preset, ActionTexts>, 4> presets = {{
+      {Preset::Lecture, {"preset-lecture", QT_TR_NOOP("&Lecture"), QT_TR_NOOP("Lesson, Stage, Microscope, Registers, Source, Timeline"), {Qt::ALT | Qt::Key_1}}},
+      {Preset::Lab, {"preset-lab", QT_TR_NOOP("La&b"), QT_TR_NOOP("Source, Registers, Memory, Console, Microscope"), {Qt::ALT | Qt::Key_2}}},
+      {Preset::Paging, {"preset-paging", QT_TR_NOOP("&Paging"), QT_TR_NOOP("Walk grid, TLBs, Memory, Control structure"), {Qt::ALT | Qt::Key_3}}},
+      {Preset::Cache, {"preset-cache", QT_TR_NOOP("&Cache"), QT_TR_NOOP("Cache sets, TLBs, Microscope"), {Qt::ALT | Qt::Key_4}}}}};
+  for (const auto& [preset, texts] : presets) add(window, texts, [this, preset = preset] { arrange(preset); });
+  add(window, {"reset-layout", QT_TR_NOOP("&Reset layout"), QT_TR_NOOP("The arrangement of the Lecture preset, at 100 %"), {}}, [this] {
+    theme().set_zoom(1);
+    arrange(Preset::Lecture);
+  });
+  window->addSeparator();
+  for (const auto& [id, dock] : docks_) window->addAction(dock->toggleViewAction());
+
+  QMenu* help = menuBar()->addMenu(tr("&Help"));
+  add(help, {"commands", QT_TR_NOOP("&Commands..."), QT_TR_NOOP("Find any action by typing"), {Qt::Key_F1, Qt::CTRL | Qt::SHIFT | Qt::Key_P}},
+      [this] { show_palette(); });
+  add(help, {"keys", QT_TR_NOOP("&Keys..."), QT_TR_NOOP("The sheet of keys"), {Qt::Key_F2, Qt::Key_Question}}, [this] { show_keys(); });
+  add(help, {"about", QT_TR_NOOP("&About Shearling"), QT_TR_NOOP("What this is"), {}}, [this] { show_about(); });
+}
+
+void MainWindow::make_toolbar() {
+  toolbar_ = addToolBar(tr("Steps"));
+  toolbar_->setObjectName(QStringLiteral("toolbar"));
+  toolbar_->setMovable(false);
+  toolbar_->setContextMenuPolicy(Qt::PreventContextMenu);
+  const std::array<std::pair<const char*, QString>, 7> buttons = {{{"restart", QStringLiteral("|◀")}, {"back-to-trap", tr("◀ trap")}, {"back", tr("◀ step")},
+      {"step", tr("step ▶")}, {"to-trap", tr("trap ▶")}, {"to-exit", tr("exit ▶")}, {"run", tr("run ▶▶")}}};
+  for (const auto& [id, text] : buttons) {
+    QAction* shown = action(QLatin1String(id));
+    auto* button = new QToolButton(toolbar_);
+    button->setObjectName(QStringLiteral("button-") + QLatin1String(id));
+    button->setText(text);
+    button->setToolTip(shown->toolTip());
+    button->setAccessibleName(plain_text(*shown));
+    button->setFocusPolicy(Qt::NoFocus);
+    connect(button, &QToolButton::clicked, this, [this, id = QString::fromLatin1(id)] {
+      const bool pauses = id == QLatin1String("run") && controller_->running();
+      action(pauses ? QStringLiteral("pause") : id)->trigger();
+    });
+    connect(shown, &QAction::enabledChanged, button, &QToolButton::setEnabled);
+    toolbar_->addWidget(button);
+  }
+  const auto label = [this] {
+    auto* made = new QLabel(toolbar_);
+    toolbar_->addWidget(made);
+    return made;
+  };
+  auto* space = new QWidget(toolbar_);
+  space->setFixedWidth(12);
+  toolbar_->addWidget(space);
+  isa_chip_ = label();
+  technique_chip_ = label();
+  step_label_ = label();
+  cycle_label_ = label();
+  auto* stretch = new QWidget(toolbar_);
+  stretch->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
+  toolbar_->addWidget(stretch);
+  hint_label_ = label();
+  hint_label_->setText(tr("F1 commands    F2 keys    F8 presenter"));
+}
+
+void MainWindow::make_connections() {
+  connect(controller_, &SessionController::moment_changed, this, &MainWindow::show_moment);
+  connect(microscope_, &MicroscopeView::detail_chosen, controller_, &SessionController::show_detail);
+  connect(lesson_, &LessonView::work_wanted, this, [this](const Work& work) { controller_->post(work); });
+  connect(lesson_, &LessonView::machine_wanted, this, [this](const Load& load) {
+    guest_path_ = QString::fromStdString(load.image_path);
+    controller_->post(load);
+  });
+  connect(lesson_, &LessonView::position_wanted, controller_, &SessionController::seek);
+  connect(lesson_, &LessonView::problem_found, this, &MainWindow::show_problem);
+  connect(lesson_, &LessonView::views_wanted, this, [this](const QStringList& views) {
+    // The first is the most important: it is raised last.
+    for (auto view = views.rbegin(); view != views.rend(); ++view) show_view(*view);
+  });
+}
+
+CardDock* MainWindow::dock(const QString& id) const {
+  const auto found = docks_.find(id);
+  return found == docks_.end() ? nullptr : found->second;
+}
+
+QAction* MainWindow::action(const QString& id) const {
+  const auto found = actions_.find(id);
+  return found == actions_.end() ? nullptr : found->second;
+}
+
+QStringList MainWindow::action_ids() const {
+  QStringList ids;
+  for (const auto& [id, action] : actions_) ids.push_back(id);
+  return ids;
+}
+
+// --- layout -----------------------------------------------------------------------------------------------------------
+
+void MainWindow::arrange(Preset preset) {
+  preset_ = preset;
+  for (const auto& [id, dock] : docks_) {
+    dock->setFloating(false);
+    removeDockWidget(dock);
+  }
+  const auto at = [this](const char* id) { return docks_.at(QLatin1String(id)); };
+  const auto first = [&](const char* id) { addDockWidget(Qt::LeftDockWidgetArea, at(id)); };
+  const auto beside = [&](const char* id, const char* after) { splitDockWidget(at(id), at(after), Qt::Horizontal); };
+  const auto below = [&](const char* id, const char* after) { splitDockWidget(at(id), at(after), Qt::Vertical); };
+  const auto bottom = [&](const char* id) { addDockWidget(Qt::BottomDockWidgetArea, at(id)); };
+  const auto sizes = [&](std::initializer_list<const char*> ids, QList<int> shares, Qt::Orientation orientation) {
+    QList<QDockWidget*> shown;
+    for (const char* id : ids) {
+      at(id)->show();
+      shown.push_back(at(id));
+    }
+    const int whole = orientation == Qt::Horizontal ? width() : height();
+    for (int& share : shares) share = share * whole / 1000;
+    resizeDocks(shown, shares, orientation);
+  };
+  switch (preset) {
+    case Preset::Lecture:
+      first("lesson");
+      beside("lesson", "stage");
+      beside("stage", "registers");
+      below("stage", "microscope");
+      below("registers", "source");
+      bottom("timeline");
+      sizes({"lesson", "stage", "registers"}, {235, 465, 290}, Qt::Horizontal);
+      sizes({"stage", "microscope"}, {390, 255}, Qt::Vertical);
+      sizes({"registers", "source"}, {365, 280}, Qt::Vertical);
+      sizes({"timeline"}, {245}, Qt::Vertical);
+      break;
+    case Preset::Lab:
+      first("source");
+      beside("source", "microscope");
+      beside("microscope", "registers");
+      below("microscope", "memory");
+      below("source", "console");
+      sizes({"source", "microscope", "registers"}, {310, 380, 310}, Qt::Horizontal);
+      sizes({"source", "console"}, {680, 250}, Qt::Vertical);
+      sizes({"microscope", "memory"}, {500, 430}, Qt::Vertical);
+      break;
+    case Preset::Paging:
+      first("walk");
+      beside("walk", "tlbs");
+      below("walk", "microscope");
+      below("tlbs", "memory");
+      below("memory", "control");
+      sizes({"walk", "tlbs"}, {620, 380}, Qt::Horizontal);
+      sizes({"walk", "microscope"}, {640, 290}, Qt::Vertical);
+      sizes({"tlbs", "memory", "control"}, {330, 300, 300}, Qt::Vertical);
+      break;
+    case Preset::Cache:
+      first("cache");
+      beside("cache", "microscope");
+      below("microscope", "tlbs");
+      bottom("timeline");
+      sizes({"cache", "microscope"}, {620, 380}, Qt::Horizontal);
+      sizes({"microscope", "tlbs"}, {360, 320}, Qt::Vertical);
+      sizes({"timeline"}, {230}, Qt::Vertical);
+      break;
+  }
+  arranged_ = true;
+}
+
+// A view that is not on the screen comes as a tab of the one it goes with.
+void MainWindow::show_view(const QString& view) {
+  const QString id = dock_id_of(view);
+  CardDock* wanted = dock(id);
+  if (wanted == nullptr) return;
+  if (wanted->isHidden()) {
+    static const std::map<QString, QStringList> partners = {
+        {QStringLiteral("walk"), {QStringLiteral("stage"), QStringLiteral("cache")}},
+        {QStringLiteral("cache"), {QStringLiteral("stage"), QStringLiteral("walk")}},
+        {QStringLiteral("control"), {QStringLiteral("registers"), QStringLiteral("memory")}}};
+    QStringList candidates = {QStringLiteral("microscope"), QStringLiteral("source"), QStringLiteral("registers"), QStringLiteral("stage")};
+    if (const auto found = partners.find(id); found != partners.end()) candidates = found->second + candidates;
+    for (const QString& candidate : candidates) {
+      CardDock* partner = dock(candidate);
+      if (candidate == id || partner->isHidden() || partner->isFloating()) continue;
+      addDockWidget(dockWidgetArea(partner), wanted);
+      tabifyDockWidget(partner, wanted);
+      break;
+    }
+    wanted->show();
+  }
+  wanted->raise();
+}
+
+void MainWindow::set_presenter(bool on) {
+  if (on == presenter_) return;
+  presenter_ = on;
+  action(QStringLiteral("presenter"))->setChecked(on);
+  menuBar()->setVisible(!on);
+  hint_label_->setVisible(!on);
+  if (on) {
+    before_presenter_ = saveState(kStateVersion);
+    zoom_before_presenter_ = theme().zoom();
+    // What a step does not name stays out of sight.
+    for (const auto& [id, dock] : docks_) {
+      if (id != QLatin1String("lesson") && id != QLatin1String("stage") && id != QLatin1String("microscope") && !dock->isFloating()) dock->hide();
+    }
+    for (const char* id : {"stage", "microscope"}) docks_.at(QLatin1String(id))->show();
+    theme().set_zoom(zoom_before_presenter_ * kPresenterZoom);
+    return;
+  }
+  theme().set_zoom(zoom_before_presenter_);
+  restoreState(before_presenter_, kStateVersion);
+}
+
+void MainWindow::zoom_by(double factor) { theme().set_zoom(theme().zoom() * factor); }
+
+void MainWindow::apply_theme() {
+  setStyleSheet(theme().style_sheet());
+  const Palette& palette = theme().palette();
+  const auto chip = [&](QLabel* label, Role role) {
+    const RoleColour& colour = theme().role(role);
+    label->setStyleSheet(QStringLiteral("background: %1; color: %2; border: 1px solid %3; border-radius: %4px; padding: 3px 12px; font-size: %5px; font-weight: 600;")
+                             .arg(theme().tint(role, 0.14).name(), colour.text.name(), colour.mark.name()).arg(std::lround(theme().px(12))).arg(std::lround(theme().px(13))));
+  };
+  chip(isa_chip_, Role::Hardware);
+  chip(technique_chip_, controller_->machine().technique == VmmTechnique::Bare ? Role::GuestKernel : Role::Vmm);
+  const auto mono = [&](QLabel* label, const QColor& colour, int weight) {
+    label->setStyleSheet(QStringLiteral("color: %1; font-family: 'JetBrains Mono'; font-size: %2px; font-weight: %3; padding: 0 6px;")
+                             .arg(colour.name()).arg(std::lround(theme().px(14))).arg(weight));
+  };
+  mono(step_label_, palette.text, 600);
+  mono(cycle_label_, palette.muted, 400);
+  hint_label_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px;").arg(palette.muted.name()).arg(std::lround(theme().px(13))));
+  for (QAction* action : themes_->actions()) action->setChecked(action->data().toInt() == static_cast<int>(theme().choice()));
+}
+
+void MainWindow::showEvent(QShowEvent* event) {
+  QMainWindow::showEvent(event);
+  if (!arranged_) QTimer::singleShot(0, this, [this] {
+    if (!arranged_) arrange(Preset::Lecture);
+  });
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+  if (remembers_) keep();
+  QMainWindow::closeEvent(event);
+}
+
+void MainWindow::restore() {
+  const QSettings settings;
+  theme().choose(static_cast<ThemeChoice>(std::clamp(settings.value(QStringLiteral("theme"), 0).toInt(), 0, 3)));
+  theme().set_zoom(settings.value(QStringLiteral("zoom"), 1.0).toDouble());
+  restoreGeometry(settings.value(QStringLiteral("geometry")).toByteArray());
+  // A state that does not fit this version leaves the default layout.
+  arranged_ = restoreState(settings.value(QStringLiteral("state")).toByteArray(), kStateVersion);
+}
+
+void MainWindow::keep() const {
+  QSettings settings;
+  settings.setValue(QStringLiteral("theme"), static_cast<int>(theme().choice()));
+  settings.setValue(QStringLiteral("zoom"), presenter_ ? zoom_before_presenter_ : theme().zoom());
+  settings.setValue(QStringLiteral("geometry"), saveGeometry());
+  settings.setValue(QStringLiteral("state"), presenter_ ? before_presenter_ : saveState(kStateVersion));
+}
+
+// --- what is shown ----------------------------------------------------------------------------------------------------
+
+void MainWindow::show_moment(const Moment& moment) {
+  const MachineView& view = *moment.machine;
+  const bool some = view.state != RunState::Empty;
+  const bool runs = view.state == RunState::Running;
+  const bool goes = view.state == RunState::Paused;
+  isa_chip_->setText(some ? QString::fromStdString(view.isa) : tr("no machine"));
+  const QString technique = technique_words(view.technique);
+  if (technique_chip_->text() != technique) {
+    technique_chip_->setText(technique);
+    apply_theme();
+  }
+  step_label_->setText(tr("step %1").arg(grouped(view.position)));
+  cycle_label_->setText(tr("cycle %1").arg(grouped(view.cycles)));
+  for (const char* id : {"step", "step-over", "to-trap", "run", "step-into"}) actions_.at(QLatin1String(id))->setEnabled(goes);
+  actions_.at(QStringLiteral("step-into"))->setEnabled(goes || (view.state == RunState::Ended && !moment.whole));
+  actions_.at(QStringLiteral("to-exit"))->setEnabled(goes && view.technique != VmmTechnique::Bare);
+  for (const char* id : {"back", "back-to-trap", "restart"}) actions_.at(QLatin1String(id))->setEnabled(some && !runs && (view.position > 0 || !moment.whole));
+  actions_.at(QStringLiteral("pause"))->setEnabled(runs);
+  actions_.at(QStringLiteral("stop"))->setEnabled(some);
+  actions_.at(QStringLiteral("breakpoint"))->setEnabled(some);
+  actions_.at(QStringLiteral("bare"))->setChecked(view.technique == VmmTechnique::Bare);
+  actions_.at(QStringLiteral("vt-x"))->setChecked(view.technique == VmmTechnique::VtX);
+  if (auto* button = toolbar_->findChild<QToolButton*>(QStringLiteral("button-run"))) {
+    button->setText(runs ? tr("pause ❚❚") : tr("run ▶▶"));
+    button->setEnabled(goes || runs);
+  }
+  setWindowTitle(some ? tr("%1 - Shearling").arg(QString::fromStdString(view.guest)) : tr("Shearling"));
+  if (view.error && view.error != shown_problem_) show_problem(*view.error);
+  shown_problem_ = view.error;
+}
+
+void MainWindow::show_problem(const Diagnostic& problem) {
+  auto* box = new QMessageBox(QMessageBox::Warning, tr("Shearling"), QString::fromStdString(problem.message), QMessageBox::Ok, this);
+  box->setAttribute(Qt::WA_DeleteOnClose);
+  box->setInformativeText(QString::fromStdString(problem.text()));
+  box->open();
+}
+
+// --- what can be done -------------------------------------------------------------------------------------------------
+
+void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique) {
+  const QFileInfo file(path);
+  if (path.endsWith(QLatin1String(".run"))) {
+    Result<std::unique_ptr<RunFile>> run = RunFile::open(path.toStdString());
+    if (!run) return show_problem(run.error());
+    Load load{.setup = run.value()->info().setup, .image_path = run.value()->info().setup.guest_name};
+    if (!QFileInfo::exists(QString::fromStdString(load.image_path))) load.image_path.clear();
+    lesson_->close_lesson();
+    guest_path_.clear();
+    controller_->post(std::move(load));
+    return;
+  }
+  const ParsedLesson lesson = load_lesson(path.toStdString());
+  const bool is_lesson = file.isDir() || path.endsWith(QLatin1String(".md")) || !lesson.lesson.blocks.empty();
+  if (is_lesson && !technique) return open_lesson(path);
+  open_guest(path, technique.value_or(VmmTechnique::Bare));
+}
+
+void MainWindow::open_lesson(const QString& id_or_path) {
+  ParsedLesson parsed = load_lesson(id_or_path.toStdString());
+  if (!parsed.ok()) return show_problem(parsed.diagnostics.front());
+  show_view(QStringLiteral("lesson"));
+  lesson_->open(std::move(parsed.lesson));
+}
+
+void MainWindow::open_guest(const QString& path, VmmTechnique technique) {
+  Result<Load> load = load_request(path.toStdString(), technique);
+  if (!load) return show_problem(load.error());
+  lesson_->close_lesson();
+  guest_path_ = path;
+  controller_->post(std::move(load).value());
+}
+
+void MainWindow::choose_technique(VmmTechnique technique) {
+  if (guest_path_.isEmpty()) return;
+  Result<Load> load = load_request(guest_path_.toStdString(), technique);
+  if (!load) return show_problem(load.error());
+  lesson_->close_lesson();
+  controller_->post(std::move(load).value());
+}
+
+void MainWindow::toggle_breakpoint_here() { controller_->post(ToggleBreakpoint{controller_->machine().pc.value}); }
+
+void MainWindow::ask_guest() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open guest"), QFileInfo(guest_path_).path(), tr("Guest images (*.elf);;All files (*)"));
+  if (!path.isEmpty()) open_guest(path, controller_->machine().technique);
+}
+
+void MainWindow::ask_lesson() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open lesson"), {}, tr("Lessons (*.md);;All files (*)"));
+  if (!path.isEmpty()) open_lesson(path);
+}
+
+void MainWindow::ask_run_file() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open run file"), {}, tr("Run files (*.run);;All files (*)"));
+  if (!path.isEmpty()) open(path);
+}
+
+void MainWindow::fill_lessons(QMenu* menu) {
+  menu->clear();
+  struct Entry { unsigned order; QString title, file; };
+  std::vector<Entry> entries;
+  for (const std::string& file : find_lessons()) {
+    const ParsedLesson parsed = load_lesson(file);
+    const QString title = QString::fromStdString(parsed.lesson.title.empty() ? file : parsed.lesson.title);
+    entries.push_back({parsed.lesson.order, title, QString::fromStdString(file)});
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::tie(a.order, a.title) < std::tie(b.order, b.title); });
+  for (const Entry& entry : entries) menu->addAction(entry.title, this, [this, file = entry.file] { open_lesson(file); });
+  if (entries.empty()) menu->addAction(tr("There are no lessons"))->setEnabled(false);
+}
+
+void MainWindow::ask_export(CardDock* dock) {
+  const QString name = dock == nullptr ? QStringLiteral("shearling") : dock->objectName().section(QLatin1Char('-'), 1);
+  const QString file = QFileDialog::getSaveFileName(this, tr("Export"), name + QStringLiteral(".svg"), tr("Pictures (*.svg *.pdf *.png)"));
+  if (file.isEmpty()) return;
+  QWidget& widget = dock == nullptr ? static_cast<QWidget&>(*this) : *dock;
+  if (!export_view(widget, file)) show_problem({.file = file.toStdString(), .message = "the picture cannot be written", .remedy = "choose another place, and .svg, .pdf or .png"});
+}
+
+bool MainWindow::export_view(QWidget& widget, const QString& file) {
+  const QSize size = widget.size();
+  if (file.endsWith(QLatin1String(".svg"), Qt::CaseInsensitive)) {
+    QSvgGenerator generator;
+    generator.setFileName(file);
+    generator.setSize(size);
+    generator.setViewBox(QRect(QPoint(), size));
+    generator.setTitle(windowTitle());
+    QPainter painter;
+    if (!painter.begin(&generator)) return false;
+    widget.render(&painter);
+    return painter.end();
+  }
+  if (file.endsWith(QLatin1String(".pdf"), Qt::CaseInsensitive)) {
+    QPdfWriter writer(file);
+    writer.setPageSize(QPageSize(QSizeF(size) * 72.0 / 96.0, QPageSize::Point));
+    writer.setPageMargins({});
+    writer.setResolution(96);
+    QPainter painter;
+    if (!painter.begin(&writer)) return false;
+    widget.render(&painter);
+    return painter.end();
+  }
+  if (!file.endsWith(QLatin1String(".png"), Qt::CaseInsensitive)) return false;
+  constexpr int kOversampling = 2;   // Sharp on a slide.
+  QImage image(size * kOversampling, QImage::Format_ARGB32);
+  image.setDevicePixelRatio(kOversampling);
+  image.fill(theme().palette().ground);
+  widget.render(&image);
+  return image.save(file);
+}
+
+void MainWindow::show_palette() {
+  std::vector<QAction*> all;
+  for (const auto& [id, action] : actions_) all.push_back(action);
+  for (const auto& [id, dock] : docks_) all.push_back(dock->toggleViewAction());
+  std::sort(all.begin(), all.end(), [](const QAction* a, const QAction* b) { return plain_text(*a).localeAwareCompare(plain_text(*b)) < 0; });
+  (new CommandPalette(std::move(all), this))->open();
+}
+
+void MainWindow::show_keys() {
+  std::vector<QAction*> all;
+  for (const QAction* menu : menuBar()->actions()) {
+    for (QAction* action : menu->menu()->actions()) {
+      if (action->menu() == nullptr && !action->isSeparator()) all.push_back(action);
+    }
+  }
+  (new KeySheet(all, this))->open();
+}
+
+void MainWindow::show_about() {
+  auto* box = new QMessageBox(QMessageBox::NoIcon, tr("About Shearling"),
+                              tr("Shearling takes the wool off the wolf: a virtual machine monitor that you can stop, look into, and run backwards."),
+                              QMessageBox::Ok, this);
+  box->setAttribute(Qt::WA_DeleteOnClose);
+  box->setInformativeText(tr("Licensed under the GNU General Public License, version 3 or later."));
+  box->open();
+}
+
+}  // namespace shearling::gui

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The window: docks with the views, menus, toolbar, presets, themes, and what is kept from one session to the next.
+// Every action has a place in a menu, a key in its tooltip and a line in the cheat sheet.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <QMainWindow>
+
+#include "app/gui/session_controller.h"
+#include "app/gui/view.h"
+
+class QActionGroup;
+class QLabel;
+class QMenu;
+class QToolBar;
+
+namespace shearling::gui {
+
+class CardDock;
+class CodeView;
+class LessonView;
+class MemoryView;
+class MicroscopeView;
+class StageView;
+
+enum class Preset : std::uint8_t { Lecture, Lab, Paging, Cache };
+
+class MainWindow : public QMainWindow {
+  Q_OBJECT
+ public:
+  /// `remembers`: whether to restore and keep the layout and choices of the last session.
+  explicit MainWindow(bool remembers = true, QWidget* parent = nullptr);
+  ~MainWindow() override;
+
+  /// Opens whatever the path is: a lesson, a run file or a guest. Problems are told in the window.
+  void open(const QString& path, std::optional<VmmTechnique> technique = std::nullopt);
+  void open_lesson(const QString& id_or_path);
+  void open_guest(const QString& path, VmmTechnique technique);
+
+  void arrange(Preset preset);
+  void set_presenter(bool on);
+  /// Brings a view to the front: "stage", "microscope", "walk", ...
+  void show_view(const QString& id);
+  [[nodiscard]] SessionController& controller() { return *controller_; }
+  [[nodiscard]] LessonView& lesson() { return *lesson_; }
+  [[nodiscard]] CardDock* dock(const QString& id) const;
+  [[nodiscard]] QAction* action(const QString& id) const;
+  [[nodiscard]] QStringList action_ids() const;
+
+  /// Draws a view into a file; the ending says how. False when the file cannot be written.
+  bool export_view(QWidget& widget, const QString& file);
+
+ protected:
+  void showEvent(QShowEvent* event) override;
+  void closeEvent(QCloseEvent* event) override;
+
+ private:
+  struct ActionTexts {
+    const char* id;
+    const char* text;
+    const char* tip;
+    QList<QKeySequence> keys;
+  };
+  void make_docks();
+  void make_actions();
+  void make_toolbar();
+  void make_connections();
+  CardDock* add_dock(const QString& id, const QString& name, View* view);
+  template <typename Slot>
+  QAction* add(QMenu* menu, const ActionTexts& texts, Slot slot);
+  void apply_theme();
+  void show_moment(const Moment& moment);
+  void show_problem(const Diagnostic& problem);
+  void toggle_breakpoint_here();
+  void choose_technique(VmmTechnique technique);
+  void ask_guest();
+  void ask_lesson();
+  void ask_run_file();
+  void ask_export(CardDock* dock);
+  void show_palette();
+  void show_keys();
+  void show_about();
+  void zoom_by(double factor);
+  void restore();
+  void keep() const;
+  void fill_lessons(QMenu* menu);
+
+  SessionController* controller_ = nullptr;
+  std::map<QString, CardDock*> docks_;
+  std::map<QString, QAction*> actions_;
+  StageView* stage_ = nullptr;
+  MicroscopeView* microscope_ = nullptr;
+  MemoryView* memory_ = nullptr;
+  LessonView* lesson_ = nullptr;
+  QToolBar* toolbar_ = nullptr;
+  QLabel* isa_chip_ = nullptr;
+  QLabel* technique_chip_ = nullptr;
+  QLabel* step_label_ = nullptr;
+  QLabel* cycle_label_ = nullptr;
+  QLabel* hint_label_ = nullptr;
+  QActionGroup* techniques_ = nullptr;
+  QActionGroup* themes_ = nullptr;
+  QString guest_path_;
+  bool remembers_ = true;
+  bool arranged_ = false;
+  Preset preset_ = Preset::Lecture;
+  bool presenter_ = false;
+  QByteArray before_presenter_;
+  double zoom_before_presenter_ = 1;
+  std::optional<Diagnostic> shown_problem_;
+};
+
+}  // namespace shearling::gui

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What the tables say: pure functions from a machine view to rows of text.
+#pragma once
+
+#include <vector>
+
+#include "app/gui/session_controller.h"
+#include "app/gui/table_model.h"
+
+namespace shearling::gui {
+
+/// "0x1012c4"; with `digits`, padded and grouped by four where it is long.
+QString hex(std::uint64_t value);
+QString hex_padded(std::uint64_t value, unsigned bits);
+/// 48213 as "48,213".
+QString grouped(std::uint64_t value);
+
+/// The word and the sign of an event's family, as the Microscope and the narration show them.
+struct EventFamily {
+  QString word;
+  QString sign;                    ///< "✓", "✗", "⇡", "·", ...
+  Ink ink = Ink::Muted;
+};
+EventFamily family_of(const Event& event);
+
+std::vector<Column> register_columns();
+std::vector<Row> register_rows(const MachineView& view);
+std::vector<Column> control_columns();
+std::vector<Row> control_rows(const MachineView& view);
+std::vector<Column> event_columns();
+std::vector<Row> event_rows(const Moment& moment);
+std::vector<Column> code_columns();
+std::vector<Row> disassembly_rows(const MachineView& view);
+std::vector<Row> source_rows(const MachineView& view);
+std::vector<Column> tlb_columns();
+/// `structure`: an index into view.tlbs; one past them the page-walk caches; two past them the TFT.
+std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure);
+std::vector<Column> memory_columns();
+std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* before);
+
+}  // namespace shearling::gui

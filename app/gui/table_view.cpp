@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/table_view.h"
+
+#include <QHeaderView>
+#include <QPainter>
+#include <QPainterPath>
+#include <QStyledItemDelegate>
+
+namespace shearling::gui {
+namespace {
+
+class RowDelegate : public QStyledItemDelegate {
+ public:
+  using QStyledItemDelegate::QStyledItemDelegate;
+
+  void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+    painter->save();
+    painter->setRenderHint(QPainter::Antialiasing);
+    const QVariant tint = index.data(TableModel::TintRole);
+    const bool selected = option.state.testFlag(QStyle::State_Selected);
+    if (tint.isValid() || selected) {
+      const QColor colour = tint.isValid() ? tint.value<QColor>() : theme().palette().muted;
+      paint_row(painter, option.rect, mix(colour, theme().palette().surface, tint.isValid() ? 0.16 : 0.14), index);
+    }
+    painter->setFont(index.data(Qt::FontRole).value<QFont>());
+    painter->setPen(index.data(Qt::ForegroundRole).value<QColor>());
+    const QRect text = option.rect.adjusted(4, 0, -4, 0);
+    const QString words = painter->fontMetrics().elidedText(index.data().toString(), Qt::ElideRight, text.width());
+    painter->drawText(text, static_cast<int>(index.data(Qt::TextAlignmentRole).toInt()), words);
+    painter->restore();
+  }
+
+ private:
+  /// The row's tint, rounded where the row begins and ends.
+  static void paint_row(QPainter* painter, const QRect& cell, const QColor& colour, const QModelIndex& index) {
+    const bool first = index.column() == 0;
+    const bool last = index.column() == index.model()->columnCount() - 1;
+    painter->setClipRect(cell);
+    painter->setPen(Qt::NoPen);
+    painter->setBrush(colour);
+    painter->drawRoundedRect(QRectF(cell).adjusted(first ? 0 : -8, 1, last ? 0 : 8, -1), 4, 4);
+    painter->setClipping(false);
+  }
+};
+
+}  // namespace
+
+TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* parent) : QTableView(parent), row_height_(row_height) {
+  setModel(model);
+  setItemDelegate(new RowDelegate(this));
+  setShowGrid(false);
+  setSelectionBehavior(QAbstractItemView::SelectRows);
+  setSelectionMode(QAbstractItemView::SingleSelection);
+  setEditTriggers(QAbstractItemView::NoEditTriggers);
+  setVerticalScrollMode(QAbstractItemView::ScrollPerPixel);
+  setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+  setWordWrap(false);
+  setTabKeyNavigation(false);
+  setMouseTracking(true);
+  setFrameShape(QFrame::NoFrame);
+  verticalHeader()->hide();
+  horizontalHeader()->setVisible(headings);
+  horizontalHeader()->setHighlightSections(false);
+  horizontalHeader()->setStretchLastSection(true);
+  connect(this, &QTableView::clicked, this, [this](const QModelIndex& index) {
+    emit row_clicked(index.data(TableModel::KeyRole).toULongLong(), index.column());
+  });
+  connect(this, &QTableView::activated, this, [this](const QModelIndex& index) {
+    emit row_activated(index.data(TableModel::KeyRole).toULongLong());
+  });
+  connect(&theme(), &Theme::changed, this, &TableView::apply_theme);
+  apply_theme();
+}
+
+void TableView::apply_theme() {
+  verticalHeader()->setMinimumSectionSize(8);
+  verticalHeader()->setDefaultSectionSize(static_cast<int>(theme().px(row_height_)));
+  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
+  const std::vector<Column>& columns = table().columns();
+  for (std::size_t column = 0; column + 1 < columns.size(); ++column) {
+    setColumnWidth(static_cast<int>(column), columns[column].characters * character + 8);
+  }
+  viewport()->update();
+}
+
+void TableView::reveal(int row) {
+  if (row < 0 || row >= model()->rowCount()) return;
+  const int last = std::min(row + 2, model()->rowCount() - 1);
+  scrollTo(model()->index(std::max(0, row - 2), 0));
+  scrollTo(model()->index(last, 0));
+  scrollTo(model()->index(row, 0));
+}
+
+}  // namespace shearling::gui

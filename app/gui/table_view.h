@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The one table widget of the window: no grid, tinted rows with rounded ends, columns as wide as the model asks for.
+#pragma once
+
+#include <QTableView>
+
+#include "app/gui/table_model.h"
+
+namespace shearling::gui {
+
+class TableView : public QTableView {
+  Q_OBJECT
+ public:
+  /// `row_height` in pixels at 100 %.
+  explicit TableView(TableModel* model, int row_height = 26, bool headings = false, QWidget* parent = nullptr);
+  /// Brings a row into sight, some rows away from the border.
+  void reveal(int row);
+
+ signals:
+  void row_clicked(quint64 key, int column);
+  void row_activated(quint64 key);
+
+ private:
+  void apply_theme();
+  [[nodiscard]] const TableModel& table() const { return *static_cast<const TableModel*>(model()); }
+  int row_height_;
+};
+
+}  // namespace shearling::gui

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The views that are tables: Registers, Control structure, Microscope, Source and disassembly, TLBs, Memory; and the
+// guest's console.
+#pragma once
+
+#include "app/gui/table_view.h"
+#include "app/gui/view.h"
+
+class QComboBox;
+class QLabel;
+class QLineEdit;
+class QPlainTextEdit;
+class QStackedLayout;
+class QTabBar;
+
+namespace shearling::gui {
+
+/// A table, or where it has no rows, a sentence that says why.
+class TableOrNote : public QWidget {
+  Q_OBJECT
+ public:
+  TableOrNote(TableModel* model, int row_height, bool headings, QWidget* parent = nullptr);
+  void set_rows(std::vector<Row> rows, const QString& note_when_empty);
+  [[nodiscard]] TableView& table() { return *table_; }
+  [[nodiscard]] const TableModel& model() const { return *model_; }
+
+ private:
+  TableModel* model_;
+  TableView* table_;
+  QLabel* note_;
+  QStackedLayout* stack_;
+};
+
+class RegistersView : public View {
+  Q_OBJECT
+ public:
+  explicit RegistersView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ private:
+  void fill();
+  TableOrNote* table_;
+  QTabBar* groups_;
+  std::shared_ptr<const MachineView> machine_;
+};
+
+class ControlView : public View {
+  Q_OBJECT
+ public:
+  explicit ControlView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ private:
+  TableOrNote* table_;
+};
+
+class MicroscopeView : public View {
+  Q_OBJECT
+ public:
+  explicit MicroscopeView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ signals:
+  void detail_chosen(shearling::gui::Detail detail);
+
+ private:
+  TableOrNote* table_;
+  QTabBar* detail_;
+};
+
+class CodeView : public View {
+  Q_OBJECT
+ public:
+  explicit CodeView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ private:
+  void fill();
+  void clicked(quint64 key, int column);
+  /// The address that a row stands for: of the disassembly its own, of the source the line's first.
+  [[nodiscard]] std::optional<std::uint64_t> address_of(quint64 key) const;
+  TableOrNote* table_;
+  QTabBar* choice_;
+  std::shared_ptr<const MachineView> machine_;
+  bool shows_source_ = false;
+};
+
+class TlbsView : public View {
+  Q_OBJECT
+ public:
+  explicit TlbsView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ private:
+  void fill();
+  TableOrNote* table_;
+  QTabBar* structures_;
+  std::shared_ptr<const MachineView> machine_;
+};
+
+class MemoryView : public View {
+  Q_OBJECT
+ public:
+  explicit MemoryView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+  /// Shows memory at an address from now on.
+  void go_to(AddressSpace space, std::uint64_t address);
+
+ private:
+  void apply_entry();
+  QComboBox* space_;
+  QLineEdit* address_;
+  TableOrNote* table_;
+  MemoryWindow wanted_;
+  MemoryWindow shown_;
+  MemoryWindow before_;
+  StepIndex shown_step_ = 0;
+};
+
+class ConsoleView : public View {
+  Q_OBJECT
+ public:
+  explicit ConsoleView(QWidget* parent = nullptr);
+  void show_moment(const Moment& moment) override;
+
+ protected:
+  void theme_changed() override;
+
+ private:
+  QPlainTextEdit* text_;
+  std::shared_ptr<const std::string> shown_;
+};
+
+/// The sentence for a view that has nothing to show.
+QString no_run_note();
+
+}  // namespace shearling::gui
