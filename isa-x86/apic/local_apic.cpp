@@ -85,8 +85,9 @@ void LocalApic::write(std::uint64_t offset, unsigned, std::uint64_t value) {
       return;
     case kApicDivide: {
       const std::uint32_t count = current_count();
+      const bool changes = at(offset) != (word & 0xb);
       at(offset) = word & 0xb;
-      continue_from(count);
+      if (changes) continue_from(count);
       return;
     }
     default:
@@ -96,9 +97,10 @@ void LocalApic::write(std::uint64_t offset, unsigned, std::uint64_t value) {
 
 void LocalApic::write_local_vector(std::uint64_t offset, std::uint32_t value) {
   const std::uint32_t count = current_count();
+  const bool was_periodic = periodic();
   at(offset) = value & find(kLocalVectors, offset)->mask;
   if ((at(kApicSpurious) & kApicSoftwareEnable) == 0) at(offset) |= kApicLvtMasked;
-  if (offset == kApicLvtTimer) continue_from(count);
+  if (periodic() != was_periodic) continue_from(count);
 }
 
 void LocalApic::send_message(std::uint32_t command) {
