@@ -6,9 +6,27 @@
 
 #include <QFontMetricsF>
 #include <QPainterPath>
+#include <QRegularExpression>
 #include <QTextLayout>
 
 namespace shearling::gui {
+namespace {
+
+/// Hexadecimal is never set in a proportional face.
+QList<QTextLayout::FormatRange> mono_numbers(const QString& text, const QFont& font) {
+  static const QRegularExpression number(QStringLiteral("0x[0-9a-fA-F]+"));
+  QList<QTextLayout::FormatRange> ranges;
+  auto matches = number.globalMatch(text);
+  while (matches.hasNext()) {
+    const QRegularExpressionMatch match = matches.next();
+    QTextLayout::FormatRange range{.start = static_cast<int>(match.capturedStart()), .length = static_cast<int>(match.capturedLength()), .format = {}};
+    range.format.setFont(theme().mono(font.pixelSize() / theme().zoom() * 0.96, static_cast<QFont::Weight>(font.weight())));
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
+}  // namespace
 
 void prepare(QPainter& painter) {
   painter.setRenderHint(QPainter::Antialiasing);
@@ -43,6 +61,7 @@ double draw_text(QPainter& painter, const QRectF& box, const QString& text, cons
 
 double draw_wrapped(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour) {
   QTextLayout layout(text, font);
+  layout.setFormats(mono_numbers(text, font));
   painter.setPen(colour);
   double height = 0;
   layout.beginLayout();

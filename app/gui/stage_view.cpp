@@ -138,7 +138,7 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   const auto code = [&](const QString& word, const QString& instruction, bool strong) {
     text.translate(0, line);
     if (text.bottom() > box.bottom() - 2) return;
-    const double indent = theme().px(44);
+    const double indent = word.isEmpty() ? 0 : theme().px(44);
     draw_text(painter, text, word, theme().words(13), theme().palette().muted);
     draw_text(painter, text.adjusted(indent, 0, 0, 0), instruction, theme().mono(strong ? 16 : 14, strong ? QFont::DemiBold : QFont::Normal),
               strong ? theme().palette().text : theme().palette().muted);
@@ -183,8 +183,8 @@ void StageView::paint_band(QPainter& painter, const QRectF& box, Role role, cons
     line.setLeft(line.left() + took + pad);
   }
   const QFont font = role == Role::Hardware ? theme().mono(14) : theme().words(16);
-  if (fits_below && line.height() >= theme().px(40)) draw_wrapped(painter, line, text, font, theme().palette().text);
-  else draw_text(painter, line, text, font, theme().palette().text, Qt::AlignLeft | (fits_below ? Qt::AlignTop : Qt::AlignVCenter));
+  if (fits_below) draw_wrapped(painter, line, text, font, theme().palette().text);
+  else draw_text(painter, line, text, font, theme().palette().text);
 }
 
 void StageView::paint_crossing(QPainter& painter, const StageLayout& layout) const {

@@ -14,7 +14,8 @@ void SegmentList::append(const TimelineSegment& segment) {
 }
 
 void SegmentList::extend_or_append(const TimelineSegment& segment) {
-  if (!tail_.empty() && segment.begin <= tail_.back().end + resolution_) {
+  const bool joins = !tail_.empty() && (segment.begin <= tail_.back().end || segment.end - tail_.back().begin <= resolution_);
+  if (joins) {
     tail_.back().end = segment.end;
     tail_.back().last_step = segment.last_step;
     return;
@@ -33,7 +34,7 @@ std::size_t SegmentList::first_ending_after(std::uint64_t cycle) const {
   return first;
 }
 
-// Closes gaps, twice as wide ones each time, until half of the segments are gone.
+// Joins neighbours that together are no longer than the resolution, twice that each time, until half of them are gone.
 void SegmentList::coarsen() {
   const std::size_t wanted = size() / 2;
   while (size() > wanted) {

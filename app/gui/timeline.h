@@ -2,7 +2,7 @@
 //
 // The timeline of a run: who had the machine when, in cycles of account (instructions, modelled latencies, VMM
 // actions). Five tracks of segments, recorded step by step as the run reaches new ground; a step that is reached again
-// by going back is not recorded twice. Long runs are kept bounded by merging neighbours whose gap no screen can show.
+// by going back is not recorded twice. Long runs are kept bounded by joining neighbours that no screen can tell apart.
 #pragma once
 
 #include <array>

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Opens the real window on a guest or a lesson, triggers actions one after the other, and saves a picture: for looking
+// at it, and for the documentation's pictures.
+//   gui_screenshot OUT.png WIDTHxHEIGHT PATH [--vmm T] [ACTION ...]     an ACTION may be "view:walk" or "theme:1"
+#include <QAction>
+#include <QApplication>
+#include <QDeadlineTimer>
+#include <QThread>
+
+#include "app/gui/main_window.h"
+#include "isa-x86/isa_x86.h"
+
+using namespace shearling;
+using namespace shearling::gui;
+
+namespace {
+
+void settle(MainWindow& window, int milliseconds) {
+  QDeadlineTimer wait(milliseconds);
+  while (!wait.hasExpired() || window.controller().running()) {
+    QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
+    QThread::msleep(2);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  QApplication application(argc, argv);
+  QApplication::setStyle(QStringLiteral("Fusion"));
+  QStringList arguments = QApplication::arguments().mid(1);
+  if (arguments.size() < 3) return 2;
+  const QString file = arguments.takeFirst();
+  const QStringList size = arguments.takeFirst().split(QLatin1Char('x'));
+  const QString path = arguments.takeFirst();
+  std::optional<VmmTechnique> technique;
+  if (arguments.value(0) == QLatin1String("--vmm")) {
+    technique = arguments.value(1) == QLatin1String("vt-x") ? VmmTechnique::VtX : VmmTechnique::Bare;
+    arguments = arguments.mid(2);
+  }
+  x86::register_x86();
+  MainWindow window(false);
+  window.resize(size.value(0).toInt(), size.value(1).toInt());
+  window.show();
+  settle(window, 300);
+  window.open(path, technique);
+  settle(window, 800);
+  for (const QString& action : arguments) {
+    if (action.startsWith(QLatin1String("view:"))) window.show_view(action.mid(5));
+    else if (action.startsWith(QLatin1String("theme:"))) theme().choose(static_cast<ThemeChoice>(action.mid(6).toInt()));
+    else if (window.action(action) != nullptr) window.action(action)->trigger();
+    else qWarning("there is no action %s", qPrintable(action));
+    settle(window, 250);
+  }
+  settle(window, 500);
+  return window.grab().save(file) ? 0 : 1;
+}
