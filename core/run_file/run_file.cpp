@@ -33,15 +33,18 @@ std::optional<VmmTechnique> technique_of(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_sqlite(const std::string& path) {
-  static constexpr std::string_view kMagic = "SQLite format 3";
-  std::ifstream stream(path, std::ios::binary);
-  std::array<char, kMagic.size()> head{};
-  stream.read(head.data(), head.size());
-  return stream.gcount() == static_cast<std::streamsize>(head.size()) && std::string_view(head.data(), head.size()) == kMagic;
-}
-
 }  // namespace
+
+std::optional<std::int32_t> application_id_of(const std::string& path) {
+  static constexpr std::string_view kMagic = "SQLite format 3";
+  std::array<char, 72> head{};
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(head.data(), head.size());
+  if (stream.gcount() != static_cast<std::streamsize>(head.size()) || !std::string_view(head.data(), head.size()).starts_with(kMagic)) return std::nullopt;
+  std::uint32_t id = 0;
+  for (std::size_t at = 68; at < 72; ++at) id = id << 8 | static_cast<std::uint8_t>(head[at]);
+  return static_cast<std::int32_t>(id);
+}
 
 struct RunFile::Storage {
   std::string path;
@@ -59,8 +62,7 @@ struct RunFile::Storage {
 
 /// Is it ours, and one that we can read?
 std::optional<Diagnostic> RunFile::Storage::check_kind_of_file() {
-  const auto id = database.number("PRAGMA application_id");
-  if (id != RunRecorder::kApplicationId)
+  if (application_id_of(path) != RunRecorder::kApplicationId)
     return Diagnostic{path, 0, 0, "this is an SQLite database, but not a run of Shearling", "give a file made with --record"};
   info.format = static_cast<int>(database.number("PRAGMA user_version"));
   if (info.format > RunRecorder::kFormat)
@@ -126,7 +128,7 @@ Result<std::unique_ptr<RunFile>> RunFile::open(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return Diagnostic{path, 0, 0, "there is no such file", "check the path"};
   if (!std::filesystem::is_regular_file(path, error)) return Diagnostic{path, 0, 0, "this is not a file", "give a file made with --record"};
-  if (!is_sqlite(path)) return Diagnostic{path, 0, 0, "this is not a run file", "give a file made with --record"};
+  if (!application_id_of(path)) return Diagnostic{path, 0, 0, "this is not a run file", "give a file made with --record"};
 
   auto storage = std::make_unique<Storage>();
   storage->path = path;

@@ -90,9 +90,7 @@ RunRecorder::~RunRecorder() {
 Result<std::unique_ptr<RunRecorder>> RunRecorder::create(const std::string& path, const MachineSetup& setup, std::size_t batch) {
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
-    SqliteDatabase existing;
-    const bool ours = std::filesystem::is_regular_file(path, error) && existing.open(path, SQLITE_OPEN_READONLY) &&
-                      existing.number("PRAGMA application_id") == kApplicationId;
+    const bool ours = std::filesystem::is_regular_file(path, error) && application_id_of(path) == kApplicationId;
     if (!ours) return Diagnostic{path, 0, 0, "this exists and is no run file, so it is not overwritten", "choose another name"};
   }
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) std::filesystem::remove(path + suffix, error);

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,6 +75,10 @@ class SqliteStatement {
   sqlite3_stmt* handle_ = nullptr;
   int code_ = SQLITE_OK;
 };
+
+/// The application id in the header of an SQLite file (offset 68, big-endian), read without SQLite so that a damaged
+/// file is recognised too. Nothing where the file is no SQLite database.
+std::optional<std::int32_t> application_id_of(const std::string& path);
 
 inline std::int64_t SqliteDatabase::number(const char* query) {
   SqliteStatement statement(*this, query);
