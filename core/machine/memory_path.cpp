@@ -2,7 +2,12 @@
 #include "core/machine/memory_path.h"
 
 #include <algorithm>
+#include <mutex>
+#include <set>
+#include <string>
 #include <utility>
+
+#include "core/base/assert.h"
 
 namespace shearling {
 
@@ -11,6 +16,14 @@ namespace {
 constexpr std::string_view kNewWalk = "A new walk of the page";
 
 bool is_data(AccessKind kind) { return kind != AccessKind::Fetch; }
+
+/// A copy that lives as long as the program. There are as many as machine descriptions have names.
+std::string_view keep(const std::string& name) {
+  static std::mutex mutex;
+  static std::set<std::string> names;
+  const std::lock_guard lock(mutex);
+  return *names.insert(name).first;
+}
 
 /// The set that was asked. A TLB of several page sizes is asked once for each of them: the first one stands for all.
 std::uint16_t asked_set(const TlbProbe& probe, VirtualAddress address) {
@@ -31,7 +44,18 @@ std::uint16_t way_of(const Tlb& tlb, const TlbEntry* entry) {
 
 MemoryPath::MemoryPath(const TranslationCachesConfig& translation, const CacheHierarchyConfig& caches,
                        EventStream& events)
-    : events_(events), translation_(translation), caches_(caches) {}
+    : events_(events), translation_(translation), caches_(caches) {
+  for (const Tlb* tlb : translation_.structures()) names_.push_back(keep(tlb->geometry().name));
+  for (const Cache* cache : {&caches_.l1i(), &caches_.l1d(), caches_.twin(), caches_.l2(), caches_.last_level()}) {
+    if (cache != nullptr) names_.push_back(keep(cache->config().name));
+  }
+}
+
+std::string_view MemoryPath::kept(std::string_view name) const {
+  const auto found = std::find(names_.begin(), names_.end(), name);
+  SHEARLING_ASSERT(found != names_.end(), "a structure of the memory path has no name");
+  return *found;
+}
 
 // --- translation -----------------------------------------------------------------------------------------------------
 
@@ -52,7 +76,7 @@ const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbT
     const TlbProbe& probe = found.probes[i];
     // The second level is asked last, and only its latency is not hidden behind the cache's.
     const bool last = i + 1 == found.probe_count;
-    events_.micro(TlbLookup{.structure = probe.tlb->geometry().name,
+    events_.micro(TlbLookup{.structure = kept(probe.tlb->geometry().name),
                             .virtual_address = address,
                             .hit = probe.outcome.hit,
                             .set = asked_set(probe, address),
@@ -109,7 +133,7 @@ const TlbEntry* MemoryPath::nested_lookup(GuestPhysicalAddress address, std::uin
   const TlbEntry* entry = translation_.nested_lookup(address, virtual_machine);
   if (events_.wants_micro_events()) {
     const Tlb& tlb = *translation_.structures().back();
-    events_.micro(TlbLookup{.structure = tlb.geometry().name,
+    events_.micro(TlbLookup{.structure = kept(tlb.geometry().name),
                             .virtual_address = {address.value},
                             .hit = entry != nullptr,
                             .way = entry != nullptr ? way_of(tlb, entry) : std::uint16_t{0}},
@@ -130,7 +154,7 @@ void MemoryPath::nested_fill(const TlbEntry& entry) {
 }
 
 void MemoryPath::emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome) {
-  const std::string_view name = tlb.geometry().name;
+  const std::string_view name = kept(tlb.geometry().name);
   if (outcome.evicted) {
     events_.micro(TlbEvict{.structure = name, .page = outcome.evicted->page, .set = outcome.set, .way = outcome.way});
   }
@@ -205,7 +229,7 @@ void MemoryPath::emit_hierarchy(const HierarchyOutcome& outcome, const CacheRefe
 }
 
 void MemoryPath::emit_cache(const CacheOutcome& outcome, const CacheReference& reference, std::uint32_t charged) {
-  events_.micro(CacheLookup{.cache = outcome.cache,
+  events_.micro(CacheLookup{.cache = kept(outcome.cache),
                             .access = reference.kind,
                             .walk = reference.walk,
                             .hit = outcome.hit,
@@ -224,7 +248,7 @@ void MemoryPath::emit_cache(const CacheOutcome& outcome, const CacheReference& r
 
 void MemoryPath::emit_moves(const CacheOutcome& outcome) {
   if (outcome.evicted) {
-    events_.micro(CacheEvict{.cache = outcome.cache,
+    events_.micro(CacheEvict{.cache = kept(outcome.cache),
                              .line = outcome.evicted->line,
                              .set = outcome.evicted->set,
                              .way = outcome.evicted->way,
@@ -232,7 +256,7 @@ void MemoryPath::emit_moves(const CacheOutcome& outcome) {
   }
   if (!outcome.filled) return;
   events_.micro(CacheFill{
-      .cache = outcome.cache, .line = outcome.filled->line, .set = outcome.filled->set, .way = outcome.filled->way});
+      .cache = kept(outcome.cache), .line = outcome.filled->line, .set = outcome.filled->set, .way = outcome.filled->way});
 }
 
 // --- invalidations ---------------------------------------------------------------------------------------------------

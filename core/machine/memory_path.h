@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "cache-sim/cache_hierarchy.h"
 #include "cache-sim/translation_caches.h"
@@ -66,6 +68,8 @@ class MemoryPath {
   void serialize(Archive& archive) { archive(translation_, caches_, counters_, pending_latency_); }
 
  private:
+  /// The same name in memory that outlives this machine: events go wherever they like.
+  [[nodiscard]] std::string_view kept(std::string_view name) const;
   void access(const CacheReference& reference);
   void fill_filter(const TlbEntry& entry, AccessKind kind);
   void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason);
@@ -77,6 +81,7 @@ class MemoryPath {
   void emit_moves(const CacheOutcome& outcome);
 
   EventStream& events_;
+  std::vector<std::string_view> names_;
   TranslationCaches translation_;
   CacheHierarchy caches_;
   MemoryPathCounters counters_;

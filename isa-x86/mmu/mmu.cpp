@@ -124,6 +124,7 @@ TranslateResult Mmu::conclude(const Walker& walker, bool translated, const Acces
     context_.memory_path.invalidate_address(request.address, tag(), reason_of(walker.failure()));
     return walker.failure();
   }
+  note_walk(walker);
   context_.memory_path.fill(walker.entry(), request.kind);
   return Translation{.physical = walker.physical(),
                      .guest_physical = walker.guest_physical(),
@@ -140,6 +141,7 @@ std::optional<Translation> Mmu::probe(const AccessRequest& request) {
   const bool translated = walker.run();
   note_table_frames();
   if (!translated || !walker.settled()) return std::nullopt;
+  note_walk(walker);
   return Translation{.physical = walker.physical(),
                      .guest_physical = walker.guest_physical(),
                      .page_size = walker.size(),
@@ -184,13 +186,35 @@ void Mmu::note_table_frames() {
   context_.engine.flush_translations();
 }
 
+void Mmu::note_walk(const Walker& walker) {
+  if (!state_.paging()) return;
+  walked_root_ = state_.cr3 & kTableAddress;
+  if (const TlbEntry entry = walker.entry(); entry.global) global_pages_.insert(entry.page.value);
+}
+
+bool Mmu::global_pages_differ(std::uint64_t before, std::uint64_t after) const {
+  if (before == after || !state_.paging() || !state_.long_mode_active() || (state_.cr4 & kCr4Pge) == 0) return false;
+  return std::any_of(global_pages_.begin(), global_pages_.end(), [&](std::uint64_t page) {
+    Tables tables = current_tables();
+    tables.root = before;
+    Walker old_walk(*this, {.address = {page}}, tables, Walker::Purpose::Inspect);
+    tables.root = after;
+    Walker new_walk(*this, {.address = {page}}, tables, Walker::Purpose::Inspect);
+    const bool was_mapped = old_walk.run(), is_mapped = new_walk.run();
+    if (!was_mapped || !is_mapped) return was_mapped != is_mapped;
+    return old_walk.physical() != new_walk.physical() || old_walk.size() != new_walk.size() || !new_walk.settled() ||
+           old_walk.permissions() != new_walk.permissions() || old_walk.entry().global != new_walk.entry().global;
+  });
+}
+
 // --- invalidation ----------------------------------------------------------------------------------------------------
 
-/// With `keep_translations` an address space may get another root and keep what it remembers of the old one, which
-/// direct execution would not see.
+/// Two things may be remembered over a change of the root that direct execution would not see: global pages, where the
+/// new tables map them otherwise, and with `keep_translations` what an address space had under another root.
 void Mmu::cr3_written(bool keep_translations) {
   context_.engine.flush_translations();
   const std::uint64_t root = state_.cr3 & kTableAddress;
+  if (!context_.memory_path.models_on() && global_pages_differ(walked_root_, root)) hazard_ = true;
   auto& roots = roots_[tag().address_space | static_cast<std::uint32_t>(tag().virtual_machine) << 16];
   roots.insert(root);
   if (!keep_translations) {

@@ -133,6 +133,8 @@ class Mmu {
   template <typename Condition>
   bool any_entry(Condition condition) const;
   void note_table_frames();
+  void note_walk(const Walker& walker);
+  [[nodiscard]] bool global_pages_differ(std::uint64_t before, std::uint64_t after) const;
 
   MachineContext context_;
   const SystemState& state_;
@@ -143,6 +145,8 @@ class Mmu {
   bool hazard_ = false;
   /// Roots that each address space has had: see cr3_written().
   std::unordered_map<std::uint32_t, std::unordered_set<std::uint64_t>> roots_;
+  std::unordered_set<std::uint64_t> global_pages_;   ///< Pages that were global when they were walked.
+  std::uint64_t walked_root_ = 0;                    ///< Of the last walk: the root before a MOV CR3.
 };
 
 /// "P=1 R/W=1 U/S=0 ..." for an entry of that name (PML4E, PDPTE, PDE, PTE, EPT PML4E, ...).

@@ -347,6 +347,20 @@ class MemoryPathTest : public QObject {
     QCOMPARE(bench.path.counters().walk_skipped, 19U);
   }
 
+  void names_in_events_outlive_the_machine() {
+    EventLog log;
+    {
+      EventStream events;
+      TranslationCachesConfig tlbs = small_tlbs();
+      tlbs.data[0].name = "A name that no other test has, too long to be kept inside a string object";
+      MemoryPath path(tlbs, small_caches(), events);
+      events.set_sinks(&log, nullptr);
+      path.lookup({0x5000}, AccessKind::Read, kTag);
+    }
+    QCOMPARE(std::get<TlbLookup>(log.events.front().payload).structure,
+             std::string_view("A name that no other test has, too long to be kept inside a string object"));
+  }
+
   void what_it_tells_keeps_the_invariants() {
     InvariantChecker checker;
     Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));

@@ -766,6 +766,26 @@ class MmuTest : public QObject {
     QVERIFY(bench.mmu.hazard());
   }
 
+  void a_global_page_that_another_root_maps_otherwise_is_a_hazard_of_direct_execution() {
+    constexpr std::uint64_t kOther = 0x8000;
+    const auto hazard = [](std::uint64_t other_pml4e, std::uint64_t page_flags, bool models) {
+      MmuBench bench;
+      bench.path.set_models_on(models);
+      map_page(bench, kUserPage | page_flags);
+      bench.write(kPage);
+      bench.set_entry(place(kOther, 4), other_pml4e);
+      bench.state.cr3 = kOther;
+      bench.mmu.cr3_written(false);
+      return bench.mmu.hazard();
+    };
+    QVERIFY(!hazard(kPdpt | kUserTable | kEntryAccessed, kEntryGlobal, false));   // The same page.
+    QVERIFY(hazard(0, kEntryGlobal, false));
+    QVERIFY(hazard(kPdpt | kUserTable, kEntryGlobal, false));                     // A walk would set A, a TLB hit not.
+    QVERIFY(hazard(kPdpt | kEntryPresent | kEntryUser | kEntryAccessed, kEntryGlobal, false));
+    QVERIFY(!hazard(0, 0, false));                                                // Not global: it is flushed.
+    QVERIFY(!hazard(0, kEntryGlobal, true));                                      // The models know.
+  }
+
   void every_kind_of_stale_entry_is_found() {
     constexpr std::uint64_t kLeafFlags = kUserPage | kEntryAccessed | kEntryDirty;
     const auto stale_after = [](std::uint64_t at, std::uint64_t entry, bool nested = false) {
