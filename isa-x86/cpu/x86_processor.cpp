@@ -138,8 +138,8 @@ ProcessorOutcome X86Processor::step() {
   apic_.advance();   // Here and not lazily, so that its state is the same at every observation level.
   const bool hazard = mmu_.hazard() && !context_.memory_path.models_on();
   mmu_.clear_hazard();
-  if (context_.request.stop != StopReason::None) return {ProcessorOutcome::Kind::Stopped, index};
-  return {hazard ? ProcessorOutcome::Kind::NeedsModels : ProcessorOutcome::Kind::Continue, index};
+  if (hazard) return {ProcessorOutcome::Kind::NeedsModels, index};   // Even a stop would be one on wrong translations.
+  return {context_.request.stop == StopReason::None ? ProcessorOutcome::Kind::Continue : ProcessorOutcome::Kind::Stopped, index};
 }
 
 bool X86Processor::reach_boundary() {
@@ -229,7 +229,7 @@ void X86Processor::execute_one() {
 Obstacle X86Processor::attempt() {
   step_pages_.clear();
   step_accesses_.clear();
-  fill_obstacle_ = {};
+  refusal_.reset();
   next_interruptibility_ = 0;
   keep_resume_flag_ = false;
   suppress_single_step_ = false;
@@ -317,12 +317,25 @@ Obstacle X86Processor::step_engine() {
   switch (outcome.stop) {
     case EngineStop::Completed: return {};
     case EngineStop::FillRefused:
-      if (!fill_obstacle_) return unsupported("the engine fetches beyond the instruction");
-      if (fill_obstacle_.event.vector == kGeneralProtection && is_stack_reference(refused_)) fill_obstacle_ = fault(kStackFault, 0);
-      return fill_obstacle_;
+      if (!refusal_) return unsupported("the engine fetches beyond the instruction");
+      return obstacle_of(at_exact_address(*refusal_, outcome.refused_address), is_stack_reference(outcome.refused_address));
     case EngineStop::NativeException: return engine_exception(outcome.exception);
     default: return op_undefined();
   }
+}
+
+/// The engine asks for pages; what it was refused for knows the byte.
+TranslateResult X86Processor::at_exact_address(TranslateResult result, VirtualAddress address) {
+  constexpr std::uint64_t kFinalAddress = 1U << 8;   // EPT qualification: not for a page-table entry of the guest's.
+  constexpr std::uint64_t kOffset = kFrameBytes - 1;
+  if (auto* page_fault = std::get_if<PageFault>(&result)) page_fault->address = address;
+  if (auto* non_canonical = std::get_if<NonCanonical>(&result)) non_canonical->address = address;
+  if (auto* ept = std::get_if<EptFault>(&result)) {
+    ept->linear = address;
+    const bool final_address = ept->misconfiguration || (ept->qualification & kFinalAddress) != 0;
+    if (final_address) ept->guest_physical.value = (ept->guest_physical.value & ~kOffset) | (address.value & kOffset);
+  }
+  return result;
 }
 
 Obstacle X86Processor::engine_exception(std::uint32_t vector) {
@@ -426,12 +439,14 @@ FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
     }
     return {};
   }
-  Translation translation;
-  fill_obstacle_ = translate(address, kind, {}, translation);
-  if (fill_obstacle_) {
-    refused_ = address;
+  const TranslateResult result = mmu_.translate({.address = address, .kind = kind, .cpl = state_.cpl,
+                                                 .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
+  const auto* granted = std::get_if<Translation>(&result);
+  if (granted == nullptr) {
+    refusal_ = result;
     return {};
   }
+  const Translation& translation = *granted;
   step_pages_.push_back({address.value >> 12, kind, translation, false});
   const PhysicalAddress frame = frame_of(translation);
   if (kind == AccessKind::Write && context_.memory.contains(frame)) {
@@ -492,8 +507,11 @@ void X86Processor::memory_access(PhysicalAddress address, AccessKind kind, unsig
     if (best == step_pages_.size() || step_pages_[i].kind == kind) best = i;
   }
   if (best == step_pages_.size()) return;   // The instruction's own bytes.
-  if (kind == AccessKind::Write && mmu_.is_table_frame(address)) mmu_.table_store(address, std::min(size, 8U), value);
-  if (kind == AccessKind::Read) value = context_.memory.read(address, size > 4 ? 8 : size > 2 ? 4 : size);
+  if (kind == AccessKind::Write && mmu_.is_table_frame(address)) {
+    // The second half of a store that crosses pages is reported when memory holds it already: that counts as a change.
+    const bool second_half = address.value % kFrameBytes == 0 && !step_accesses_.empty() && step_accesses_.back().kind == AccessKind::Write;
+    mmu_.table_store(address, std::min(size, 8U), second_half ? ~value : value);
+  }
   step_accesses_.push_back({.virtual_address = {step_pages_[best].page << 12 | address.value % kFrameBytes}, .physical_address = address,
                             .kind = kind, .size = static_cast<std::uint8_t>(size), .value = value, .page = best});
 }
@@ -551,7 +569,9 @@ ProcessorOutcome X86Processor::run_direct(StepIndex target) {
   while (time.step < target) {
     if (step_first || must_step()) {
       step_first = false;
+      context_.events.hold();
       const ProcessorOutcome outcome = step();
+      context_.events.release(outcome.kind != ProcessorOutcome::Kind::NeedsModels);
       if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
       continue;
     }

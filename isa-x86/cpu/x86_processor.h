@@ -102,6 +102,7 @@ class X86Processor : public Processor, private EngineClient {
   Obstacle step_engine();
   Obstacle check_floating_point();
   [[nodiscard]] bool floating_point_permitted(FloatingPointUse use) const;
+  static TranslateResult at_exact_address(TranslateResult result, VirtualAddress address);
   static Obstacle engine_exception(std::uint32_t vector);
   void commit_accesses();
   void complete(std::uint64_t pc);
@@ -270,8 +271,7 @@ class X86Processor : public Processor, private EngineClient {
   unsigned fetched_pages_ = 0;
   std::vector<StepPage> step_pages_;
   std::vector<StepAccess> step_accesses_;
-  Obstacle fill_obstacle_;
-  VirtualAddress refused_;                 ///< What fill_obstacle_ is about.
+  std::optional<TranslateResult> refusal_;   ///< Why fill() refused.
   std::uint32_t next_interruptibility_ = 0;
   bool pc_written_ = false;                ///< One of our own instructions went elsewhere.
   bool keep_resume_flag_ = false;
