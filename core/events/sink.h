@@ -51,6 +51,16 @@ class EventStream {
     if (all_ != nullptr || notable_ != nullptr) send(std::move(payload), cycles);
   }
 
+  /// Keeps events back until release(), which sends them on or forgets them: for a step that may have to be done again.
+  void hold() { holding_ = true; }
+  void release(bool send_on) {
+    holding_ = false;
+    if (send_on) {
+      for (const Event& event : held_) hand_over(event);
+    }
+    held_.clear();
+  }
+
  private:
   template <typename Payload>
   void send(Payload payload, std::uint32_t cycles) {
@@ -58,6 +68,10 @@ class EventStream {
     event.cycles = cycles;
     event.payload = std::move(payload);
     ++stamp_.ordinal;
+    if (holding_) held_.push_back(event);
+    else hand_over(event);
+  }
+  void hand_over(const Event& event) {
     if (all_ != nullptr) all_->on_event(event);
     if (notable_ != nullptr && is_notable(event)) notable_->on_event(event);
   }
@@ -65,6 +79,8 @@ class EventStream {
   EventSink* all_ = nullptr;
   EventSink* notable_ = nullptr;
   Event stamp_;
+  bool holding_ = false;
+  std::vector<Event> held_;
 };
 
 /// Emits events on behalf of another actor for a while (the VMM's actions inside a guest's step, for example).

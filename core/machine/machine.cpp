@@ -185,13 +185,16 @@ StopReason Machine::Implementation::run_direct(StepIndex target, const std::atom
     models_valid = false;
     memory_path.set_models_on(false);
     const ProcessorOutcome outcome = processor->run_direct(std::min(target, time.step + kDirectSlice));
+    if (outcome.kind == ProcessorOutcome::Kind::NeedsModels) {
+      replay_with_models(outcome.step);
+      apply_sinks(Observation::Direct);
+      const StopReason reason = run_stepping(outcome.step + 1, interrupted, {});
+      if (reason != StopReason::StepLimit) return reason;
+      continue;
+    }
     if (stopped()) {
       tell_stop();
       return request.stop;
-    }
-    if (outcome.kind == ProcessorOutcome::Kind::NeedsModels) {
-      replay_with_models(time.step);
-      apply_sinks(Observation::Direct);
     }
     if (interrupted != nullptr && interrupted->load(std::memory_order_relaxed)) return StopReason::Interrupted;
   }

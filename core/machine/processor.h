@@ -53,8 +53,9 @@ struct ProcessorOutcome {
   enum class Kind : std::uint8_t {
     Continue,                      ///< step: the step is complete. run_direct: the target was reached.
     Stopped,                       ///< context.request holds the reason.
-    NeedsModels,                   ///< run_direct: the guest changed a translation that a TLB may hold. The state is
-                                   ///< past the instruction at `step`; the machine restores and replays with models.
+    NeedsModels,                   ///< run_direct: the guest changed a translation that a TLB may hold. The state after
+                                   ///< the instruction at `step` is worthless and its events were withheld: the machine
+                                   ///< restores, replays with models up to `step`, and does that step with models.
   };
   Kind kind = Kind::Continue;
   StepIndex step = 0;

@@ -71,7 +71,7 @@ class TwoStageWalkTest : public QObject {
     QFile file(path);
     QVERIFY(file.open(QIODevice::WriteOnly));
     file.write(kColdMachine);
-    file.write(qPrintable(QStringLiteral("vmm: { nested-page: %1 }\n").arg(nested_page)));
+    file.write(qPrintable(QStringLiteral("memory: 1 GB\nvmm: { nested-page: %1 }\n").arg(nested_page)));
     file.close();
 
     auto machine = guest_machine("page-walk", technique, path.toStdString());
