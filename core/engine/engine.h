@@ -81,10 +81,10 @@ class EngineClient {
 
   /// run() only: a block is about to run that the engine has not seen (or whose code has changed). The client decodes
   /// it and says how many instructions it has and at which byte offset (if any) the first one lies that must not reach
-  /// the engine. `bytes` are the block's, from its first to its last instruction. Where the engine has to go one
-  /// instruction at a time they are the up to 15 bytes at `pc`, and only a stopper at offset 0 matters; they may then
-  /// end in the middle of an instruction. The answer is kept until invalidate_code(), so it must not depend on
-  /// anything but `pc`, `bytes` and the mode.
+  /// the engine; what cannot be decoded is such a stopper. `bytes` are the block's, from its first to its last
+  /// instruction. Where the engine has to go one instruction at a time they are the up to 15 bytes at `pc`, and only a
+  /// stopper at offset 0 matters; they may then end in the middle of an instruction. The answer is kept until
+  /// invalidate_code(), so it must not depend on anything but `pc`, `bytes` and the mode.
   struct BlockPlan {
     std::uint32_t instructions = 0;           ///< Up to the stopper, without it; all of them when there is none.
     std::optional<std::uint32_t> stopper;     ///< Byte offset of the first instruction that stops the run.

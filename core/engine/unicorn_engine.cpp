@@ -14,6 +14,10 @@
 //   and stepping up to them, which needs no hook on an address and no new translation.
 // - FS_BASE and GS_BASE cannot be written in 32-bit mode, but the MSRs can (and cannot be read back).
 // - Unicorn's #XM and the #GP of misaligned SSE operands do not exist; a 16-byte store is two stores of 8.
+// - After BT, BTS, BTR and BTC the undefined flags depend on what stands before them in the same translation block, and
+//   after CMPXCHG8B and 16B even defined ones are wrong; RCL and RCR of memory that is refused lose the flags. These are
+//   always stepped, which has none of this: bit tests leave all flags but CF alone as on real processors, and the flags
+//   from before a refused step are put back.
 // - The fill hook is told the page, never the byte: the exact address of a refused access is found by executing the
 //   instruction once more with that page on a device that notes where it is touched, and taking everything back.
 #include <unicorn/unicorn.h>
@@ -56,9 +60,24 @@ constexpr std::uint64_t page_of(std::uint64_t address) { return address / kFrame
 
 bool is_x86(ExecutionMode mode) { return mode != ExecutionMode::AArch64; }
 
+constexpr std::array<std::uint8_t, 11> kPrefixes{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
+
+/// A legacy prefix, or what is a REX prefix in 64-bit mode.
+bool is_prefix(std::uint8_t byte) {
+  return (byte & 0xf0) == 0x40 || std::find(kPrefixes.begin(), kPrefixes.end(), byte) != kPrefixes.end();
+}
+
+/// The opcode bytes of BT, BTS, BTR, BTC and CMPXCHG8B, or the opcode and ModRM bytes of RCL and RCR of memory.
+bool is_stepped_opcode(std::uint8_t first, std::uint8_t second) {
+  constexpr std::array<std::uint8_t, 6> kTwoByte{0xa3, 0xab, 0xb3, 0xbb, 0xba, 0xc7};
+  if (first == 0x0f) return std::find(kTwoByte.begin(), kTwoByte.end(), second) != kTwoByte.end();
+  const bool shift = first == 0xc0 || first == 0xc1 || (first >= 0xd0 && first <= 0xd3);
+  const unsigned operation = (second >> 3) & 7;
+  return shift && second < 0xc0 && (operation == 2 || operation == 3);
+}
+
 /// True when the bytes begin with a string instruction under a repeat prefix.
 bool is_repeated_string(std::span<const std::uint8_t> bytes, ExecutionMode mode) {
-  constexpr std::array<std::uint8_t, 11> kPrefixes{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
   bool repeated = false;
   std::size_t at = 0;
   for (; at < bytes.size() && std::find(kPrefixes.begin(), kPrefixes.end(), bytes[at]) != kPrefixes.end(); ++at) {
@@ -156,6 +175,7 @@ struct Plan {
   std::uint32_t size = 0;
   std::uint32_t instructions = 0;                ///< Up to the stopper.
   bool stopper = false;
+  bool stepped = false;                          ///< Ends with an instruction that must be stepped; it is counted.
   std::optional<std::uint32_t> repeated;         ///< Byte offset of a repeated string instruction at its end.
   std::array<std::uint64_t, 2> frames{};         ///< The second counts when the block crosses into another page.
   [[nodiscard]] bool crosses() const { return (pc & kPageOffsetMask) + size > kFrameBytes; }
@@ -329,6 +349,7 @@ class UnicornEngine final : public CpuEngine {
   void make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast);
   std::vector<std::uint8_t> bytes_of(const Plan& plan) const;
   void take_back_rest_of_block();
+  std::optional<std::uint32_t> steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes);
   std::optional<std::uint32_t> repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
                                                std::uint32_t instructions);
   EngineOutcome stopped(EngineStop stop) const { return {stop, budget_ - remaining_, 0, {}, AccessKind::Fetch}; }
@@ -345,6 +366,7 @@ class UnicornEngine final : public CpuEngine {
   // Of the present call.
   bool observing_ = false;              ///< step_one(): report accesses, grant only what is asked.
   std::uint64_t steps_left_ = 0;
+  std::uint64_t flags_before_ = 0;      ///< Before the instruction that is being stepped.
   bool code_stored_ = false;
   std::optional<std::uint32_t> vector_;
   Refusal refusal_ = Refusal::None;
@@ -813,6 +835,7 @@ VirtualAddress UnicornEngine::find_refused_address(Handle& target) {
 
 void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
   if (handle.stepping && vector == kDebugVector) {
+    flags_before_ = probing_ ? flags_before_ : read(flags_register());
     if (--steps_left_ != 0 && !code_stored_) return;
   } else {
     vector_ = vector;
@@ -929,12 +952,14 @@ UnicornEngine::Stepped UnicornEngine::drive(Handle& target, std::uint64_t count)
   code_stored_ = false;
   vector_.reset();
   refusal_ = Refusal::None;
+  flags_before_ = read(flags_register());
   const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
   Stepped result;
   result.instructions = count - steps_left_;
   if (vector_) result.stop = EngineStop::NativeException;
   else if (error != UC_ERR_OK && refusal_ == Refusal::Client) result.stop = EngineStop::FillRefused;
   else if (error != UC_ERR_OK || result.instructions == 0) result.stop = EngineStop::InvalidOpcode;
+  if (result.stop == EngineStop::FillRefused) write(flags_register(), flags_before_);
   finish_stores(target, result.stop == EngineStop::Completed);
   if (result.stop == EngineStop::NativeException || result.stop == EngineStop::InvalidOpcode) repair(target);
   return result;
@@ -1169,7 +1194,13 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
     const EngineClient::BlockPlan answer = client_->plan_block({pc}, bytes);
     made.instructions = answer.instructions;
     made.stopper = answer.stopper.has_value();
-    if (!made.stopper) made.repeated = repeated_at_end(pc, bytes, made.instructions);
+    const std::uint32_t end = answer.stopper.value_or(size);
+    if (const auto steps = steps_to_stepped(pc, std::span(bytes).first(std::min(end, size)))) {
+      made.instructions = *steps;
+      made.stopper = false;
+      made.stepped = true;
+    }
+    if (!made.stopper && !made.stepped) made.repeated = repeated_at_end(pc, bytes, made.instructions);
     const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
     cover(target, made.frames[0], offset, size);
     if (made.crosses()) cover(target, made.frames[1], 0, offset + size - static_cast<std::uint32_t>(kFrameBytes));
@@ -1183,8 +1214,23 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
   fast.size = size;
   fast.generation = generation_;
   fast.plan = &plan;
-  if (!plan.stopper && plan.instructions != 0) fast.charge = plan.instructions;
+  if (!plan.stopper && !plan.stepped && plan.instructions != 0) fast.charge = plan.instructions;
   if (plan.repeated) fast.repeat_pc = pc + *plan.repeated;
+}
+
+/// Number of instructions up to and with the first one that must be stepped, if there is one.
+std::optional<std::uint32_t> UnicornEngine::steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes) {
+  for (std::uint32_t at = 0; at + 1 < bytes.size(); ++at) {
+    if (!is_stepped_opcode(bytes[at], bytes[at + 1])) continue;
+    // The two bytes may also lie within an operand. They are an opcode when nothing but prefixes stands between them
+    // and the beginning of an instruction.
+    const std::uint32_t begun = client_->instructions_before({pc}, bytes, at + 1);
+    std::uint32_t start = at;
+    while (start != 0 && client_->instructions_before({pc}, bytes, start) == begun) --start;
+    const auto prefixes = bytes.subspan(start, at - start);
+    if (begun != 0 && std::all_of(prefixes.begin(), prefixes.end(), is_prefix)) return begun;
+  }
+  return std::nullopt;
 }
 
 /// Byte offset of the block's last instruction if that is a repeated string instruction.

@@ -85,6 +85,7 @@ class TestClient final : public EngineClient {
       offset += instruction.size;
       return true;
     });
+    if (!plan.stopper && offset != bytes.size()) plan.stopper = offset;
     return plan;
   }
   std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes, std::uint32_t limit) override {
@@ -109,7 +110,8 @@ class TestClient final : public EngineClient {
   std::set<unsigned> stoppers{X86_INS_HLT,   X86_INS_CPUID, X86_INS_IN,    X86_INS_OUT,   X86_INS_SYSCALL, X86_INS_INT,
                               X86_INS_PUSHF, X86_INS_POPF,  X86_INS_PUSHFD, X86_INS_POPFD, X86_INS_PUSHFQ,  X86_INS_POPFQ,
                               X86_INS_INT3,  X86_INS_INT1,  X86_INS_INTO,  X86_INS_IRET,  X86_INS_IRETD,   X86_INS_IRETQ,
-                              X86_INS_INSB,  X86_INS_INSD,  X86_INS_OUTSB, X86_INS_OUTSD, X86_INS_LJMP,    X86_INS_LCALL};
+                              X86_INS_INSB,  X86_INS_INSD,  X86_INS_OUTSB, X86_INS_OUTSD, X86_INS_LJMP,    X86_INS_LCALL,
+                              X86_INS_RDTSC, X86_INS_RDTSCP, X86_INS_RDRAND, X86_INS_RDSEED, X86_INS_RDPMC};
   bool refuse_code_writes = false;
   std::vector<Fill> fills;
   std::vector<Access> accesses;
