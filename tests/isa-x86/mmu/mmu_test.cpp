@@ -949,7 +949,7 @@ class MmuTest : public QObject {
     const auto nanoseconds = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / kTimes;
     qInfo("translate() with a TLB hit: %.1f ns (sum %llx)", nanoseconds, static_cast<unsigned long long>(sum));
     QCOMPARE(bench.path.counters().tlb_misses, 1U);
-    QVERIFY2(nanoseconds < 1000, "a TLB hit takes longer than any machine explains");
+    QVERIFY2(nanoseconds < 5000, "a TLB hit takes longer than any machine explains");
   }
 };
 
