@@ -87,13 +87,13 @@ VmxUnit::Decision VmxUnit::decide_cr_write(const InterceptQuery& query) const {
   const std::uint64_t differing = (query.value ^ shadow) & mask;
   if (query.cr != 0 && query.cr != 4) return {.silent = true};
   return {differing != 0,
-          cr0 ? std::string_view("bits {actual} of the new CR0 differ from the read shadow where the guest/host mask {required} is set")
-              : std::string_view("bits {actual} of the new CR4 differ from the read shadow where the guest/host mask {required} is set"),
+          cr0 ? std::string_view("Bits {actual} of the new CR0 differ from the read shadow where the guest/host mask {required} is set")
+              : std::string_view("Bits {actual} of the new CR4 differ from the read shadow where the guest/host mask {required} is set"),
           differing, mask};
 }
 
 VmxUnit::Decision VmxUnit::decide_msr(const InterceptQuery& query) const {
-  if (!primary(kPrimaryUseMsrBitmaps)) return {true, "use MSR bitmaps is {actual}: every access exits", 0, 0};
+  if (!primary(kPrimaryUseMsrBitmaps)) return {true, "Use MSR bitmaps is {actual}: every access exits", 0, 0};
   // Four bitmaps of 1 KB: read low, read high, write low, write high (SDM 24.6.9).
   constexpr std::uint32_t kMsrsCovered = 0x2000, kHighMsrs = 0xc0000000;
   const bool high = query.msr >= kHighMsrs;
@@ -101,23 +101,23 @@ VmxUnit::Decision VmxUnit::decide_msr(const InterceptQuery& query) const {
   if (index >= kMsrsCovered) return {true, "MSR {actual} lies outside both ranges of the MSR bitmap", query.msr, query.msr};
   const std::uint64_t base = vmcs_.read(F::MsrBitmaps) + (high ? 1024U : 0U) + (query.kind == Intercept::WrMsr ? 2048U : 0U);
   const std::uint64_t bit = context_.memory.read({base + index / 8}, 1) >> (index % 8) & 1;
-  return {bit != 0, query.kind == Intercept::WrMsr ? std::string_view("the MSR's bit in the write bitmap is {actual}")
-                                                   : std::string_view("the MSR's bit in the read bitmap is {actual}"), bit, 1};
+  return {bit != 0, query.kind == Intercept::WrMsr ? std::string_view("The MSR's bit in the write bitmap is {actual}")
+                                                   : std::string_view("The MSR's bit in the read bitmap is {actual}"), bit, 1};
 }
 
 VmxUnit::Decision VmxUnit::decide_port(const InterceptQuery& query) const {
   if (!primary(kPrimaryUseIoBitmaps)) {
     const bool exits = primary(kPrimaryUnconditionalIoExiting);
-    return {exits, "unconditional I/O exiting is {actual}", exits, 1};
+    return {exits, "Unconditional I/O exiting is {actual}", exits, 1};
   }
   if (query.port + query.port_size > 0x10000)
-    return {true, "the access at port {actual} wraps around the 64 KB of ports", query.port, query.port};
+    return {true, "The access at port {actual} wraps around the 64 KB of ports", query.port, query.port};
   for (std::uint32_t port = query.port; port < std::uint32_t{query.port} + query.port_size; ++port) {
     const std::uint64_t base = vmcs_.read(port < 0x8000 ? F::IoBitmapA : F::IoBitmapB);
     if ((context_.memory.read({base + (port & 0x7fff) / 8}, 1) >> (port % 8) & 1) != 0)
-      return {true, "the I/O bitmap's bit of port {required} is {actual}", 1, port};
+      return {true, "The I/O bitmap's bit of port {required} is {actual}", 1, port};
   }
-  return {false, "the I/O bitmap's bits of port {required} are {actual}", 0, query.port};
+  return {false, "The I/O bitmap's bits of port {required} are {actual}", 0, query.port};
 }
 
 VmxUnit::Decision VmxUnit::decide_exception(const InterceptQuery& query) const {
@@ -129,21 +129,19 @@ VmxUnit::Decision VmxUnit::decide_exception(const InterceptQuery& query) const {
   if (event.kind == EventKind::SoftwareInterrupt) return {.silent = true};   // INT n is no exception.
   const std::uint64_t bit = vmcs_.read(F::ExceptionBitmap) >> (event.vector & 31) & 1;
   if (event.vector != kPageFault || event.kind != EventKind::HardwareException)
-    return {bit != 0, "the exception bitmap's bit of this vector is {actual}", bit, 1};
+    return {bit != 0, "The exception bitmap's bit of this vector is {actual}", bit, 1};
   const std::uint64_t masked = event.error_code & vmcs_.read(F::PageFaultErrorCodeMask);
   const bool matches = masked == vmcs_.read(F::PageFaultErrorCodeMatch);
-  return {matches == (bit != 0), matches ? std::string_view("the error code matches under its mask, and the exception bitmap's bit 14 is {actual}")
-                                         : std::string_view("the error code does not match under its mask, and the exception bitmap's bit 14 is {actual}"),
+  return {matches == (bit != 0), matches ? std::string_view("The error code matches under its mask, and the exception bitmap's bit 14 is {actual}")
+                                         : std::string_view("The error code does not match under its mask, and the exception bitmap's bit 14 is {actual}"),
           bit, matches ? 1U : 0U};
 }
 
 const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
   using U = VmxUnit;
   using Q = InterceptQuery;
-  // "Unconditional": no control is asked.
-  static constexpr auto kAlways = [](const U&, const Q&) -> Decision { return {true, "no control is asked: this always leaves the guest", 1, 1}; };
   static const std::array<InterceptRule, 30> kRules{{
-      {Intercept::Cpuid, kExitCpuid, "CPUID", kAlways},
+      {Intercept::Cpuid, kExitCpuid, "CPUID", [](const U&, const Q&) -> Decision { return {true, "CPUID always leaves the guest: no control is asked", 1, 1}; }},
       {Intercept::Hlt, kExitHlt, "HLT", [](const U& u, const Q&) -> Decision {
          return {u.primary(kPrimaryHltExiting), "HLT exiting is {actual}", u.primary(kPrimaryHltExiting), 1}; }},
       {Intercept::Invlpg, kExitInvlpg, "INVLPG", [](const U& u, const Q&) -> Decision {
@@ -154,12 +152,12 @@ const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
          return {u.primary(kPrimaryRdtscExiting), "RDTSC exiting is {actual}", u.primary(kPrimaryRdtscExiting), 1}; }},
       {Intercept::Rdpmc, kExitRdpmc, "RDPMC", [](const U& u, const Q&) -> Decision {
          return {u.primary(kPrimaryRdpmcExiting), "RDPMC exiting is {actual}", u.primary(kPrimaryRdpmcExiting), 1}; }},
-      {Intercept::Vmcall, kExitVmcall, "VMCALL", kAlways},
-      {Intercept::Vmxinstruction, kExitVmxon, "VMX instruction", kAlways},
-      {Intercept::Invd, kExitInvd, "INVD", kAlways},
+      {Intercept::Vmcall, kExitVmcall, "VMCALL", [](const U&, const Q&) -> Decision { return {true, "VMCALL always leaves the guest: no control is asked", 1, 1}; }},
+      {Intercept::Vmxinstruction, kExitVmxon, "VMX instruction", [](const U&, const Q&) -> Decision { return {true, "A VMX instruction always leaves the guest: no control is asked", 1, 1}; }},
+      {Intercept::Invd, kExitInvd, "INVD", [](const U&, const Q&) -> Decision { return {true, "INVD always leaves the guest: no control is asked", 1, 1}; }},
       {Intercept::Wbinvd, kExitWbinvd, "WBINVD", [](const U& u, const Q&) -> Decision {
          return {u.secondary(kSecondaryWbinvdExiting), "WBINVD exiting is {actual}", u.secondary(kSecondaryWbinvdExiting), 1}; }},
-      {Intercept::Xsetbv, kExitXsetbv, "XSETBV", kAlways},
+      {Intercept::Xsetbv, kExitXsetbv, "XSETBV", [](const U&, const Q&) -> Decision { return {true, "XSETBV always leaves the guest: no control is asked", 1, 1}; }},
       {Intercept::Pause, kExitPause, "PAUSE", [](const U& u, const Q&) -> Decision {
          return {u.primary(kPrimaryPauseExiting), "PAUSE exiting is {actual}", u.primary(kPrimaryPauseExiting), 1}; }},
       {Intercept::Mwait, kExitMwait, "MWAIT", [](const U& u, const Q&) -> Decision {
@@ -170,7 +168,7 @@ const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
       {Intercept::CrRead, kExitCrAccess, "MOV from CR", [](const U& u, const Q& q) -> Decision {
          if (q.cr == 3) return {u.primary(kPrimaryCr3StoreExiting), "CR3-store exiting is {actual}", u.primary(kPrimaryCr3StoreExiting), 1};
          if (q.cr == 8) return {u.primary(kPrimaryCr8StoreExiting), "CR8-store exiting is {actual}", u.primary(kPrimaryCr8StoreExiting), 1};
-         return {false, "reading CR{actual} never leaves the guest: it gets the read shadow's bits", q.cr, q.cr}; }},
+         return {false, "Reading CR{actual} never leaves the guest: it gets the read shadow's bits", q.cr, q.cr}; }},
       {Intercept::Clts, kExitCrAccess, "CLTS", [](const U& u, const Q&) -> Decision {
          const std::uint64_t bits = u.vmcs_.read(F::Cr0GuestHostMask) & u.vmcs_.read(F::Cr0ReadShadow) & kCr0Ts;
          return {bits != 0, "CR0.TS in both guest/host mask and read shadow: {actual}", bits, kCr0Ts}; }},
@@ -179,7 +177,7 @@ const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
          const std::uint64_t shadow = u.vmcs_.read(F::Cr0ReadShadow);
          std::uint64_t differing = (q.value ^ shadow) & mask;
          if ((q.value & kCr0Pe) == 0) differing &= ~kCr0Pe;          // LMSW cannot clear PE.
-         return {differing != 0, "bits {actual} of the new machine status word differ from the read shadow where the mask {required} is set",
+         return {differing != 0, "Bits {actual} of the new machine status word differ from the read shadow where the mask {required} is set",
                  differing, mask}; }},
       {Intercept::DrAccess, kExitDrAccess, "MOV DR", [](const U& u, const Q&) -> Decision {
          return {u.primary(kPrimaryMovDrExiting), "MOV-DR exiting is {actual}", u.primary(kPrimaryMovDrExiting), 1}; }},
@@ -187,21 +185,21 @@ const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
       {Intercept::WrMsr, kExitWrmsr, "WRMSR", [](const U& u, const Q& q) { return u.decide_msr(q); }},
       {Intercept::PortIo, kExitIo, "I/O instruction", [](const U& u, const Q& q) { return u.decide_port(q); }},
       {Intercept::DescriptorTableAccess, kExitGdtrIdtr, "descriptor-table access", [](const U& u, const Q&) -> Decision {
-         return {u.secondary(kSecondaryDescriptorTableExiting), "descriptor-table exiting is {actual}",
+         return {u.secondary(kSecondaryDescriptorTableExiting), "Descriptor-table exiting is {actual}",
                  u.secondary(kSecondaryDescriptorTableExiting), 1}; }},
       {Intercept::Invpcid, kExitInvpcid, "INVPCID", [](const U& u, const Q&) -> Decision {
          return {u.primary(kPrimaryInvlpgExiting), "INVLPG exiting, which governs INVPCID, is {actual}", u.primary(kPrimaryInvlpgExiting), 1}; }},
       {Intercept::Exception, kExitExceptionOrNmi, "exception", [](const U& u, const Q& q) { return u.decide_exception(q); }},
       {Intercept::ExternalInterrupt, kExitExternalInterrupt, "external interrupt", [](const U& u, const Q&) -> Decision {
          const bool exits = u.control(F::PinBasedControls, kPinExternalInterruptExiting);
-         return {exits, "external-interrupt exiting is {actual}", exits, 1}; }},
+         return {exits, "External-interrupt exiting is {actual}", exits, 1}; }},
       {Intercept::InterruptWindow, kExitInterruptWindow, "interrupt window", [](const U& u, const Q&) -> Decision {
          if (!u.primary(kPrimaryInterruptWindowExiting)) return {.silent = true};
          const bool open = (u.state_.rflags & kFlagIf) != 0 && (u.state_.interruptibility & (kBlockingBySti | kBlockingByMovSs)) == 0;
-         return {open, "interrupt-window exiting is 1, and the window (IF = 1, no blocking) is {actual}", open, 1}; }},
-      {Intercept::EptViolation, kExitEptViolation, "EPT violation", kAlways},
-      {Intercept::EptMisconfiguration, kExitEptMisconfiguration, "EPT misconfiguration", kAlways},
-      {Intercept::TripleFault, kExitTripleFault, "triple fault", kAlways},
+         return {open, "Interrupt-window exiting is 1, and the window (IF = 1, no blocking) is {actual}", open, 1}; }},
+      {Intercept::EptViolation, kExitEptViolation, "EPT violation", [](const U&, const Q&) -> Decision { return {true, "The EPT does not permit the access: that always leaves the guest", 1, 1}; }},
+      {Intercept::EptMisconfiguration, kExitEptMisconfiguration, "EPT misconfiguration", [](const U&, const Q&) -> Decision { return {true, "The EPT entry is malformed: that always leaves the guest", 1, 1}; }},
+      {Intercept::TripleFault, kExitTripleFault, "triple fault", [](const U&, const Q&) -> Decision { return {true, "A triple fault always leaves the guest", 1, 1}; }},
   }};
   const InterceptRule& rule = kRules[static_cast<std::size_t>(kind)];
   SHEARLING_ASSERT(rule.kind == kind, "the interception table is out of order");
