@@ -10,7 +10,6 @@
 namespace shearling::x86 {
 namespace {
 
-constexpr std::uint64_t kMostIterations = 4096;   // Of a repeated string instruction in one step.
 constexpr std::uint32_t kUnusable = 1U << 16;
 constexpr unsigned kAx = 0, kCx = 1, kDx = 2, kBx = 3, kSi = 6, kDi = 7;
 
@@ -382,10 +381,11 @@ Obstacle X86Processor::op_string_io() {
   const std::uint64_t start = pc(), count = general(kCx) & mask;
   Obstacle obstacle;
   std::uint64_t left = count;
-  while (left != 0 && count - left < kMostIterations && context_.request.stop == StopReason::None) {
+  while (left != 0 && iterations_left_ != 0 && context_.request.stop == StopReason::None) {
     obstacle = string_io_once(input, size);
     if (obstacle) break;
     --left;
+    --iterations_left_;
     const std::uint64_t before = general(kCx);
     write_general(kCx, instruction_.address_size == 2 ? 2 : instruction_.address_size, (before & ~mask) | left);
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/assert.h"
 #include "core/loader/elf_image.h"
@@ -15,7 +16,6 @@ constexpr std::size_t kDecodedLines = 4096;
 // A guest that leaves for its VMM this often without an instruction getting done makes no progress.
 constexpr unsigned kMostAttempts = 64;
 constexpr unsigned kMostBoundaryEvents = 1000;
-constexpr std::uint64_t kMostIterations = 4096;
 constexpr std::uint32_t kInterruptWindowExiting = 1U << 2, kInterruptionValid = 1U << 31;
 
 // What a multiboot-1 loader hands over (Multiboot Specification 0.6.96, sections 3.2 and 3.3).
@@ -198,6 +198,7 @@ void X86Processor::sleep() {
 
 void X86Processor::execute_one() {
   begun_ = true;
+  iterations_left_ = kMostIterations;
   const bool single_step = (state_.rflags & kFlagTf) != 0;
   for (unsigned attempts = 0; attempts < kMostAttempts; ++attempts) {
     const std::uint64_t start = pc();
@@ -344,22 +345,23 @@ Obstacle X86Processor::engine_exception(std::uint32_t vector) {
   return with_code ? fault(number, 0) : fault(number);
 }
 
-// A repeated string instruction does up to kMostIterations a step; where more remain, the PC stays on it, and the next
-// step goes on. The same at every observation level.
+// A repeated string instruction does up to kMostIterations a step, retries after VM exits included; where more remain,
+// the PC stays on it, and the next step goes on. The same at every observation level and under every technique.
 Obstacle X86Processor::execute_repeated() {
   const std::uint64_t start = pc();
   const std::uint64_t mask = instruction_.address_size == 8 ? ~std::uint64_t{0} : instruction_.address_size == 4 ? 0xffffffff : 0xffff;
   const std::uint64_t count = general(1) & mask;
+  std::uint64_t remaining = count;
   Obstacle obstacle;
-  for (std::uint64_t iteration = 0; iteration < kMostIterations; ++iteration) {
+  do {
     step_pages_.clear();
     step_accesses_.clear();
     obstacle = step_engine();
     if (obstacle) break;
     commit_accesses();
-    if (pc() != start) break;
-  }
-  const std::uint64_t remaining = general(1) & mask;
+    const std::uint64_t before = std::exchange(remaining, general(1) & mask);
+    iterations_left_ -= before - remaining;   // The engine may need one turn more to see that none remains.
+  } while (pc() == start && (iterations_left_ != 0 || remaining == 0));
   if (count != remaining) {
     context_.events.micro(RepIterated{.pc = {start}, .iterations = count - remaining, .remaining = remaining});
   }

@@ -278,6 +278,8 @@ class X86Processor : public Processor, private EngineClient {
   bool suppress_single_step_ = false;      ///< The instruction entered a handler that RFLAGS.TF does not reach.
   bool delivering_external_ = false;
   bool direct_ = false;                    ///< Inside run_direct's engine run.
+  static constexpr std::uint64_t kMostIterations = 4096;   ///< Of a repeated string instruction in one step.
+  std::uint64_t iterations_left_ = 0;
   bool begun_ = false;                     ///< The step's instruction has begun: it counts.
   bool soft_tlb_stale_ = false;            ///< The engine holds fills that were granted to a single step.
   std::unordered_set<std::uint64_t> writable_frames_;  ///< Granted for writing since the soft TLB was last emptied.
