@@ -9,6 +9,7 @@
 #include "app/cli/cli.h"
 #include "core/lesson/answer.h"
 #include "core/lesson/runner.h"
+#include "core/machine/yaml_reader.h"
 
 namespace shearling::cli {
 
@@ -85,9 +86,11 @@ class Recital {
     const auto found = std::find_if(result_.answers.begin(), result_.answers.end(), [&](const LessonAnswer& one) { return one.id == ask.id; });
     if (found == result_.answers.end()) return;
     out_ << "\n? " << ask.prompt << '\n';
-    for (const std::string& choice : ask.choices) out_ << "  - " << choice << '\n';
-    const std::string reply = predict();
-    out_ << (reply.empty() ? "  Answer: " : same_answer(reply, found->answer) ? "  Right: " : "  No: ") << found->answer << '\n';
+    for (std::size_t i = 0; i < ask.choices.size(); ++i) out_ << "  " << i + 1 << ". " << ask.choices[i] << '\n';
+    std::string reply = predict();
+    const auto number = parse_number(reply);
+    if (number && *number >= 1 && *number <= ask.choices.size()) reply = ask.choices[*number - 1];
+    out_ << (reply.empty() ? "  Answer: " : is_answer(reply, found->answer) ? "  Right: " : "  No: ") << found->answer << '\n';
     if (!ask.explain.empty()) out_ << "  " << ask.explain << '\n';
   }
   /// The reader's guess; empty where nobody sits there.

@@ -354,4 +354,8 @@ bool same_answer(std::string_view reply, std::string_view answer) {
   });
 }
 
+bool is_answer(std::string_view choice, std::string_view answer) {
+  return same_answer(choice, answer) || same_answer(choice.substr(0, choice.find(':')), answer);
+}
+
 }  // namespace shearling

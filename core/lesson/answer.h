@@ -56,5 +56,7 @@ class Answer : public EventSink {
 
 /// True when a learner's reply is the answer: numbers in any base, names and choices whatever their case.
 bool same_answer(std::string_view reply, std::string_view answer);
+/// True when a choice is the answer: all of it, or the part before its first ':' ("#GP: the kernel gets control").
+bool is_answer(std::string_view choice, std::string_view answer);
 
 }  // namespace shearling

@@ -46,6 +46,8 @@ struct EventPattern {
   [[nodiscard]] std::string text() const;
   /// `image` gives symbols their addresses; one that it lacks matches nothing.
   [[nodiscard]] bool matches(const Event& event, const ElfImage& image) const;
+  /// How many conditions an event of this kind fails.
+  [[nodiscard]] std::size_t mismatches(const Event& event, const ElfImage& image) const;
 };
 
 // How far a step runs. Each makes at least one machine step.

@@ -152,12 +152,22 @@ std::string EventPattern::text() const {
   return where.empty() ? text : text + "}";
 }
 
+namespace {
+bool satisfies(const Event& event, const FieldCondition& condition, const ElfImage& image) {
+  const auto actual = field_value(event, condition.field);
+  return actual && holds(condition, *actual, image);
+}
+}  // namespace
+
 bool EventPattern::matches(const Event& candidate, const ElfImage& image) const {
   if (candidate.payload.index() != kind) return false;
-  return std::all_of(where.begin(), where.end(), [&](const FieldCondition& condition) {
-    const auto actual = field_value(candidate, condition.field);
-    return actual && holds(condition, *actual, image);
-  });
+  return std::all_of(where.begin(), where.end(), [&](const FieldCondition& condition) { return satisfies(candidate, condition, image); });
+}
+
+std::size_t EventPattern::mismatches(const Event& candidate, const ElfImage& image) const {
+  return static_cast<std::size_t>(std::count_if(where.begin(), where.end(), [&](const FieldCondition& condition) {
+    return !satisfies(candidate, condition, image);
+  }));
 }
 
 }  // namespace shearling

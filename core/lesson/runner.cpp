@@ -85,8 +85,8 @@ void StepWatch::on_event(const Event& event) {
     if (due.matches(event, image_)) {
       ++matched_;
       near_misses_.clear();
-    } else if (due.kind == event.payload.index() && near_misses_.size() < kMostNearMisses) {
-      near_misses_.push_back(narrate(event));
+    } else if (due.kind == event.payload.index()) {
+      note_near_miss(event);
     }
   }
   for (std::size_t i = 0; i < any_seen_.size(); ++i) {
@@ -101,6 +101,15 @@ void StepWatch::on_event(const Event& event) {
   const std::string_view name = event_table()[event.payload.index()].name;
   const bool narrated = std::find(step_.narrate.begin(), step_.narrate.end(), name) != step_.narrate.end();
   if (narrated && narration_.size() < kMostNarrated) narration_.push_back(narrate(event));
+}
+
+void StepWatch::note_near_miss(const Event& event) {
+  const std::size_t errors = step_.expect[matched_].mismatches(event, image_);
+  if (near_misses_.empty() || errors < near_miss_errors_) {
+    near_misses_.clear();
+    near_miss_errors_ = errors;
+  }
+  if (errors == near_miss_errors_ && near_misses_.size() < kMostNearMisses) near_misses_.push_back(narrate(event));
 }
 
 LessonStepResult StepWatch::judge(const Machine& machine, StepIndex first, bool finished) const {
@@ -219,8 +228,8 @@ class LessonRun {
       LessonAnswer result{.id = ask->id, .prompt = ask->prompt, .place = ask->answer_place};
       if (!text) result.problem = text.error().why;
       else result.answer = text.value();
-      const auto is_answer = [&](const std::string& choice) { return same_answer(choice, result.answer); };
-      if (text && ask->type == LessonAsk::Type::Choice && std::none_of(ask->choices.begin(), ask->choices.end(), is_answer))
+      const auto right = [&](const std::string& choice) { return is_answer(choice, result.answer); };
+      if (text && ask->type == LessonAsk::Type::Choice && std::none_of(ask->choices.begin(), ask->choices.end(), right))
         result.problem = "the answer is '" + result.answer + "', which is none of the choices";
       result_.answers.push_back(std::move(result));
     }

@@ -70,7 +70,9 @@ class StepWatch : public EventSink {
   std::vector<std::optional<StepIndex>> never_seen_;
   std::vector<std::uint64_t> counts_;
   std::vector<std::string> narration_;
-  std::vector<std::string> near_misses_;             ///< Events of the name that was due, with other values.
+  std::vector<std::string> near_misses_;             ///< Of the event that is due: those with the fewest wrong values.
+  std::size_t near_miss_errors_ = 0;                 ///< How many values of those are wrong.
+  void note_near_miss(const Event& event);
 };
 
 /// Runs one step on a machine that stands at its beginning. `also` sees the same events (answers, views); may be null.
