@@ -11,19 +11,19 @@ StageLayout stage_layout(const QSizeF& size, double zoom) {
   const double gap = 24 * zoom;
   const double narration = 44 * zoom;
   const double width = size.width() - 2 * margin;
-  const double usable = std::max(0.0, size.height() - narration - 2 * gap - 8 * zoom);
-  // Guest : VMM : hardware as 122 : 74 : 74 in the picture.
-  const double guest = usable * 122 / 270;
-  const double band = usable * 74 / 270;
+  const double below = 12 * zoom;
+  const double usable = std::max(0.0, size.height() - narration - gap - below - 8 * zoom);
+  const double guest = usable * 130 / 266;
+  const double band = usable * 68 / 266;
   StageLayout layout;
   layout.guest = {margin, 0, width, guest};
   layout.vmm = {margin, guest + gap, width, band};
-  layout.hardware = {margin, layout.vmm.bottom() + gap, width, band};
+  layout.hardware = {margin, layout.vmm.bottom() + below, width, band};
   layout.narration = {margin, layout.hardware.bottom() + 8 * zoom, width, narration};
   const double inner = 16 * zoom;
-  const double top = 32 * zoom;
+  const double top = 28 * zoom;
   const double box = (width - 2 * inner - gap) / 2;
-  const double height = guest - top - 12 * zoom;
+  const double height = guest - top - 10 * zoom;
   layout.user = {margin + inner, top, box, height};
   layout.kernel = {margin + inner + box + gap, top, box, height};
   return layout;

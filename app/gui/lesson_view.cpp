@@ -267,6 +267,7 @@ LessonView::LessonView(QWidget* parent)
   connect(back_, &QPushButton::clicked, this, &LessonView::previous_step);
   setMinimumWidth(220);
   rebuild();
+  LessonView::theme_changed();
 }
 
 LessonView::~LessonView() = default;

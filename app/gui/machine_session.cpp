@@ -153,6 +153,7 @@ class MachineSession::Worker {
     travel_ = std::make_unique<TimeTravel>(*machine_);
     read_source(load.image_path);
     remember_accounts();
+    timeline_->begin(machine_->cycles());
     state_ = RunState::Paused;
   }
 
@@ -314,6 +315,7 @@ class MachineSession::Worker {
     before_registers_ = machine_->processor().registers();
     before_control_ = machine_->processor().control_structure();
     events_ = travel_->step_forward();
+    if (instruction_.empty()) instruction_ = text_at(instruction_pc_);   // Its page was mapped by the step itself.
     account_step();
     describe_entries();
     settle();
@@ -381,10 +383,13 @@ class MachineSession::Worker {
 
   // --- what a step was ---
   void describe_next() {
-    const Processor& processor = machine_->processor();
-    instruction_pc_ = processor.program_counter();
-    const auto instructions = processor.disassemble(instruction_pc_, 1);
-    instruction_ = instructions.empty() ? std::string() : instructions.front().text;
+    instruction_pc_ = machine_->processor().program_counter();
+    instruction_ = text_at(instruction_pc_);
+  }
+
+  [[nodiscard]] std::string text_at(VirtualAddress address) const {
+    const auto instructions = machine_->processor().disassemble(address, 1);
+    return instructions.empty() ? std::string() : instructions.front().text;
   }
 
   void describe_entries() {

@@ -40,6 +40,8 @@ namespace shearling::gui {
 namespace {
 
 constexpr int kStateVersion = 1;
+constexpr int kMargin = 12;
+constexpr int kBarPadding = 8;
 constexpr double kPresenterZoom = 1.6;
 constexpr double kZoomStep = 1.1;
 
@@ -59,6 +61,7 @@ MainWindow::MainWindow(bool remembers, QWidget* parent) : QMainWindow(parent), c
   setWindowTitle(tr("Shearling"));
   setDockNestingEnabled(true);
   setAnimated(false);
+  setContentsMargins(kMargin, 0, kMargin, kMargin);
   setCorner(Qt::BottomLeftCorner, Qt::BottomDockWidgetArea);
   setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
   setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
@@ -93,6 +96,7 @@ CardDock* MainWindow::add_dock(const QString& id, const QString& name, View* vie
   });
   connect(dock, &CardDock::export_wanted, this, &MainWindow::ask_export);
   view->show_moment(controller_->moment());
+  dock->hide();                                        // Until a layout has a place for it.
   return dock;
 }
 
@@ -239,6 +243,7 @@ void MainWindow::make_toolbar() {
   toolbar_->setObjectName(QStringLiteral("toolbar"));
   toolbar_->setMovable(false);
   toolbar_->setContextMenuPolicy(Qt::PreventContextMenu);
+  toolbar_->setContentsMargins(0, 4, 0, kBarPadding + kMargin);
   const std::array<std::pair<const char*, QString>, 7> buttons = {{{"restart", QStringLiteral("|◀")}, {"back-to-trap", tr("◀ trap")}, {"back", tr("◀ step")},
       {"step", tr("step ▶")}, {"to-trap", tr("trap ▶")}, {"to-exit", tr("exit ▶")}, {"run", tr("run ▶▶")}}};
   for (const auto& [id, text] : buttons) {
@@ -441,6 +446,16 @@ void MainWindow::apply_theme() {
   mono(cycle_label_, palette.muted, 400);
   hint_label_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px;").arg(palette.muted.name()).arg(std::lround(theme().px(13))));
   for (QAction* action : themes_->actions()) action->setChecked(action->data().toInt() == static_cast<int>(theme().choice()));
+}
+
+// The bars reach from border to border, though the docks keep a margin.
+void MainWindow::paintEvent(QPaintEvent*) {
+  QPainter painter(this);
+  const Palette& palette = theme().palette();
+  painter.fillRect(rect(), palette.ground);
+  const int bottom = toolbar_->geometry().bottom() - kMargin;
+  painter.fillRect(QRect(0, 0, width(), bottom + 1), palette.surface);
+  painter.fillRect(QRect(0, bottom, width(), 1), palette.line);
 }
 
 void MainWindow::showEvent(QShowEvent* event) {

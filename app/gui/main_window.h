@@ -56,6 +56,7 @@ class MainWindow : public QMainWindow {
   bool export_view(QWidget& widget, const QString& file);
 
  protected:
+  void paintEvent(QPaintEvent* event) override;
   void showEvent(QShowEvent* event) override;
   void closeEvent(QCloseEvent* event) override;
 

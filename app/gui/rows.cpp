@@ -2,6 +2,7 @@
 #include "app/gui/rows.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include <QCoreApplication>
@@ -18,6 +19,8 @@ QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), s
 Cell words(const QString& text, Ink ink = Ink::Text, bool bold = false) { return {.text = text, .ink = ink, .mono = false, .bold = bold}; }
 Cell mono(const QString& text, Ink ink = Ink::Text, bool bold = false) { return {.text = text, .ink = ink, .mono = true, .bold = bold}; }
 Cell right(const QString& text, Ink ink = Ink::Text) { return {.text = text, .ink = ink, .mono = true, .bold = false, .right = true}; }
+
+Cell sign(const QString& text, Ink ink) { return {.text = text, .ink = ink, .mono = false, .bold = true, .right = false, .sign = true}; }
 
 template <typename... F>
 struct Overloaded : F... { using F::operator()...; };
@@ -40,8 +43,11 @@ const RegisterRow* before_of(const MachineView& view, std::size_t index) {
 QString hex(std::uint64_t value) { return QStringLiteral("0x%1").arg(value, 0, 16); }
 
 QString hex_padded(std::uint64_t value, unsigned bits) {
-  const int digits = static_cast<int>((bits + 3) / 4);
-  return QStringLiteral("0x%1").arg(value, digits, 16, QLatin1Char('0'));
+  const bool is_long = bits > 32 && value >> 32 != 0;
+  const int digits = is_long ? 16 : static_cast<int>((std::min(bits, 32U) + 3) / 4);
+  QString text = QStringLiteral("%1").arg(value, digits, 16, QLatin1Char('0'));
+  for (int place = 12; is_long && place > 0; place -= 4) text.insert(place, QLatin1Char('_'));
+  return QStringLiteral("0x") + text;
 }
 
 QString grouped(std::uint64_t value) { return QLocale(QLocale::English).toString(static_cast<qulonglong>(value)); }
@@ -99,7 +105,14 @@ EventFamily family_of(const Event& event) {
 // --- registers --------------------------------------------------------------------------------------------------------
 
 std::vector<Column> register_columns() {
-  return {{QString(), 2}, {tr("register"), 8}, {tr("the guest believes"), 19}, {tr("the hardware holds"), 0}};
+  return {{QString(), 2}, {tr("register"), 8}, {tr("the guest believes"), 22}, {tr("the hardware holds"), 0}};
+}
+
+// What a lecture looks at first, of every ISA.
+bool is_essential(const RegisterRow& row) {
+  static constexpr std::array<std::string_view, 17> kNames = {"RIP", "EIP", "RAX", "EAX", "RSP", "ESP", "RFLAGS", "EFLAGS", "CR0",
+                                                              "CR2", "CR3", "CR4", "CPL", "TSC", "IDTR", "PC", "SP"};
+  return differs(row) || std::find(kNames.begin(), kNames.end(), row.name) != kNames.end();
 }
 
 std::vector<Row> register_rows(const MachineView& view) {
@@ -112,7 +125,7 @@ std::vector<Row> register_rows(const MachineView& view) {
     QString real = hex_padded(now.real, now.bits);
     if (!note.isEmpty()) real += QStringLiteral("  ") + note;
     Row row;
-    row.cells = {mono(differs(now) ? QStringLiteral("●") : changed ? QStringLiteral("▸") : QString(), differs(now) ? Ink::Notice : Ink::GuestUser),
+    row.cells = {sign(differs(now) ? QStringLiteral("●") : changed ? QStringLiteral("▸") : QString(), differs(now) ? Ink::Notice : Ink::GuestUser),
                  mono(text_of(now.name), Ink::Muted, changed), mono(hex_padded(now.believed, now.bits), Ink::Text, changed),
                  mono(real, differs(now) ? Ink::Vmm : Ink::Text, changed && !differs(now))};
     if (differs(now)) row.tint = Ink::Notice;
@@ -149,7 +162,7 @@ std::vector<Row> control_rows(const MachineView& view) {
     const auto old = before.find(field.encoding);
     const bool changed = old != before.end() && old->second != field.value;
     Row row;
-    row.cells = {mono(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser), words(text_of(field.name), Ink::Text, changed),
+    row.cells = {sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser), words(text_of(field.name), Ink::Text, changed),
                  mono(hex_padded(field.encoding, 16), Ink::Muted), mono(hex(field.value), Ink::Text, changed)};
     if (changed) row.tooltip = tr("changed in this step; before it was %1").arg(hex(old->second));
     row.key = field.encoding;
@@ -160,7 +173,7 @@ std::vector<Row> control_rows(const MachineView& view) {
 
 // --- the events of a step ---------------------------------------------------------------------------------------------
 
-std::vector<Column> event_columns() { return {{QString(), 3}, {tr("part"), 10}, {tr("what happened"), 0}}; }
+std::vector<Column> event_columns() { return {{QString(), 3}, {tr("part"), 9}, {tr("what happened"), 0}}; }
 
 std::vector<Row> event_rows(const Moment& moment) {
   std::vector<Row> rows;
@@ -172,7 +185,7 @@ std::vector<Row> event_rows(const Moment& moment) {
     const bool still_to_come = index >= moment.happened();
     const QString sentence = QString::fromStdString(narrate(events[index]));
     Row row;
-    row.cells = {mono(lit ? QStringLiteral("▶") : family.sign, still_to_come ? Ink::Muted : family.ink, true),
+    row.cells = {sign(lit ? QStringLiteral("▶") : family.sign, still_to_come ? Ink::Muted : family.ink),
                  words(family.word, still_to_come ? Ink::Muted : family.ink, true), mono(sentence, still_to_come ? Ink::Muted : Ink::Text)};
     if (lit) row.tint = ink_of(role_of(events[index].actor));
     row.tooltip = sentence;
@@ -307,7 +320,7 @@ std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure) {
   for (const TlbSlotView& slot : tlb.valid) {
     const auto use = uses.find({slot.set, slot.way});
     Row row;
-    row.cells = {use == uses.end() ? Cell{} : mono(use->second.sign, use->second.ink, true),
+    row.cells = {use == uses.end() ? Cell{} : sign(use->second.sign, use->second.ink),
                  mono(QStringLiteral("%1·%2").arg(slot.set).arg(slot.way), Ink::Muted), mono(hex(slot.entry.page.value)),
                  mono(hex(slot.entry.frame.value)), mono(text_of(name_of(slot.entry.size)), Ink::Muted),
                  right(QString::number(slot.entry.tag.address_space)), right(QString::number(slot.entry.tag.virtual_machine)),

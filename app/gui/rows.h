@@ -10,8 +10,9 @@
 
 namespace shearling::gui {
 
-/// "0x1012c4"; with `digits`, padded and grouped by four where it is long.
+/// "0x1012c4".
 QString hex(std::uint64_t value);
+/// Padded to the width of the register, but to 32 bits where the upper half is zero; grouped by four where it is long.
 QString hex_padded(std::uint64_t value, unsigned bits);
 /// 48213 as "48,213".
 QString grouped(std::uint64_t value);
@@ -25,6 +26,8 @@ struct EventFamily {
 EventFamily family_of(const Event& event);
 
 std::vector<Column> register_columns();
+/// True for the registers that a lecture looks at first, and for all whose two values differ.
+bool is_essential(const RegisterRow& row);
 std::vector<Row> register_rows(const MachineView& view);
 std::vector<Column> control_columns();
 std::vector<Row> control_rows(const MachineView& view);

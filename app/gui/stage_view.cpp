@@ -19,6 +19,12 @@ QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), s
 Crossing::Place place_of(std::uint8_t privilege) { return privilege == 0 ? Crossing::Place::Kernel : Crossing::Place::User; }
 Crossing::Place place_of(Actor actor) { return actor == Actor::GuestUser ? Crossing::Place::User : Crossing::Place::Kernel; }
 
+/// What the VMM does, without "VMM: " before it and its cost behind.
+QString sentence_of(const Event& event) {
+  QString text = QString::fromStdString(narrate(event)).section(QStringLiteral(": "), 1);
+  return text.left(text.lastIndexOf(QStringLiteral(" (")));
+}
+
 bool has_vmm(const MachineView& view) { return view.technique != VmmTechnique::Bare; }
 
 /// The newest event of one kind among those that have happened.
@@ -92,18 +98,20 @@ Actor StageView::actor_now() const {
 QString StageView::vmm_words() const {
   const Event* lit = moment_.event();
   const bool lit_is_action = !moment_.whole && lit != nullptr && std::holds_alternative<VmmAction>(lit->payload);
-  if (lit_is_action) return QString::fromStdString(narrate(*lit)).section(QStringLiteral(": "), 1);
+  if (lit_is_action) return sentence_of(*lit);
   QStringList actions;
   const std::size_t happened = std::min(moment_.happened(), moment_.machine->events.size());
   for (std::size_t index = 0; index < happened; ++index) {
     const Event& event = moment_.machine->events[index];
-    if (const auto* action = std::get_if<VmmAction>(&event.payload)) actions.push_back(text_of(action->name));
+    const auto* action = std::get_if<VmmAction>(&event.payload);
+    // That an exit is dispatched, "handle exit" says already.
+    if (action != nullptr && action->name != "exit.dispatch") actions.push_back(sentence_of(event));
   }
   if (const auto* exit = newest<VmExit>(moment_)) {
     const QString handles = tr("handle exit %1 (%2)").arg(exit->reason).arg(text_of(exit->name));
-    return actions.isEmpty() ? handles : handles + QStringLiteral(": ") + actions.join(QStringLiteral(", "));
+    return actions.isEmpty() ? handles : handles + QStringLiteral(": ") + actions.join(QStringLiteral("; "));
   }
-  return actions.isEmpty() ? tr("waits for the next VM exit") : actions.join(QStringLiteral(", "));
+  return actions.isEmpty() ? tr("waits for the next VM exit") : actions.join(QStringLiteral("; "));
 }
 
 QString StageView::hardware_words() const {
@@ -125,8 +133,8 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   const RoleColour& colour = theme().role(role);
   draw_box(painter, box, lit ? theme().tint(role, 0.12) : theme().palette().surface, colour.mark, lit ? 3 : 1.5);
   const double pad = theme().px(14);
-  const double line = theme().px(26);
-  QRectF text = box.adjusted(pad, theme().px(6), -pad, 0);
+  const double line = std::clamp((box.height() - theme().px(8)) / 3, theme().px(19), theme().px(28));
+  QRectF text = box.adjusted(pad, theme().px(4), -pad, 0);
   text.setHeight(line);
   const double took = draw_text(painter, text, name, theme().words(16, lit ? QFont::Bold : QFont::DemiBold), colour.text);
   const bool ran = !view.events.empty() && role_of(view.events.front().actor == Actor::GuestUser ? Actor::GuestUser : Actor::GuestKernel) == role;
@@ -137,7 +145,7 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   }
   const auto code = [&](const QString& word, const QString& instruction, bool strong) {
     text.translate(0, line);
-    if (text.bottom() > box.bottom() - 2) return;
+    if (text.bottom() > box.bottom() + 1) return;
     const double indent = word.isEmpty() ? 0 : theme().px(44);
     draw_text(painter, text, word, theme().words(13), theme().palette().muted);
     draw_text(painter, text.adjusted(indent, 0, 0, 0), instruction, theme().mono(strong ? 16 : 14, strong ? QFont::DemiBold : QFont::Normal),

@@ -67,6 +67,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
     case Qt::TextAlignmentRole: return QVariant::fromValue(Qt::AlignVCenter | (cell.right ? Qt::AlignRight : Qt::AlignLeft));
     case Qt::FontRole: {
       const QFont::Weight weight = cell.bold ? QFont::DemiBold : QFont::Normal;
+      if (cell.sign) return theme().words(16, QFont::Bold);
       return cell.mono ? theme().mono(13, weight) : theme().words(14, weight);
     }
     case TintRole: return row.tint ? QVariant(mark_colour(*row.tint)) : QVariant();

@@ -28,6 +28,7 @@ struct Cell {
   bool mono = true;
   bool bold = false;
   bool right = false;
+  bool sign = false;               ///< ✓, ✗, ▶, ...: larger.
   bool operator==(const Cell&) const = default;
 };
 

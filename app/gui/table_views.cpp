@@ -67,17 +67,17 @@ void TableOrNote::set_rows(std::vector<Row> rows, const QString& note_when_empty
 // --- registers --------------------------------------------------------------------------------------------------------
 
 RegistersView::RegistersView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(register_columns()), 26, true, this)), groups_(make_tabs(this, {tr("all")})) {
+    : View(parent), table_(new TableOrNote(new TableModel(register_columns()), 26, true, this)), groups_(make_tabs(this, {tr("essential"), tr("all")})) {
   auto* layout = make_column(this);
-  layout->addWidget(groups_);
   layout->addWidget(table_);
+  layout->addWidget(groups_, 0, Qt::AlignRight);
   groups_->hide();
   connect(groups_, &QTabBar::currentChanged, this, &RegistersView::fill);
 }
 
 void RegistersView::show_moment(const Moment& moment) {
   machine_ = moment.machine;
-  QStringList groups = {tr("all")};
+  QStringList groups = {tr("essential"), tr("all")};
   for (const RegisterRow& row : machine_->registers) {
     const QString group = QString::fromUtf8(row.group.data(), static_cast<qsizetype>(row.group.size()));
     if (!groups.contains(group)) groups.push_back(group);
@@ -89,7 +89,7 @@ void RegistersView::show_moment(const Moment& moment) {
     while (groups_->count() != 0) groups_->removeTab(0);
     for (const QString& group : groups) groups_->addTab(group);
   }
-  groups_->setVisible(groups.size() > 2);
+  groups_->setVisible(groups.size() > 3);
   emit title_changed(tr("what the guest believes | what the hardware holds"));
   fill();
 }
@@ -97,10 +97,13 @@ void RegistersView::show_moment(const Moment& moment) {
 void RegistersView::fill() {
   if (machine_ == nullptr) return;
   std::vector<Row> rows;
-  const QString wanted = groups_->currentIndex() > 0 ? groups_->tabText(groups_->currentIndex()) : QString();
+  const int chosen = groups_->currentIndex();
+  const QString wanted = groups_->tabText(chosen);
   for (Row& row : register_rows(*machine_)) {
-    const std::string_view group = machine_->registers[row.key].group;
-    if (wanted.isEmpty() || wanted == QString::fromUtf8(group.data(), static_cast<qsizetype>(group.size()))) rows.push_back(std::move(row));
+    const RegisterRow& shown = machine_->registers[row.key];
+    const bool in = chosen <= 0 ? is_essential(shown)
+                                : chosen == 1 || wanted == QString::fromUtf8(shown.group.data(), static_cast<qsizetype>(shown.group.size()));
+    if (in) rows.push_back(std::move(row));
   }
   table_->set_rows(std::move(rows), no_run_note());
 }

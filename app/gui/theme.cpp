@@ -135,16 +135,16 @@ QString Theme::style_sheet() const {
   const auto size = [this](double pixels) { return QString::number(std::lround(px(pixels))); };
   QString sheet = QStringLiteral(R"(
     QMainWindow, QDialog, QMainWindow > QWidget#ground { background: @ground; }
-    QMainWindow::separator { background: @ground; width: 8px; height: 8px; }
+    QMainWindow::separator { background: transparent; width: 12px; height: 12px; }
     QWidget { color: @text; font-family: Inter, "Noto Sans", "DejaVu Sans", sans-serif; font-size: @13px; }
-    QMenuBar { background: @surface; border: none; padding: 2px 8px; }
+    QMenuBar { background: transparent; border: none; padding: 2px 0px; }
     QMenuBar::item { padding: 4px 8px; border-radius: 4px; background: transparent; }
     QMenuBar::item:selected, QMenu::item:selected { background: @button; color: @text; }
     QMenu { background: @surface; border: 1px solid @line; padding: 4px; }
     QMenu::item { padding: 5px 24px 5px 20px; border-radius: 4px; }
     QMenu::item:disabled { color: @muted; }
     QMenu::separator { height: 1px; background: @line; margin: 4px 8px; }
-    QToolBar { background: @surface; border: none; border-bottom: 1px solid @line; padding: 6px 12px; spacing: 8px; }
+    QToolBar { background: transparent; border: none; padding: 0px; spacing: 8px; }
     QToolBar QToolButton, QPushButton { background: @button; border: 1px solid @line; border-radius: 6px; padding: 5px 12px; color: @text;
       font-size: @14px; font-weight: 600; }
     QToolBar QToolButton:hover, QPushButton:hover { border-color: @muted; }

@@ -46,6 +46,11 @@ void SegmentList::coarsen() {
   }
 }
 
+void Timeline::begin(std::uint64_t cycles) {
+  if (cycles != 0) tracks_[static_cast<std::size_t>(Track::Vmm)].append({0, cycles, 0, 0});
+  cycles_ = cycles;
+}
+
 void Timeline::record(const StepAccount& account) {
   if (account.step < steps_) return;
   steps_ = account.step + 1;

@@ -62,6 +62,8 @@ struct StepAccount {
 
 class Timeline {
  public:
+  /// What the VMM spent before the first step.
+  void begin(std::uint64_t cycles);
   /// Steps come in order; one that is already recorded is ignored.
   void record(const StepAccount& account);
   [[nodiscard]] const SegmentList& track(Track track) const { return tracks_[static_cast<std::size_t>(track)]; }

@@ -18,7 +18,8 @@ namespace {
 
 void settle(MainWindow& window, int milliseconds) {
   QDeadlineTimer wait(milliseconds);
-  while (!wait.hasExpired() || window.controller().running()) {
+  const QDeadlineTimer most(10'000);
+  while (!wait.hasExpired() || (window.controller().running() && !most.hasExpired())) {
     QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
     QThread::msleep(2);
   }

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include <QElapsedTimer>
+#include <QTest>
+
+#include "app/gui/machine_session.h"
+#include "core/events/reflection.h"
+#include "core/lesson/lesson.h"
+#include "isa-x86/isa_x86.h"
+
+using namespace shearling;
+using namespace shearling::gui;
+
+namespace {
+
+constexpr std::chrono::seconds kPatience{60};
+
+Load load_of(const char* guest, VmmTechnique technique) {
+  Result<Load> load = load_request(guest, technique);
+  if (!load) qFatal("%s", load.error().text().c_str());
+  return std::move(load).value();
+}
+
+/// A fact about a position: what must be the same however it was reached.
+struct Fact {
+  StepIndex position = 0;
+  std::uint64_t cycles = 0;
+  std::vector<RegisterRow> registers;
+  std::vector<std::string> events;
+  std::vector<TlbView> tlbs;
+  std::string instruction, console;
+  bool operator==(const Fact&) const = default;
+};
+
+Fact fact_of(const MachineView& view) {
+  Fact fact{.position = view.position, .cycles = view.cycles, .registers = view.registers, .events = {}, .tlbs = view.tlbs,
+            .instruction = view.instruction, .console = *view.console};
+  for (const Event& event : view.events) fact.events.push_back(narrate(event));
+  return fact;
+}
+
+}  // namespace
+
+Q_DECLARE_METATYPE(shearling::VmmTechnique)
+
+class SessionTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void initTestCase() { x86::register_x86(); }
+  void a_view_is_the_same_forwards_and_backwards_data();
+  void a_view_is_the_same_forwards_and_backwards();
+  void running_to_an_exit_shows_it_and_going_back_finds_the_one_before();
+  void a_breakpoint_stops_the_run();
+  void an_endless_guest_can_be_paused();
+  void breakpoints_and_memory_do_not_stop_a_run();
+  void stepping_over_a_trap_comes_back_behind_it();
+  void the_guests_end_is_shown_and_can_be_undone();
+  void seeking_beyond_the_end_stays_at_the_end();
+  void a_bad_image_is_told_and_leaves_the_session_usable();
+  void closing_while_running_ends_soon();
+
+ private:
+  static std::shared_ptr<const MachineView> done(MachineSession& session, Command command) {
+    auto view = session.wait_for(session.post(std::move(command)), kPatience);
+    if (view == nullptr) qFatal("the session did not answer");
+    return view;
+  }
+};
+
+void SessionTest::a_view_is_the_same_forwards_and_backwards_data() {
+  QTest::addColumn<VmmTechnique>("technique");
+  QTest::newRow("bare") << VmmTechnique::Bare;
+  QTest::newRow("VT-x") << VmmTechnique::VtX;
+}
+
+void SessionTest::a_view_is_the_same_forwards_and_backwards() {
+  QFETCH(VmmTechnique, technique);
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", technique)));
+  done(session, Seek{2000});
+  std::vector<Fact> forwards;
+  for (int step = 0; step < 40; ++step) forwards.push_back(fact_of(*done(session, StepForward{1})));
+  for (std::size_t step = forwards.size() - 1; step-- > 0;) QVERIFY(fact_of(*done(session, StepBack{1})) == forwards[step]);
+  for (std::size_t step = 1; step < forwards.size(); ++step) QVERIFY(fact_of(*done(session, StepForward{1})) == forwards[step]);
+  QVERIFY(fact_of(*done(session, Seek{forwards[7].position})) == forwards[7]);
+  QVERIFY(done(session, Restart{})->events.empty());
+}
+
+void SessionTest::running_to_an_exit_shows_it_and_going_back_finds_the_one_before() {
+  MachineSession session;
+  done(session, Load(load_of("cpuid-trap", VmmTechnique::VtX)));
+  const auto has_exit = [](const MachineView& view) {
+    return std::any_of(view.events.begin(), view.events.end(), [](const Event& event) { return std::holds_alternative<VmExit>(event.payload); });
+  };
+  std::vector<Fact> exits;
+  for (int exit = 0; exit < 5; ++exit) {
+    const auto view = done(session, RunTo{Landmark::Exit});
+    QVERIFY(has_exit(*view));
+    QVERIFY(exits.empty() || view->position > exits.back().position);
+    exits.push_back(fact_of(*view));
+  }
+  for (std::size_t exit = exits.size() - 1; exit-- > 0;) QVERIFY(fact_of(*done(session, BackTo{Landmark::Exit})) == exits[exit]);
+  const auto none = done(session, BackTo{Landmark::Exit});
+  QVERIFY(!none->message.empty());
+  QCOMPARE(none->position, exits.front().position);
+}
+
+void SessionTest::a_breakpoint_stops_the_run() {
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", VmmTechnique::Bare)));
+  const auto image = load_elf_image(find_guest("privilege-levels").value());
+  const ElfSymbol* symbol = image.value().find_symbol("the_syscall");
+  QVERIFY(symbol != nullptr);
+  done(session, ToggleBreakpoint{symbol->value});
+  const auto view = done(session, Run{});
+  QCOMPARE(view->pc.value, symbol->value);
+  QVERIFY(view->actor == Actor::GuestUser);
+  QVERIFY(view->state == RunState::Paused);
+  QVERIFY(view->source.line != 0);
+  QVERIFY((*view->source.text)[view->source.line - 1].find("syscall") != std::string::npos);
+}
+
+void SessionTest::an_endless_guest_can_be_paused() {
+  MachineSession session;
+  done(session, Load(load_of("hostile-endless-loop", VmmTechnique::Bare)));
+  session.post(Run{});
+  QTest::qSleep(300);
+  QVERIFY(session.view()->state == RunState::Running);
+  QElapsedTimer timer;
+  timer.start();
+  const auto view = done(session, Pause{});
+  QVERIFY2(timer.elapsed() < 1000, qPrintable(QString::number(timer.elapsed())));
+  QVERIFY(view->state == RunState::Paused);
+  QVERIFY(view->position > 1000);
+  QVERIFY(!view->events.empty());
+}
+
+void SessionTest::breakpoints_and_memory_do_not_stop_a_run() {
+  MachineSession session;
+  done(session, Load(load_of("hostile-endless-loop", VmmTechnique::Bare)));
+  session.post(Run{});
+  session.post(ToggleBreakpoint{0xdead000});
+  session.post(WatchMemory{{MemoryWindow{AddressSpace::Physical, 0x100000, {}}}});
+  QElapsedTimer timer;
+  timer.start();
+  while (session.view()->memory.empty() && timer.elapsed() < 10'000) QTest::qSleep(5);
+  const auto view = session.view();
+  QVERIFY(view->state == RunState::Running);
+  QCOMPARE(view->breakpoints.size(), std::size_t{1});
+  QCOMPARE(view->memory.front().bytes.size(), std::size_t{1024});
+  done(session, Pause{});
+}
+
+void SessionTest::stepping_over_a_trap_comes_back_behind_it() {
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", VmmTechnique::Bare)));
+  const auto image = load_elf_image(find_guest("privilege-levels").value());
+  done(session, RunToAddress{image.value().find_symbol("the_syscall")->value});
+  const auto view = done(session, StepOver{});
+  QCOMPARE(view->pc.value, image.value().find_symbol("after_syscall")->value);
+  QVERIFY(view->actor == Actor::GuestUser);
+}
+
+void SessionTest::the_guests_end_is_shown_and_can_be_undone() {
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", VmmTechnique::VtX)));
+  const auto end = done(session, Run{});
+  QVERIFY(end->state == RunState::Ended);
+  QVERIFY(end->stop.reason == StopReason::ExitPort);
+  QVERIFY(end->console->find("#GP") != std::string::npos);
+  const bool told = std::any_of(end->events.begin(), end->events.end(), [](const Event& event) { return std::holds_alternative<MachineStopped>(event.payload); });
+  QVERIFY(told);
+  QVERIFY(!done(session, StepForward{1})->message.empty());
+  const auto before = done(session, StepBack{1});
+  QVERIFY(before->state == RunState::Paused);
+  QCOMPARE(before->position, end->position - 1);
+  QVERIFY(fact_of(*done(session, StepForward{1})) == fact_of(*end));
+  QVERIFY(end->timeline->steps() >= end->position);
+}
+
+void SessionTest::seeking_beyond_the_end_stays_at_the_end() {
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", VmmTechnique::Bare)));
+  const auto end = done(session, Run{});
+  const auto beyond = done(session, Seek{end->position + 1000});
+  QVERIFY(beyond->state == RunState::Ended);
+  QCOMPARE(beyond->position, end->position);
+}
+
+void SessionTest::a_bad_image_is_told_and_leaves_the_session_usable() {
+  MachineSession session;
+  Load load = load_of("privilege-levels", VmmTechnique::Bare);
+  load.setup.guest_image.resize(100);
+  QVERIFY(done(session, load)->error.has_value());
+  const auto view = done(session, Load(load_of("privilege-levels", VmmTechnique::Bare)));
+  QVERIFY(!view->error.has_value());
+  QVERIFY(view->state == RunState::Paused);
+}
+
+void SessionTest::closing_while_running_ends_soon() {
+  QElapsedTimer timer;
+  {
+    MachineSession session;
+    done(session, Load(load_of("hostile-endless-loop", VmmTechnique::VtX)));
+    session.post(Run{});
+    QTest::qSleep(100);
+    timer.start();
+  }
+  QVERIFY2(timer.elapsed() < 1000, qPrintable(QString::number(timer.elapsed())));
+}
+
+QTEST_GUILESS_MAIN(SessionTest)
+#include "session_test.moc"
