@@ -154,9 +154,9 @@ class AnswerParser {
       return fail(begin, "'" + std::string(name) + "' has no value", "write name=value");
     }
     skip_blanks();
-    const std::size_t value_at = at_;
     std::string_view value = take_value();
     const auto comparison = take_comparison(value);
+    const auto value_at = static_cast<std::size_t>(value.data() - text_.data());
     if (name == "step" || name == "steps") return steps(node, value, value_at);
     if (name == "last") {
       node.last = value == "true" || value == "yes";

@@ -66,9 +66,9 @@ std::optional<PatternProblem> set_event(EventPattern& pattern, std::string_view 
     pattern.kind = static_cast<std::size_t>(info - event_table().data());
     return std::nullopt;
   }
-  std::vector<std::string_view> names;
-  for (const EventInfo& info : event_table()) names.push_back(info.name);
-  return PatternProblem{"there is no event " + quoted(name), spelling_remedy(name, names)};
+  const std::string_view nearest = nearest_event_name(name);
+  return PatternProblem{"there is no event " + quoted(name),
+                        nearest.empty() ? "docs/events.md lists them" : "did you mean " + quoted(nearest) + "?"};
 }
 
 std::optional<PatternProblem> check_field(std::size_t kind, std::string_view field) {
