@@ -12,7 +12,8 @@ class X86Isa : public Isa {
   [[nodiscard]] std::string_view name() const override { return "x86-64"; }
   [[nodiscard]] ExecutionMode initial_mode() const override { return ExecutionMode::X86Protected32; }
   [[nodiscard]] PhysicalAddress physical_memory_base() const override { return {0}; }
-  [[nodiscard]] std::uint64_t physical_memory_bytes(const MachineConfig& config, VmmTechnique technique) const override {
+  [[nodiscard]] std::uint64_t physical_memory_bytes(const MachineConfig& config,
+                                                    VmmTechnique technique) const override {
     return technique == VmmTechnique::VtX ? vtx_physical_memory_bytes(config) : config.ram_bytes;
   }
   std::unique_ptr<Processor> make_processor(MachineContext context, VmmTechnique technique) const override {

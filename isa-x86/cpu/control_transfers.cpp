@@ -11,12 +11,18 @@ namespace shearling::x86 {
 namespace {
 
 constexpr unsigned kCx = 1, kR11 = 11;
-constexpr std::uint32_t kLongCode = 0xa09b, kFlatData = 0xc093, kFlatCode = 0xc09b;   // SDM volume 2B, SYSCALL and SYSRET.
+constexpr std::uint32_t kLongCode = 0xa09b, kFlatData = 0xc093,
+                        kFlatCode = 0xc09b;  // SDM volume 2B, SYSCALL and SYSRET.
 
-bool is_canonical(std::uint64_t address) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address; }
+bool is_canonical(std::uint64_t address) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
+}
 
 Segment fixed_segment(std::uint64_t selector, std::uint32_t access_rights, unsigned dpl) {
-  return {.base = 0, .limit = 0xffffffff, .access_rights = access_rights | dpl << 5, .selector = static_cast<std::uint16_t>(selector)};
+  return {.base = 0,
+          .limit = 0xffffffff,
+          .access_rights = access_rights | dpl << 5,
+          .selector = static_cast<std::uint16_t>(selector)};
 }
 
 }  // namespace
@@ -24,7 +30,8 @@ Segment fixed_segment(std::uint64_t selector, std::uint32_t access_rights, unsig
 // --- system calls ----------------------------------------------------------------------------------------------------
 
 Obstacle X86Processor::op_syscall() {
-  if (!check(CheckId::ControlBitSet, (state_.efer & kEferSce) != 0, state_.efer, kEferSce)) return fault(kInvalidOpcode);
+  if (!check(CheckId::ControlBitSet, (state_.efer & kEferSce) != 0, state_.efer, kEferSce))
+    return fault(kInvalidOpcode);
   const std::uint64_t star = state_.msrs[kMsrStar], handler = state_.msrs[kMsrLstar];
   const std::uint64_t return_pc = next_pc();
   const unsigned from = state_.cpl;
@@ -38,13 +45,17 @@ Obstacle X86Processor::op_syscall() {
   set_segment(kSs, fixed_segment(selector + 8, kFlatData, 0));
   set_pc(handler);
   suppress_single_step_ = (state_.rflags & kFlagTf) == 0;
-  context_.events.notable(TrapDelivered{.name = "SYSCALL", .from_privilege = static_cast<std::uint8_t>(from), .to_privilege = 0,
-                                        .handler = {handler}, .stack = {general(4)}});
+  context_.events.notable(TrapDelivered{.name = "SYSCALL",
+                                        .from_privilege = static_cast<std::uint8_t>(from),
+                                        .to_privilege = 0,
+                                        .handler = {handler},
+                                        .stack = {general(4)}});
   return {};
 }
 
 Obstacle X86Processor::op_sysret() {
-  if (!check(CheckId::ControlBitSet, (state_.efer & kEferSce) != 0, state_.efer, kEferSce)) return fault(kInvalidOpcode);
+  if (!check(CheckId::ControlBitSet, (state_.efer & kEferSce) != 0, state_.efer, kEferSce))
+    return fault(kInvalidOpcode);
   if (Obstacle obstacle = require_cpl0()) return obstacle;
   const bool to_sixty_four = instruction_.operand_size == 8;
   const std::uint64_t target = to_sixty_four ? general(kCx) : general(kCx) & 0xffffffff;
@@ -52,8 +63,10 @@ Obstacle X86Processor::op_sysret() {
   const std::uint64_t selector = state_.msrs[kMsrStar] >> 48;
   set_flags((general(kR11) & 0x3c7fd7) | 2);
   set_cpl(3, "SYSRET");
-  if (to_sixty_four) set_segment(kCs, fixed_segment((selector + 16) | 3, kLongCode, 3));
-  else set_segment(kCs, fixed_segment(selector | 3, kFlatCode, 3));
+  if (to_sixty_four)
+    set_segment(kCs, fixed_segment((selector + 16) | 3, kLongCode, 3));
+  else
+    set_segment(kCs, fixed_segment(selector | 3, kFlatCode, 3));
   set_segment(kSs, fixed_segment((selector + 8) | 3, kFlatData, 3));
   set_pc(target);
   context_.events.notable(TrapReturned{.name = "SYSRET", .from_privilege = 0, .to_privilege = 3, .pc = {target}});
@@ -92,7 +105,8 @@ Obstacle X86Processor::op_iret() {
   const auto from = static_cast<std::uint8_t>(state_.cpl);
   const unsigned size = instruction_.operand_size;
   if (Obstacle obstacle = far_return(size, 0, true)) return obstacle;
-  context_.events.notable(TrapReturned{.name = kNames[size / 4], .from_privilege = from, .to_privilege = privilege(), .pc = {pc()}});
+  context_.events.notable(
+      TrapReturned{.name = kNames[size / 4], .from_privilege = from, .to_privilege = privilege(), .pc = {pc()}});
   return {};
 }
 
@@ -114,7 +128,9 @@ Obstacle X86Processor::op_mov_to_segment() {
 
 Obstacle X86Processor::op_push_segment() {
   StackCursor stack{.pointer = stack_pointer()};
-  if (Obstacle obstacle = push(stack, instruction_.operand_size, state_.segments[instruction_.operands[0].reg].selector)) return obstacle;
+  if (Obstacle obstacle =
+          push(stack, instruction_.operand_size, state_.segments[instruction_.operands[0].reg].selector))
+    return obstacle;
   set_stack_pointer(stack.pointer);
   return {};
 }
@@ -154,7 +170,8 @@ Obstacle X86Processor::op_far_jump() {
 }
 
 Obstacle X86Processor::op_far_return() {
-  return far_return(instruction_.operand_size, static_cast<std::uint64_t>(instruction_.operands[0].displacement), false);
+  return far_return(instruction_.operand_size, static_cast<std::uint64_t>(instruction_.operands[0].displacement),
+                    false);
 }
 
 Obstacle X86Processor::op_load_far_pointer() {
@@ -181,7 +198,8 @@ Obstacle X86Processor::op_load_rights() {
     // System types: LDT, TSS available and busy; LAR sees call gates too (SDM volume 2A, LAR, LSL).
     const unsigned type = descriptor->type();
     const bool tables = type == 2 || type == 9 || type == 11;
-    visible = tables || (!limit && type == 12) || (!state_.long_mode_active() && (type == 1 || type == 3 || (!limit && (type == 4 || type == 5))));
+    visible = tables || (!limit && type == 12) ||
+              (!state_.long_mode_active() && (type == 1 || type == 3 || (!limit && (type == 4 || type == 5))));
   }
   if (visible && !(descriptor->is_code() && descriptor->is_conforming())) {
     const unsigned privilege = std::max<unsigned>(state_.cpl, selector & 3);
@@ -202,7 +220,8 @@ Obstacle X86Processor::op_verify() {
   std::optional<Descriptor> descriptor;
   if (Obstacle obstacle = find_descriptor(selector, descriptor)) return obstacle;
   bool allowed = descriptor.has_value();
-  if (allowed) allowed = instruction_.operation == Operation::Verw ? descriptor->is_writable_data() : descriptor->is_readable();
+  if (allowed)
+    allowed = instruction_.operation == Operation::Verw ? descriptor->is_writable_data() : descriptor->is_readable();
   if (allowed && !(descriptor->is_code() && descriptor->is_conforming())) {
     const unsigned privilege = std::max<unsigned>(state_.cpl, selector & 3);
     allowed = check(CheckId::DescriptorPrivilege, privilege <= descriptor->dpl(), descriptor->dpl(), privilege);
@@ -225,7 +244,8 @@ Obstacle X86Processor::op_swapgs() {
 }
 
 Obstacle X86Processor::op_fs_gs_base() {
-  if (!check(CheckId::ControlBitSet, (visible_cr4() & kCr4Fsgsbase) != 0, visible_cr4(), kCr4Fsgsbase)) return fault(kInvalidOpcode);
+  if (!check(CheckId::ControlBitSet, (visible_cr4() & kCr4Fsgsbase) != 0, visible_cr4(), kCr4Fsgsbase))
+    return fault(kInvalidOpcode);
   const Operation operation = instruction_.operation;
   const unsigned index = operation == Operation::RdFsBase || operation == Operation::WrFsBase ? kFs : kGs;
   const DecodedOperand& operand = instruction_.operands[0];

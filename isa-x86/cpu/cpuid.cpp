@@ -31,7 +31,10 @@ constexpr std::array<FeatureInfo, 15> kFeatures{{
 }};
 
 /// What every core of this kind has, whatever the description says.
-struct FixedBits { std::uint32_t leaf; CpuidResult bits; };
+struct FixedBits {
+  std::uint32_t leaf;
+  CpuidResult bits;
+};
 constexpr std::uint32_t bits(std::initializer_list<unsigned> numbers) {
   std::uint32_t value = 0;
   for (const unsigned number : numbers) value |= 1U << number;
@@ -44,18 +47,23 @@ constexpr std::array kFixed{
     // CMOV, PAT, PSE36, CLFSH, MMX, FXSR, SSE, SSE2.
     FixedBits{1, {.eax = 0x6f1, .ebx = 0x00010800, .edx = bits({0, 2, 3, 5, 6, 8, 15, 16, 17, 19, 23, 24, 25, 26})}},
     FixedBits{kExtended, {.eax = kExtended + 8}},
-    FixedBits{kExtended + 1, {.ecx = bits({0}), .edx = bits({29})}},   // LAHF in 64-bit mode; long mode
-    FixedBits{kExtended + 2, {.eax = 0x61656853, .ebx = 0x6e696c72, .ecx = 0x65742067, .edx = 0x69686361}},   // Shearling teachi
-    FixedBits{kExtended + 3, {.eax = 0x6320676e, .ebx = 0x0065726f}},                                         // ng core
+    FixedBits{kExtended + 1, {.ecx = bits({0}), .edx = bits({29})}},  // LAHF in 64-bit mode; long mode
+    FixedBits{kExtended + 2,
+              {.eax = 0x61656853, .ebx = 0x6e696c72, .ecx = 0x65742067, .edx = 0x69686361}},  // Shearling teachi
+    FixedBits{kExtended + 3, {.eax = 0x6320676e, .ebx = 0x0065726f}},                         // ng core
     FixedBits{kExtended + 8, {.eax = 48U << 8 | kPhysicalAddressBits}},
 };
 
 std::uint32_t& register_of(CpuidResult& result, std::uint8_t reg) {
   switch (reg) {
-    case kEax: return result.eax;
-    case kEbx: return result.ebx;
-    case kEcx: return result.ecx;
-    default: return result.edx;
+    case kEax:
+      return result.eax;
+    case kEbx:
+      return result.ebx;
+    case kEcx:
+      return result.ecx;
+    default:
+      return result.edx;
   }
 }
 
@@ -65,7 +73,8 @@ std::span<const FeatureInfo> feature_table() { return kFeatures; }
 
 CpuFeatures::CpuFeatures(const MachineConfig& config) {
   for (const FeatureInfo& info : kFeatures) {
-    const bool listed = std::find(config.cpu_features.begin(), config.cpu_features.end(), info.name) != config.cpu_features.end();
+    const bool listed =
+        std::find(config.cpu_features.begin(), config.cpu_features.end(), info.name) != config.cpu_features.end();
     if (listed) bits_ |= 1U << static_cast<unsigned>(info.feature);
   }
 }
@@ -73,7 +82,7 @@ CpuFeatures::CpuFeatures(const MachineConfig& config) {
 std::uint64_t CpuFeatures::cr4_valid() const {
   std::uint64_t valid = kCr4Tsd | kCr4De | kCr4Pse | kCr4Pae | kCr4Mce | kCr4Pce | kCr4Osfxsr | kCr4Osxmmexcpt;
   static constexpr std::pair<Feature, std::uint64_t> kOptional[] = {
-      {Feature::Pge, kCr4Pge}, {Feature::Umip, kCr4Umip}, {Feature::FsGsBase, kCr4Fsgsbase},
+      {Feature::Pge, kCr4Pge},    {Feature::Umip, kCr4Umip}, {Feature::FsGsBase, kCr4Fsgsbase},
       {Feature::Pcid, kCr4Pcide}, {Feature::Smep, kCr4Smep}, {Feature::Smap, kCr4Smap}};
   for (const auto& [feature, bit] : kOptional) {
     if (has(feature)) valid |= bit;
@@ -87,7 +96,8 @@ std::uint64_t CpuFeatures::efer_valid() const {
 
 std::string_view unknown_feature(const MachineConfig& config) {
   for (const std::string& name : config.cpu_features) {
-    const bool known = std::any_of(kFeatures.begin(), kFeatures.end(), [&](const FeatureInfo& info) { return info.name == name; });
+    const bool known =
+        std::any_of(kFeatures.begin(), kFeatures.end(), [&](const FeatureInfo& info) { return info.name == name; });
     if (!known) return name;
   }
   return {};

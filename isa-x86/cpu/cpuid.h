@@ -14,13 +14,27 @@
 namespace shearling::x86 {
 
 enum class Feature : std::uint8_t {
-  Tsc, Apic, Pge, Pcid, Cx16, Popcnt, FsGsBase, Smep, Invpcid, Smap, Umip, Syscall, Nx, Pdpe1Gb, Rdtscp
+  Tsc,
+  Apic,
+  Pge,
+  Pcid,
+  Cx16,
+  Popcnt,
+  FsGsBase,
+  Smep,
+  Invpcid,
+  Smap,
+  Umip,
+  Syscall,
+  Nx,
+  Pdpe1Gb,
+  Rdtscp
 };
 struct FeatureInfo {
   Feature feature;
-  std::string_view name;                   ///< As machine descriptions spell it.
+  std::string_view name;  ///< As machine descriptions spell it.
   std::uint32_t leaf;
-  std::uint8_t reg;                        ///< 0 EAX, 1 EBX, 2 ECX, 3 EDX.
+  std::uint8_t reg;  ///< 0 EAX, 1 EBX, 2 ECX, 3 EDX.
   std::uint8_t bit;
 };
 std::span<const FeatureInfo> feature_table();

@@ -13,8 +13,8 @@ namespace {
 //   b  imm8                  z  imm16/32     w  imm16            v  imm16/32/64 (MOV)
 //   r  rel8                  R  rel16/32     o  address          a  far pointer       e  imm16, imm8 (ENTER)
 //   p  prefix                x  no instruction
-// Letters after these stand for the same outside 64-bit mode and for "no instruction" in it:  i .   j m   k B   l b   n a
-using Map = std::array<char, 257>;   // With the literal's terminator.
+// Outside 64-bit mode alone, and no instruction in it:  i as .   j as m   k as B   l as b   n as a
+using Map = std::array<char, 257>;  // With the literal's terminator.
 constexpr Map kOneByte = {
     "mmmmbziimmmmbzix"    // 00
     "mmmmbziimmmmbzii"    // 10
@@ -84,7 +84,7 @@ struct Prefixes {
 
 struct ModRm {
   bool present = false;
-  std::uint8_t mod = 0, reg = 0, rm = 0;   // Without REX bits.
+  std::uint8_t mod = 0, reg = 0, rm = 0;  // Without REX bits.
   DecodedOperand rm_operand;
   [[nodiscard]] bool memory() const { return mod != 3; }
 };
@@ -104,7 +104,8 @@ struct Encoding {
 constexpr std::uint8_t kMapTwoByte = 0x0f, kMap38 = 0x38, kMap3a = 0x3a;
 
 DecodedOperand register_operand(unsigned number, unsigned size, bool rex) {
-  DecodedOperand operand{.kind = DecodedOperand::Kind::Register, .reg = static_cast<std::uint8_t>(number),
+  DecodedOperand operand{.kind = DecodedOperand::Kind::Register,
+                         .reg = static_cast<std::uint8_t>(number),
                          .size = static_cast<std::uint8_t>(size)};
   if (size == 1 && !rex && number >= 4 && number < 8) {
     operand.reg = static_cast<std::uint8_t>(number - 4);
@@ -145,14 +146,18 @@ void decode_memory(Cursor& cursor, const Encoding& encoding, const ModRm& modrm,
 
 ModRm decode_modrm(Cursor& cursor, const Encoding& encoding) {
   const std::uint8_t byte = cursor.byte();
-  ModRm modrm{.present = true, .mod = static_cast<std::uint8_t>(byte >> 6), .reg = static_cast<std::uint8_t>((byte >> 3) & 7),
+  ModRm modrm{.present = true,
+              .mod = static_cast<std::uint8_t>(byte >> 6),
+              .reg = static_cast<std::uint8_t>((byte >> 3) & 7),
               .rm = static_cast<std::uint8_t>(byte & 7)};
   const bool moves_system_register = encoding.map == kMapTwoByte && (encoding.opcode & 0xfc) == 0x20;
-  if (moves_system_register) modrm.mod = 3;   // The mod field is ignored there.
+  if (moves_system_register) modrm.mod = 3;  // The mod field is ignored there.
   if (!modrm.memory()) return modrm;
   modrm.rm_operand.kind = DecodedOperand::Kind::Memory;
-  if (encoding.address_size == 2) decode_memory16(cursor, modrm, modrm.rm_operand);
-  else decode_memory(cursor, encoding, modrm, modrm.rm_operand);
+  if (encoding.address_size == 2)
+    decode_memory16(cursor, modrm, modrm.rm_operand);
+  else
+    decode_memory(cursor, encoding, modrm, modrm.rm_operand);
   const std::int8_t base = modrm.rm_operand.base;
   modrm.rm_operand.segment = encoding.prefixes.segment >= 0 ? encoding.prefixes.segment
                              : base == 4 || base == 5       ? static_cast<std::int8_t>(kSs)
@@ -163,10 +168,14 @@ ModRm decode_modrm(Cursor& cursor, const Encoding& encoding) {
 // Layout of the further maps: all have ModRM; 0f 3a has an immediate byte too.
 char layout_of(const Encoding& encoding) {
   switch (encoding.map) {
-    case kMap38: return 'm';
-    case kMap3a: return 'B';
-    case kMapTwoByte: return kTwoByte[encoding.opcode];
-    default: return kOneByte[encoding.opcode];
+    case kMap38:
+      return 'm';
+    case kMap3a:
+      return 'B';
+    case kMapTwoByte:
+      return kTwoByte[encoding.opcode];
+    default:
+      return kOneByte[encoding.opcode];
   }
 }
 
@@ -180,16 +189,30 @@ char in_this_mode(char layout, bool sixty_four) {
 void decode_immediate(Cursor& cursor, Encoding& encoding, char layout) {
   const unsigned word = encoding.operand_size == 2 ? 2 : 4;
   const bool unary_group = encoding.map == 0 && (encoding.opcode & 0xfe) == 0xf6;
-  if (unary_group && encoding.modrm.reg < 2) {   // TEST alone of its group has an immediate.
+  if (unary_group && encoding.modrm.reg < 2) {  // TEST alone of its group has an immediate.
     encoding.immediate = cursor.signed_value(encoding.opcode == 0xf6 ? 1 : word);
     return;
   }
   switch (layout) {
-    case 'b': case 'B': case 'r': encoding.immediate = cursor.signed_value(1); return;
-    case 'z': case 'Z': case 'R': encoding.immediate = cursor.signed_value(word); return;
-    case 'w': encoding.immediate = cursor.signed_value(2); return;
-    case 'v': encoding.immediate = cursor.signed_value(encoding.operand_size); return;
-    case 'o': encoding.immediate = static_cast<std::int64_t>(cursor.little_endian(encoding.address_size)); return;
+    case 'b':
+    case 'B':
+    case 'r':
+      encoding.immediate = cursor.signed_value(1);
+      return;
+    case 'z':
+    case 'Z':
+    case 'R':
+      encoding.immediate = cursor.signed_value(word);
+      return;
+    case 'w':
+      encoding.immediate = cursor.signed_value(2);
+      return;
+    case 'v':
+      encoding.immediate = cursor.signed_value(encoding.operand_size);
+      return;
+    case 'o':
+      encoding.immediate = static_cast<std::int64_t>(cursor.little_endian(encoding.address_size));
+      return;
     case 'a':
       encoding.immediate = static_cast<std::int64_t>(cursor.little_endian(word));
       encoding.second_immediate = static_cast<std::int64_t>(cursor.little_endian(2));
@@ -198,7 +221,8 @@ void decode_immediate(Cursor& cursor, Encoding& encoding, char layout) {
       encoding.immediate = static_cast<std::int64_t>(cursor.little_endian(2));
       encoding.second_immediate = cursor.byte();
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -212,19 +236,39 @@ bool read_prefixes(Cursor& cursor, Encoding& encoding) {
       encoding.opcode = byte;
       return true;
     }
-    prefixes.rex = is_rex ? byte : std::uint8_t{0};   // Only directly before the opcode it counts.
+    prefixes.rex = is_rex ? byte : std::uint8_t{0};  // Only directly before the opcode it counts.
     switch (byte) {
-      case 0x26: case 0x2e: case 0x36: case 0x3e:     // Ignored in 64-bit mode, but for FS and GS.
+      case 0x26:
+      case 0x2e:
+      case 0x36:
+      case 0x3e:  // Ignored in 64-bit mode, but for FS and GS.
         if (!encoding.sixty_four) prefixes.segment = static_cast<std::int8_t>((byte >> 3) & 3);
         break;
-      case 0x64: prefixes.segment = kFs; break;
-      case 0x65: prefixes.segment = kGs; break;
-      case 0x66: prefixes.operand_size = true; break;
-      case 0x67: prefixes.address_size = true; break;
-      case 0xf0: prefixes.lock = true; break;
-      case 0xf2: prefixes.repne = true; prefixes.rep = false; break;
-      case 0xf3: prefixes.rep = true; prefixes.repne = false; break;
-      default: break;
+      case 0x64:
+        prefixes.segment = kFs;
+        break;
+      case 0x65:
+        prefixes.segment = kGs;
+        break;
+      case 0x66:
+        prefixes.operand_size = true;
+        break;
+      case 0x67:
+        prefixes.address_size = true;
+        break;
+      case 0xf0:
+        prefixes.lock = true;
+        break;
+      case 0xf2:
+        prefixes.repne = true;
+        prefixes.rep = false;
+        break;
+      case 0xf3:
+        prefixes.rep = true;
+        prefixes.repne = false;
+        break;
+      default:
+        break;
     }
   }
 }
@@ -240,20 +284,41 @@ bool may_be_locked(const Encoding& encoding) {
   const std::uint8_t opcode = encoding.opcode, reg = encoding.modrm.reg;
   if (encoding.map == kMapTwoByte) {
     switch (opcode) {
-      case 0xab: case 0xb3: case 0xbb: case 0xb0: case 0xb1: case 0xc0: case 0xc1: return true;
-      case 0xba: return reg >= 5;
-      case 0xc7: return reg == 1;
-      default: return false;
+      case 0xab:
+      case 0xb3:
+      case 0xbb:
+      case 0xb0:
+      case 0xb1:
+      case 0xc0:
+      case 0xc1:
+        return true;
+      case 0xba:
+        return reg >= 5;
+      case 0xc7:
+        return reg == 1;
+      default:
+        return false;
     }
   }
   if (encoding.map != 0) return false;
   if (opcode < 0x38) return (opcode & 7) < 2;
   switch (opcode) {
-    case 0x80: case 0x81: case 0x82: case 0x83: return reg != 7;
-    case 0x86: case 0x87: return true;
-    case 0xf6: case 0xf7: return reg == 2 || reg == 3;
-    case 0xfe: case 0xff: return reg < 2;
-    default: return false;
+    case 0x80:
+    case 0x81:
+    case 0x82:
+    case 0x83:
+      return reg != 7;
+    case 0x86:
+    case 0x87:
+      return true;
+    case 0xf6:
+    case 0xf7:
+      return reg == 2 || reg == 3;
+    case 0xfe:
+    case 0xff:
+      return reg < 2;
+    default:
+      return false;
   }
 }
 
@@ -263,38 +328,84 @@ Operation one_byte_operation(const Encoding& e) {
   if (is_string_instruction(e)) return e.prefixes.rep || e.prefixes.repne ? InnocuousRepeated : Innocuous;
   if (e.opcode >= 0xd8 && e.opcode <= 0xdf) return InnocuousFloatingPoint;
   switch (e.opcode) {
-    case 0x06: case 0x0e: case 0x16: case 0x1e: return PushSegment;
-    case 0x07: case 0x17: case 0x1f: return PopSegment;
-    case 0x62: return e.memory() ? Innocuous : Undefined;          // BOUND; with a register it is EVEX.
-    case 0x6c: case 0x6d: case 0x6e: case 0x6f: return StringIo;
-    case 0x8c: return reg < kSegmentCount ? MovFromSegment : Undefined;
-    case 0x8d: return e.memory() ? Innocuous : Undefined;          // LEA
-    case 0x8e: return reg < kSegmentCount && reg != kCs ? MovToSegment : Undefined;
-    case 0x8f: return reg == 0 ? Innocuous : Undefined;
-    case 0x90: return e.prefixes.rep && (e.prefixes.rex & 1) == 0 ? Pause : Innocuous;
-    case 0x9a: return FarCall;
-    case 0x9b: return InnocuousFloatingPoint;
-    case 0x9c: return Pushf;
-    case 0x9d: return Popf;
-    case 0xc4: case 0xc5: return e.memory() ? LoadFarPointer : Undefined;   // With a register it is VEX.
-    case 0xc6: case 0xc7: return reg == 0 ? Innocuous : Undefined;
-    case 0xca: case 0xcb: return FarReturn;
-    case 0xcc: case 0xf1: return Int3;
-    case 0xcd: return Int;
-    case 0xce: return Into;
-    case 0xcf: return Iret;
-    case 0xe4: case 0xe5: case 0xec: case 0xed: return In;
-    case 0xe6: case 0xe7: case 0xee: case 0xef: return Out;
-    case 0xea: return FarJump;
-    case 0xf4: return Hlt;
-    case 0xfa: return Cli;
-    case 0xfb: return Sti;
-    case 0xfe: return reg < 2 ? Innocuous : Undefined;
+    case 0x06:
+    case 0x0e:
+    case 0x16:
+    case 0x1e:
+      return PushSegment;
+    case 0x07:
+    case 0x17:
+    case 0x1f:
+      return PopSegment;
+    case 0x62:
+      return e.memory() ? Innocuous : Undefined;  // BOUND; with a register it is EVEX.
+    case 0x6c:
+    case 0x6d:
+    case 0x6e:
+    case 0x6f:
+      return StringIo;
+    case 0x8c:
+      return reg < kSegmentCount ? MovFromSegment : Undefined;
+    case 0x8d:
+      return e.memory() ? Innocuous : Undefined;  // LEA
+    case 0x8e:
+      return reg < kSegmentCount && reg != kCs ? MovToSegment : Undefined;
+    case 0x8f:
+      return reg == 0 ? Innocuous : Undefined;
+    case 0x90:
+      return e.prefixes.rep && (e.prefixes.rex & 1) == 0 ? Pause : Innocuous;
+    case 0x9a:
+      return FarCall;
+    case 0x9b:
+      return InnocuousFloatingPoint;
+    case 0x9c:
+      return Pushf;
+    case 0x9d:
+      return Popf;
+    case 0xc4:
+    case 0xc5:
+      return e.memory() ? LoadFarPointer : Undefined;  // With a register it is VEX.
+    case 0xc6:
+    case 0xc7:
+      return reg == 0 ? Innocuous : Undefined;
+    case 0xca:
+    case 0xcb:
+      return FarReturn;
+    case 0xcc:
+    case 0xf1:
+      return Int3;
+    case 0xcd:
+      return Int;
+    case 0xce:
+      return Into;
+    case 0xcf:
+      return Iret;
+    case 0xe4:
+    case 0xe5:
+    case 0xec:
+    case 0xed:
+      return In;
+    case 0xe6:
+    case 0xe7:
+    case 0xee:
+    case 0xef:
+      return Out;
+    case 0xea:
+      return FarJump;
+    case 0xf4:
+      return Hlt;
+    case 0xfa:
+      return Cli;
+    case 0xfb:
+      return Sti;
+    case 0xfe:
+      return reg < 2 ? Innocuous : Undefined;
     case 0xff:
       if (reg == 3) return e.memory() ? FarCall : Undefined;
       if (reg == 5) return e.memory() ? FarJump : Undefined;
       return reg == 7 ? Undefined : Innocuous;
-    default: return Innocuous;
+    default:
+      return Innocuous;
   }
 }
 
@@ -308,17 +419,30 @@ Operation group7_operation(const Encoding& e) {
   if (e.modrm.reg == 4) return Smsw;
   if (e.modrm.reg == 6) return Lmsw;
   switch (e.modrm.reg << 3 | e.modrm.rm) {
-    case 0001: return Vmcall;
-    case 0002: case 0003: case 0004: return Vmxinstruction;
-    case 0010: return Monitor;
-    case 0011: return Mwait;
-    case 0012: return Clac;
-    case 0013: return Stac;
-    case 0020: return Xgetbv;
-    case 0021: return Xsetbv;
-    case 0070: return e.sixty_four ? Swapgs : Undefined;
-    case 0071: return Rdtscp;
-    default: return Undefined;
+    case 0001:
+      return Vmcall;
+    case 0002:
+    case 0003:
+    case 0004:
+      return Vmxinstruction;
+    case 0010:
+      return Monitor;
+    case 0011:
+      return Mwait;
+    case 0012:
+      return Clac;
+    case 0013:
+      return Stac;
+    case 0020:
+      return Xgetbv;
+    case 0021:
+      return Xsetbv;
+    case 0070:
+      return e.sixty_four ? Swapgs : Undefined;
+    case 0071:
+      return Rdtscp;
+    default:
+      return Undefined;
   }
 }
 
@@ -328,15 +452,21 @@ Operation group15_operation(const Encoding& e) {
   const std::uint8_t reg = e.modrm.reg;
   if (e.memory()) {
     if (e.sse_prefix()) return Undefined;
-    static constexpr Operation kByReg[8] = {InnocuousFloatingPoint, InnocuousFloatingPoint, InnocuousFloatingPoint,
-                                            InnocuousFloatingPoint, Undefined, Undefined, Undefined, Innocuous};
+    static constexpr Operation kByReg[8] = {InnocuousFloatingPoint,
+                                            InnocuousFloatingPoint,
+                                            InnocuousFloatingPoint,
+                                            InnocuousFloatingPoint,
+                                            Undefined,
+                                            Undefined,
+                                            Undefined,
+                                            Innocuous};
     return kByReg[reg];
   }
   if (e.prefixes.rep) {
     static constexpr Operation kBases[4] = {RdFsBase, RdGsBase, WrFsBase, WrGsBase};
     return e.sixty_four && reg < 4 ? kBases[reg] : Undefined;
   }
-  return reg >= 5 && !e.sse_prefix() ? Innocuous : Undefined;   // LFENCE, MFENCE, SFENCE
+  return reg >= 5 && !e.sse_prefix() ? Innocuous : Undefined;  // LFENCE, MFENCE, SFENCE
 }
 
 // 0f c7: CMPXCHG8B and 16B are innocuous; the rest is VMX, random numbers (not deterministic) and XSAVE.
@@ -347,9 +477,9 @@ Operation group9_operation(const Encoding& e) {
 }
 
 bool is_sse_opcode(std::uint8_t opcode) {
-  return (opcode >= 0x10 && opcode <= 0x17) || (opcode >= 0x28 && opcode <= 0x2f) || (opcode >= 0x50 && opcode <= 0x77) ||
-         (opcode >= 0x7c && opcode <= 0x7f) || opcode == 0xc2 || (opcode >= 0xc4 && opcode <= 0xc6) ||
-         (opcode >= 0xd0 && opcode <= 0xfe);
+  return (opcode >= 0x10 && opcode <= 0x17) || (opcode >= 0x28 && opcode <= 0x2f) ||
+         (opcode >= 0x50 && opcode <= 0x77) || (opcode >= 0x7c && opcode <= 0x7f) || opcode == 0xc2 ||
+         (opcode >= 0xc4 && opcode <= 0xc6) || (opcode >= 0xd0 && opcode <= 0xfe);
 }
 
 Operation two_byte_operation(const Encoding& e) {
@@ -361,38 +491,75 @@ Operation two_byte_operation(const Encoding& e) {
       static constexpr Operation kByReg[8] = {Sldt, Str, Lldt, Ltr, Verr, Verw, Undefined, Undefined};
       return kByReg[reg];
     }
-    case 0x01: return group7_operation(e);
-    case 0x02: return Lar;
-    case 0x03: return Lsl;
-    case 0x05: return e.sixty_four ? Syscall : Undefined;   // Outside 64-bit mode Intel's processors do not know it.
-    case 0x06: return Clts;
-    case 0x07: return e.sixty_four ? Sysret : Undefined;
-    case 0x08: return Invd;
-    case 0x09: return Wbinvd;
-    case 0x0b: return Undefined;   // UD2
-    case 0x0d: return e.memory() ? Innocuous : Undefined;
-    case 0x18: return Innocuous;
-    case 0x20: return reg == 1 || reg > 4 ? Undefined : MovFromCr;
-    case 0x22: return reg == 1 || reg > 4 ? Undefined : MovToCr;
-    case 0x21: return MovFromDr;
-    case 0x23: return MovToDr;
-    case 0x30: return Wrmsr;
-    case 0x31: return Rdtsc;
-    case 0x32: return Rdmsr;
-    case 0x33: return Rdpmc;
-    case 0x34: return Sysenter;
-    case 0x35: return Sysexit;
-    case 0x78: case 0x79: return Vmxinstruction;
-    case 0xa0: case 0xa8: return PushSegment;
-    case 0xa1: case 0xa9: return PopSegment;
-    case 0xa2: return Cpuid;
-    case 0xae: return group15_operation(e);
-    case 0xb2: case 0xb4: case 0xb5: return e.memory() ? LoadFarPointer : Undefined;
-    case 0xb8: return e.prefixes.rep ? Innocuous : Undefined;   // POPCNT
-    case 0xba: return reg >= 4 ? Innocuous : Undefined;
-    case 0xc3: return e.memory() && !e.sse_prefix() ? Innocuous : Undefined;   // MOVNTI
-    case 0xc7: return group9_operation(e);
-    default: return Innocuous;
+    case 0x01:
+      return group7_operation(e);
+    case 0x02:
+      return Lar;
+    case 0x03:
+      return Lsl;
+    case 0x05:
+      return e.sixty_four ? Syscall : Undefined;  // Outside 64-bit mode Intel's processors do not know it.
+    case 0x06:
+      return Clts;
+    case 0x07:
+      return e.sixty_four ? Sysret : Undefined;
+    case 0x08:
+      return Invd;
+    case 0x09:
+      return Wbinvd;
+    case 0x0b:
+      return Undefined;  // UD2
+    case 0x0d:
+      return e.memory() ? Innocuous : Undefined;
+    case 0x18:
+      return Innocuous;
+    case 0x20:
+      return reg == 1 || reg > 4 ? Undefined : MovFromCr;
+    case 0x22:
+      return reg == 1 || reg > 4 ? Undefined : MovToCr;
+    case 0x21:
+      return MovFromDr;
+    case 0x23:
+      return MovToDr;
+    case 0x30:
+      return Wrmsr;
+    case 0x31:
+      return Rdtsc;
+    case 0x32:
+      return Rdmsr;
+    case 0x33:
+      return Rdpmc;
+    case 0x34:
+      return Sysenter;
+    case 0x35:
+      return Sysexit;
+    case 0x78:
+    case 0x79:
+      return Vmxinstruction;
+    case 0xa0:
+    case 0xa8:
+      return PushSegment;
+    case 0xa1:
+    case 0xa9:
+      return PopSegment;
+    case 0xa2:
+      return Cpuid;
+    case 0xae:
+      return group15_operation(e);
+    case 0xb2:
+    case 0xb4:
+    case 0xb5:
+      return e.memory() ? LoadFarPointer : Undefined;
+    case 0xb8:
+      return e.prefixes.rep ? Innocuous : Undefined;  // POPCNT
+    case 0xba:
+      return reg >= 4 ? Innocuous : Undefined;
+    case 0xc3:
+      return e.memory() && !e.sse_prefix() ? Innocuous : Undefined;  // MOVNTI
+    case 0xc7:
+      return group9_operation(e);
+    default:
+      return Innocuous;
   }
 }
 
@@ -400,16 +567,20 @@ Operation map38_operation(const Encoding& e) {
   using enum Operation;
   if (e.opcode == 0x80 || e.opcode == 0x81) return e.memory() && e.prefixes.operand_size ? Vmxinstruction : Undefined;
   if (e.opcode == 0x82) return e.memory() && e.prefixes.operand_size ? Invpcid : Undefined;
-  if (e.opcode == 0xf0 || e.opcode == 0xf1) return Innocuous;   // MOVBE, CRC32
+  if (e.opcode == 0xf0 || e.opcode == 0xf1) return Innocuous;  // MOVBE, CRC32
   return e.opcode < 0x80 || (e.opcode >= 0xdb && e.opcode <= 0xdf) ? InnocuousFloatingPoint : Undefined;
 }
 
 Operation operation_of(const Encoding& e) {
   switch (e.map) {
-    case kMapTwoByte: return two_byte_operation(e);
-    case kMap38: return map38_operation(e);
-    case kMap3a: return Operation::InnocuousFloatingPoint;
-    default: return one_byte_operation(e);
+    case kMapTwoByte:
+      return two_byte_operation(e);
+    case kMap38:
+      return map38_operation(e);
+    case kMap3a:
+      return Operation::InnocuousFloatingPoint;
+    default:
+      return one_byte_operation(e);
   }
 }
 
@@ -423,10 +594,23 @@ bool defaults_to_sixty_four(const Encoding& e) {
   const std::uint8_t opcode = e.opcode, reg = e.modrm.reg;
   if ((opcode & 0xf0) == 0x50) return true;
   switch (opcode) {
-    case 0x68: case 0x6a: case 0x8f: case 0x9c: case 0x9d: case 0xc2: case 0xc3: case 0xc8: case 0xc9: case 0xe8: case 0xe9:
-    case 0xeb: return true;
-    case 0xff: return reg == 2 || reg == 4 || reg == 6;
-    default: return false;
+    case 0x68:
+    case 0x6a:
+    case 0x8f:
+    case 0x9c:
+    case 0x9d:
+    case 0xc2:
+    case 0xc3:
+    case 0xc8:
+    case 0xc9:
+    case 0xe8:
+    case 0xe9:
+    case 0xeb:
+      return true;
+    case 0xff:
+      return reg == 2 || reg == 4 || reg == 6;
+    default:
+      return false;
   }
 }
 
@@ -456,8 +640,9 @@ void fill_innocuous_operands(const Encoding& e, DecodedInstruction& out) {
   if (e.map == kMapTwoByte) {
     if (!e.modrm.present) return;
     const bool extends = e.opcode == 0xb6 || e.opcode == 0xb7 || e.opcode == 0xbe || e.opcode == 0xbf;
-    const bool destination_rm = (e.opcode & 0xf0) == 0x90 || e.opcode == 0xc3 || (e.opcode & 0xf6) == 0xa2 || e.opcode == 0xab ||
-                                e.opcode == 0xb3 || e.opcode == 0xbb || (e.opcode & 0xfe) == 0xb0 || (e.opcode & 0xfe) == 0xc0;
+    const bool destination_rm = (e.opcode & 0xf0) == 0x90 || e.opcode == 0xc3 || (e.opcode & 0xf6) == 0xa2 ||
+                                e.opcode == 0xab || e.opcode == 0xb3 || e.opcode == 0xbb || (e.opcode & 0xfe) == 0xb0 ||
+                                (e.opcode & 0xfe) == 0xc0;
     const unsigned rm_size = extends ? ((e.opcode & 1) == 0 ? 1 : 2) : (e.opcode & 0xf0) == 0x90 ? 1 : e.operand_size;
     out.operands[destination_rm ? 0 : 1] = rm_operand(e, rm_size);
     out.operands[destination_rm ? 1 : 0] = reg_operand(e, e.operand_size);
@@ -469,11 +654,14 @@ void fill_innocuous_operands(const Encoding& e, DecodedInstruction& out) {
   }
   if (e.opcode >= 0xa0 && e.opcode <= 0xa3) {
     const DecodedOperand accumulator = register_operand(0, size, true);
-    const DecodedOperand memory{.kind = DecodedOperand::Kind::Memory, .size = static_cast<std::uint8_t>(size),
+    const DecodedOperand memory{.kind = DecodedOperand::Kind::Memory,
+                                .size = static_cast<std::uint8_t>(size),
                                 .segment = e.prefixes.segment >= 0 ? e.prefixes.segment : static_cast<std::int8_t>(kDs),
                                 .displacement = e.immediate};
-    if (e.opcode < 0xa2) out.operands = {accumulator, memory};
-    else out.operands = {memory, accumulator};
+    if (e.opcode < 0xa2)
+      out.operands = {accumulator, memory};
+    else
+      out.operands = {memory, accumulator};
     return;
   }
   if (!e.modrm.present) return;
@@ -495,8 +683,10 @@ void fill_innocuous_operands(const Encoding& e, DecodedInstruction& out) {
   const bool to_register = e.opcode == 0x69 || e.opcode == 0x6b || e.opcode == 0x8d || e.opcode == 0x62 ||
                            ((e.opcode < 0x40 || (e.opcode & 0xfc) == 0x88) && (e.opcode & 2) != 0);
   const unsigned wide = e.opcode == 0x69 || e.opcode == 0x6b ? e.operand_size : size;
-  if (to_register) out.operands = {reg_operand(e, wide), rm_operand(e, wide)};
-  else out.operands = {rm_operand(e, wide), reg_operand(e, wide)};
+  if (to_register)
+    out.operands = {reg_operand(e, wide), rm_operand(e, wide)};
+  else
+    out.operands = {rm_operand(e, wide), reg_operand(e, wide)};
 }
 
 unsigned system_operand_size(const Encoding& e) { return e.sixty_four ? 8 : 4; }
@@ -506,60 +696,150 @@ void fill_operands(const Encoding& e, DecodedInstruction& out) {
   const unsigned size = e.operand_size;
   const auto rm_or_word = [&] { return rm_operand(e, e.memory() ? 2 : size); };
   switch (out.operation) {
-    case Innocuous: case InnocuousRepeated: case InnocuousFloatingPoint: fill_innocuous_operands(e, out); break;
-    case MovFromSegment: out.operands = {rm_or_word(), segment_operand(e.modrm.reg)}; break;
-    case MovToSegment: out.operands = {segment_operand(e.modrm.reg), rm_operand(e, 2)}; break;
-    case PushSegment: case PopSegment: out.operands[0] = segment_operand((e.opcode >> 3) & 7); break;
+    case Innocuous:
+    case InnocuousRepeated:
+    case InnocuousFloatingPoint:
+      fill_innocuous_operands(e, out);
+      break;
+    case MovFromSegment:
+      out.operands = {rm_or_word(), segment_operand(e.modrm.reg)};
+      break;
+    case MovToSegment:
+      out.operands = {segment_operand(e.modrm.reg), rm_operand(e, 2)};
+      break;
+    case PushSegment:
+    case PopSegment:
+      out.operands[0] = segment_operand((e.opcode >> 3) & 7);
+      break;
     case LoadFarPointer: {
       const unsigned segment = e.map == 0 ? (e.opcode == 0xc4 ? kEs : kDs) : e.opcode & 7;
       out.operands = {reg_operand(e, size), rm_operand(e, size)};
       out.extension = static_cast<std::uint8_t>(segment);
       break;
     }
-    case Sldt: case Str: case Smsw: out.operands[0] = rm_or_word(); break;
-    case Lldt: case Ltr: case Verr: case Verw: case Lmsw: out.operands[0] = rm_operand(e, 2); break;
-    case Lar: case Lsl: out.operands = {reg_operand(e, size), rm_operand(e, 2)}; break;
-    case Sgdt: case Sidt: case Lgdt: case Lidt: case Invlpg: out.operands[0] = rm_operand(e, 0); break;
-    case MovFromCr: case MovFromDr: out.operands = {rm_operand(e, system_operand_size(e)), reg_operand(e, 8)}; break;
-    case MovToCr: case MovToDr: out.operands = {reg_operand(e, 8), rm_operand(e, system_operand_size(e))}; break;
-    case Invpcid: out.operands = {reg_operand(e, system_operand_size(e)), rm_operand(e, 16)}; break;
-    case RdFsBase: case RdGsBase: case WrFsBase: case WrGsBase: out.operands[0] = rm_operand(e, size); break;
-    case In: case Out: {
+    case Sldt:
+    case Str:
+    case Smsw:
+      out.operands[0] = rm_or_word();
+      break;
+    case Lldt:
+    case Ltr:
+    case Verr:
+    case Verw:
+    case Lmsw:
+      out.operands[0] = rm_operand(e, 2);
+      break;
+    case Lar:
+    case Lsl:
+      out.operands = {reg_operand(e, size), rm_operand(e, 2)};
+      break;
+    case Sgdt:
+    case Sidt:
+    case Lgdt:
+    case Lidt:
+    case Invlpg:
+      out.operands[0] = rm_operand(e, 0);
+      break;
+    case MovFromCr:
+    case MovFromDr:
+      out.operands = {rm_operand(e, system_operand_size(e)), reg_operand(e, 8)};
+      break;
+    case MovToCr:
+    case MovToDr:
+      out.operands = {reg_operand(e, 8), rm_operand(e, system_operand_size(e))};
+      break;
+    case Invpcid:
+      out.operands = {reg_operand(e, system_operand_size(e)), rm_operand(e, 16)};
+      break;
+    case RdFsBase:
+    case RdGsBase:
+    case WrFsBase:
+    case WrGsBase:
+      out.operands[0] = rm_operand(e, size);
+      break;
+    case In:
+    case Out: {
       const DecodedOperand accumulator = register_operand(0, (e.opcode & 1) == 0 ? 1 : std::min(size, 4U), true);
-      const DecodedOperand port = e.opcode < 0xe8 ? immediate_operand(e.immediate & 0xff, 1) : register_operand(2, 2, true);
-      if (out.operation == In) out.operands = {accumulator, port};
-      else out.operands = {port, accumulator};
+      const DecodedOperand port =
+          e.opcode < 0xe8 ? immediate_operand(e.immediate & 0xff, 1) : register_operand(2, 2, true);
+      if (out.operation == In)
+        out.operands = {accumulator, port};
+      else
+        out.operands = {port, accumulator};
       break;
     }
     case StringIo:
       out.operand_size = static_cast<std::uint8_t>((e.opcode & 1) == 0 ? 1 : std::min(size, 4U));
       out.operands[0].segment = e.prefixes.segment >= 0 ? e.prefixes.segment : static_cast<std::int8_t>(kDs);
       break;
-    case Int: out.operands[0] = immediate_operand(e.immediate & 0xff, 1); break;
-    case FarJump: case FarCall:
+    case Int:
+      out.operands[0] = immediate_operand(e.immediate & 0xff, 1);
+      break;
+    case FarJump:
+    case FarCall:
       if (e.map == 0 && (e.opcode == 0x9a || e.opcode == 0xea)) {
         out.operands = {immediate_operand(e.immediate, size), immediate_operand(e.second_immediate, 2)};
       } else {
         out.operands[0] = rm_operand(e, size);
       }
       break;
-    case FarReturn: out.operands[0] = immediate_operand(e.immediate & 0xffff, 2); break;
-    default: break;
+    case FarReturn:
+      out.operands[0] = immediate_operand(e.immediate & 0xffff, 2);
+      break;
+    default:
+      break;
   }
 }
 
 InstructionClass class_of(Operation operation) {
   using enum Operation;
   switch (operation) {
-    case Innocuous: case InnocuousRepeated: case InnocuousFloatingPoint: case Undefined: case Pause: case Fxsave: case Fxrstor:
+    case Innocuous:
+    case InnocuousRepeated:
+    case InnocuousFloatingPoint:
+    case Undefined:
+    case Pause:
+    case Fxsave:
+    case Fxrstor:
       return InstructionClass::Innocuous;
-    case Syscall: case Sysenter: case Int: case Int3: case Into: case Iret: case Popf: case MovToSegment: case PopSegment:
-    case FarJump: case FarCall: case FarReturn: case LoadFarPointer: case WrFsBase: case WrGsBase: case Vmcall:
+    case Syscall:
+    case Sysenter:
+    case Int:
+    case Int3:
+    case Into:
+    case Iret:
+    case Popf:
+    case MovToSegment:
+    case PopSegment:
+    case FarJump:
+    case FarCall:
+    case FarReturn:
+    case LoadFarPointer:
+    case WrFsBase:
+    case WrGsBase:
+    case Vmcall:
       return InstructionClass::ControlSensitive;
-    case Cpuid: case Sgdt: case Sidt: case Sldt: case Str: case Smsw: case Pushf: case Rdtsc: case Rdtscp: case MovFromSegment:
-    case PushSegment: case Lar: case Lsl: case Verr: case Verw: case RdFsBase: case RdGsBase: case Xgetbv:
+    case Cpuid:
+    case Sgdt:
+    case Sidt:
+    case Sldt:
+    case Str:
+    case Smsw:
+    case Pushf:
+    case Rdtsc:
+    case Rdtscp:
+    case MovFromSegment:
+    case PushSegment:
+    case Lar:
+    case Lsl:
+    case Verr:
+    case Verw:
+    case RdFsBase:
+    case RdGsBase:
+    case Xgetbv:
       return InstructionClass::BehaviourSensitive;
-    default: return InstructionClass::Privileged;
+    default:
+      return InstructionClass::Privileged;
   }
 }
 
@@ -615,9 +895,11 @@ FloatingPointUse floating_point_use(const DecodedInstruction& instruction) {
   const std::uint8_t map = static_cast<std::uint8_t>(instruction.opcode >> 8);
   const std::uint8_t opcode = static_cast<std::uint8_t>(instruction.opcode);
   if (map == 0) return opcode == 0x9b ? FloatingPointUse::Wait : FloatingPointUse::X87;
-  if (map == kMapTwoByte && opcode == 0xae) return instruction.extension < 2 ? FloatingPointUse::SaveRestore : FloatingPointUse::Sse;
-  const bool mmx_opcode = map != kMapTwoByte || (opcode >= 0x60 && opcode != 0x7c && opcode != 0x7d && opcode != 0xc2 &&
-                                                 opcode != 0xc6 && opcode != 0xd0 && opcode != 0xd6 && opcode != 0xe6 && opcode != 0xf0);
+  if (map == kMapTwoByte && opcode == 0xae)
+    return instruction.extension < 2 ? FloatingPointUse::SaveRestore : FloatingPointUse::Sse;
+  const bool mmx_opcode =
+      map != kMapTwoByte || (opcode >= 0x60 && opcode != 0x7c && opcode != 0x7d && opcode != 0xc2 && opcode != 0xc6 &&
+                             opcode != 0xd0 && opcode != 0xd6 && opcode != 0xe6 && opcode != 0xf0);
   const bool mandatory_prefix = instruction.rep || instruction.repne || instruction.operand_size == 2;
   return mmx_opcode && !mandatory_prefix ? FloatingPointUse::Mmx : FloatingPointUse::Sse;
 }

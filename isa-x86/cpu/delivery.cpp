@@ -11,10 +11,11 @@ namespace {
 
 constexpr unsigned kMostDeliveries = 64;
 constexpr std::uint32_t kUnusable = 1U << 16;
-constexpr std::uint32_t kInIdt = 2;                // Error code: the index is one of the IDT.
+constexpr std::uint32_t kInIdt = 2;  // Error code: the index is one of the IDT.
 
-constexpr std::array<std::string_view, 20> kExceptionNames{"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "coprocessor overrun",
-                                                           "#TS", "#NP", "#SS", "#GP", "#PF", "exception 15", "#MF", "#AC", "#MC", "#XM"};
+constexpr std::array<std::string_view, 20> kExceptionNames{
+    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR",          "#UD", "#NM", "#DF", "coprocessor overrun",
+    "#TS", "#NP", "#SS", "#GP", "#PF", "exception 15", "#MF", "#AC", "#MC", "#XM"};
 
 using NumberedNames = std::array<std::string, 256>;
 NumberedNames numbered(std::string_view prefix) {
@@ -36,7 +37,8 @@ bool is_software(const PendingEvent& event) {
 }
 
 bool is_exception(const PendingEvent& event) {
-  return event.kind != EventKind::ExternalInterrupt && event.kind != EventKind::SoftwareInterrupt && event.kind != EventKind::Nmi;
+  return event.kind != EventKind::ExternalInterrupt && event.kind != EventKind::SoftwareInterrupt &&
+         event.kind != EventKind::Nmi;
 }
 
 bool is_fault(const PendingEvent& event) {
@@ -55,10 +57,18 @@ enum class FaultClass : std::uint8_t { Benign, Contributory, PageFault, DoubleFa
 FaultClass fault_class(const PendingEvent& event) {
   if (event.kind != EventKind::HardwareException) return FaultClass::Benign;
   switch (event.vector) {
-    case kDivideError: case kInvalidTss: case kSegmentNotPresent: case kStackFault: case kGeneralProtection: return FaultClass::Contributory;
-    case kPageFault: return FaultClass::PageFault;
-    case kDoubleFault: return FaultClass::DoubleFault;
-    default: return FaultClass::Benign;
+    case kDivideError:
+    case kInvalidTss:
+    case kSegmentNotPresent:
+    case kStackFault:
+    case kGeneralProtection:
+      return FaultClass::Contributory;
+    case kPageFault:
+      return FaultClass::PageFault;
+    case kDoubleFault:
+      return FaultClass::DoubleFault;
+    default:
+      return FaultClass::Benign;
   }
 }
 
@@ -71,7 +81,9 @@ Together combine(const PendingEvent& first, const PendingEvent& second) {
   return a == FaultClass::Contributory && b == FaultClass::Contributory ? Together::DoubleFault : Together::Second;
 }
 
-bool is_canonical(std::uint64_t address) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address; }
+bool is_canonical(std::uint64_t address) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
+}
 
 }  // namespace
 
@@ -89,8 +101,12 @@ void X86Processor::leave_and_deliver(const VmExitInformation& exit) {
 }
 
 void X86Processor::announce(const PendingEvent& event) {
-  context_.events.notable(TrapRaised{.name = name_of_event(event), .cause = cause_of(event), .has_error_code = event.has_error_code,
-                                     .vector = event.vector, .error_code = event.error_code, .pc = {pc()},
+  context_.events.notable(TrapRaised{.name = name_of_event(event),
+                                     .cause = cause_of(event),
+                                     .has_error_code = event.has_error_code,
+                                     .vector = event.vector,
+                                     .error_code = event.error_code,
+                                     .pc = {pc()},
                                      .fault_address = {event.fault_address}});
 }
 
@@ -122,10 +138,10 @@ void X86Processor::shut_down(const std::optional<PendingEvent>& being_delivered)
   context_.request.stop = StopReason::TripleFault;
 }
 
-// From the moment an event arises to its handler's first instruction, through all that can go wrong on the way. An event
-// that the VMM injects has been announced and decided about already.
+// From the moment an event arises to its handler's first instruction, through all that can go wrong on the way. An
+// event that the VMM injects has been announced and decided about already.
 void X86Processor::handle_event(PendingEvent event, bool injected) {
-  std::optional<PendingEvent> outer;   // What was being delivered when `event` arose.
+  std::optional<PendingEvent> outer;  // What was being delivered when `event` arose.
   for (unsigned deliveries = 0; deliveries < kMostDeliveries; ++deliveries) {
     std::optional<VmExitInformation> exit;
     if (!injected) {
@@ -174,7 +190,8 @@ Obstacle X86Processor::read_gate(const PendingEvent& event, Gate& gate) {
   const unsigned size = long_mode ? 16 : 8;
   const std::uint32_t code = event.vector * 8U + kInIdt + (delivering_external_ ? 1U : 0U);
   const std::uint64_t last = event.vector * std::uint64_t{size} + size - 1;
-  if (!check(CheckId::GateLimit, last <= state_.idtr.limit, last, state_.idtr.limit)) return fault(kGeneralProtection, code);
+  if (!check(CheckId::GateLimit, last <= state_.idtr.limit, last, state_.idtr.limit))
+    return fault(kGeneralProtection, code);
   const std::uint64_t address = state_.idtr.base + event.vector * std::uint64_t{size};
   const AccessMode mode{.implicit_supervisor = true};
   std::uint64_t low = 0, high = 0;
@@ -190,14 +207,16 @@ Obstacle X86Processor::read_gate(const PendingEvent& event, Gate& gate) {
   gate.present = (low >> 47 & 1) != 0;
   if (!check(CheckId::GateType, gate.type == 14 || gate.type == 15, gate.type)) return fault(kGeneralProtection, code);
   const bool judged = event.kind == EventKind::SoftwareInterrupt || event.kind == EventKind::SoftwareException;
-  if (judged && !check(CheckId::GatePrivilege, state_.cpl <= gate.dpl, state_.cpl, gate.dpl)) return fault(kGeneralProtection, code);
+  if (judged && !check(CheckId::GatePrivilege, state_.cpl <= gate.dpl, state_.cpl, gate.dpl))
+    return fault(kGeneralProtection, code);
   if (!check(CheckId::GatePresent, gate.present, event.vector)) return fault(kSegmentNotPresent, code);
   return {};
 }
 
 Obstacle X86Processor::task_state_field(unsigned offset, unsigned size, std::uint64_t& value) {
   const std::uint64_t last = offset + size - 1;
-  if (!check(CheckId::TaskStateLimit, last <= state_.tr.limit, last, state_.tr.limit)) return selector_fault(kInvalidTss, state_.tr.selector);
+  if (!check(CheckId::TaskStateLimit, last <= state_.tr.limit, last, state_.tr.limit))
+    return selector_fault(kInvalidTss, state_.tr.selector);
   return read_memory({state_.tr.base + offset}, size, {.implicit_supervisor = true}, value);
 }
 
@@ -211,7 +230,8 @@ Obstacle X86Processor::choose_stack(const Gate& gate, unsigned new_cpl, NewStack
       if (Obstacle obstacle = task_state_field(offset, 8, stack.pointer)) return obstacle;
       if (!check(CheckId::Canonical, is_canonical(stack.pointer), stack.pointer)) return selector_fault(kStackFault, 0);
     }
-    if (inner) stack.segment = {.access_rights = kUnusable | new_cpl << 5, .selector = static_cast<std::uint16_t>(new_cpl)};
+    if (inner)
+      stack.segment = {.access_rights = kUnusable | new_cpl << 5, .selector = static_cast<std::uint16_t>(new_cpl)};
     stack.pointer &= ~std::uint64_t{15};
     return {};
   }
@@ -233,17 +253,20 @@ Obstacle X86Processor::deliver_through_gate(const PendingEvent& event) {
   const bool long_mode = state_.long_mode_active();
   Gate gate;
   if (Obstacle obstacle = read_gate(event, gate)) return obstacle;
-  if (!check(CheckId::DescriptorNull, (gate.selector & ~3U) != 0, gate.selector)) return selector_fault(kGeneralProtection, 0);
+  if (!check(CheckId::DescriptorNull, (gate.selector & ~3U) != 0, gate.selector))
+    return selector_fault(kGeneralProtection, 0);
   Descriptor code;
   if (Obstacle obstacle = fetch_descriptor(gate.selector, kGeneralProtection, code)) return obstacle;
-  if (!check(CheckId::DescriptorType, code.is_code(), code.access_rights & 0x1f)) return selector_fault(kGeneralProtection, gate.selector);
+  if (!check(CheckId::DescriptorType, code.is_code(), code.access_rights & 0x1f))
+    return selector_fault(kGeneralProtection, gate.selector);
   if (!check(CheckId::DescriptorPrivilege, code.dpl() <= state_.cpl, code.dpl(), state_.cpl)) {
     return selector_fault(kGeneralProtection, gate.selector);
   }
   if (long_mode && !check(CheckId::CodeLongMode, code.long_code() && !code.big(), code.access_rights >> 13 & 3)) {
     return selector_fault(kGeneralProtection, gate.selector);
   }
-  if (!check(CheckId::DescriptorPresent, code.present(), gate.selector)) return selector_fault(kSegmentNotPresent, gate.selector);
+  if (!check(CheckId::DescriptorPresent, code.present(), gate.selector))
+    return selector_fault(kSegmentNotPresent, gate.selector);
   const unsigned old_cpl = state_.cpl;
   const unsigned new_cpl = code.is_conforming() ? old_cpl : code.dpl();
   NewStack stack;
@@ -255,16 +278,16 @@ Obstacle X86Processor::deliver_through_gate(const PendingEvent& event) {
   const unsigned size = long_mode ? 8 : 4;
   StackCursor cursor{.pointer = stack.pointer, .mode = {.stack = true, .cpl = new_cpl}, .flat = true};
   const bool pushes_stack = long_mode || new_cpl < old_cpl;
-  const std::array<std::uint64_t, 6> frame{state_.segments[kSs].selector, stack_pointer(),
-                                           is_fault(event) ? old_flags | kFlagRf : old_flags,
-                                           state_.segments[kCs].selector, return_pc, event.error_code};
+  const std::array<std::uint64_t, 6> frame{
+      state_.segments[kSs].selector, stack_pointer(), is_fault(event) ? old_flags | kFlagRf : old_flags,
+      state_.segments[kCs].selector, return_pc,       event.error_code};
   for (std::size_t i = pushes_stack ? 0 : 2; i < (event.has_error_code ? frame.size() : frame.size() - 1); ++i) {
     if (Obstacle obstacle = push(cursor, size, frame[i])) return obstacle;
   }
   if (Obstacle obstacle = mark_accessed(code)) return obstacle;
 
   std::uint64_t new_flags = old_flags & ~(kFlagTf | kFlagNt | kFlagRf | kFlagVm);
-  if (gate.type == 14) new_flags &= ~kFlagIf;   // An interrupt gate; a trap gate leaves IF alone.
+  if (gate.type == 14) new_flags &= ~kFlagIf;  // An interrupt gate; a trap gate leaves IF alone.
   set_flags(new_flags);
   state_.interruptibility = 0;
   state_.activity = ActivityState::Active;
@@ -273,9 +296,12 @@ Obstacle X86Processor::deliver_through_gate(const PendingEvent& event) {
   if (new_cpl < old_cpl) set_segment(kSs, stack.segment);
   write_general(4, size, cursor.pointer);
   set_pc(gate.offset);
-  context_.events.notable(TrapDelivered{.name = name_of_event(event), .vector = event.vector,
-                                        .from_privilege = static_cast<std::uint8_t>(old_cpl), .to_privilege = static_cast<std::uint8_t>(new_cpl),
-                                        .handler = {gate.offset}, .stack = {cursor.pointer}});
+  context_.events.notable(TrapDelivered{.name = name_of_event(event),
+                                        .vector = event.vector,
+                                        .from_privilege = static_cast<std::uint8_t>(old_cpl),
+                                        .to_privilege = static_cast<std::uint8_t>(new_cpl),
+                                        .handler = {gate.offset},
+                                        .stack = {cursor.pointer}});
   return {};
 }
 

@@ -10,9 +10,11 @@ namespace shearling::x86 {
 namespace {
 
 constexpr std::array<std::string_view, 16> kGeneralNames{"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                                         "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"};
+                                                         "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
 
-std::uint64_t low_bytes(std::uint64_t value, unsigned size) { return size >= 8 ? value : value & ((std::uint64_t{1} << (8 * size)) - 1); }
+std::uint64_t low_bytes(std::uint64_t value, unsigned size) {
+  return size >= 8 ? value : value & ((std::uint64_t{1} << (8 * size)) - 1);
+}
 
 }  // namespace
 
@@ -21,7 +23,10 @@ std::uint64_t low_bytes(std::uint64_t value, unsigned size) { return size >= 8 ?
 bool X86Processor::check(CheckId id, bool passed, std::uint64_t actual, std::uint64_t required) {
   if (context_.events.wants_micro_events()) {
     const CheckText& text = kCheckTexts[static_cast<std::size_t>(id)];
-    context_.events.micro(Check{.name = text.name, .sentence = text.sentence, .actual = actual, .required = required,
+    context_.events.micro(Check{.name = text.name,
+                                .sentence = text.sentence,
+                                .actual = actual,
+                                .required = required,
                                 .verdict = passed ? CheckVerdict::Passed : CheckVerdict::Failed});
   }
   return passed;
@@ -71,7 +76,9 @@ VirtualAddress X86Processor::wrap(std::uint64_t linear) const {
 }
 
 Obstacle X86Processor::translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, Translation& out) {
-  const AccessRequest request{.address = address, .kind = kind, .cpl = mode.cpl.value_or(state_.cpl),
+  const AccessRequest request{.address = address,
+                              .kind = kind,
+                              .cpl = mode.cpl.value_or(state_.cpl),
                               .implicit_supervisor = mode.implicit_supervisor,
                               .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
   const TranslateResult result = mmu_.translate(request);
@@ -89,7 +96,8 @@ Obstacle X86Processor::obstacle_of(const TranslateResult& result, bool stack) {
     return obstacle;
   }
   if (const auto* ept = std::get_if<EptFault>(&result)) {
-    const auto exit = vmx_.intercept({.kind = ept->misconfiguration ? Intercept::EptMisconfiguration : Intercept::EptViolation, .ept = *ept});
+    const auto exit = vmx_.intercept(
+        {.kind = ept->misconfiguration ? Intercept::EptMisconfiguration : Intercept::EptViolation, .ept = *ept});
     if (!exit) return unsupported("an EPT fault does not leave the guest");
     return {.kind = Obstacle::Kind::Exit, .exit = *exit};
   }
@@ -101,7 +109,8 @@ Obstacle X86Processor::obstacle_of(const TranslateResult& result, bool stack) {
 }
 
 /// One access, split where it crosses a page; both pages are translated before anything happens.
-Obstacle X86Processor::access(VirtualAddress address, unsigned size, AccessKind kind, const AccessMode& mode, std::uint64_t& value) {
+Obstacle X86Processor::access(VirtualAddress address, unsigned size, AccessKind kind, const AccessMode& mode,
+                              std::uint64_t& value) {
   Translation first;
   if (Obstacle obstacle = translate(address, kind, mode, first)) return obstacle;
   const auto in_page = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - address.value % kFrameBytes));
@@ -119,8 +128,8 @@ Obstacle X86Processor::access(VirtualAddress address, unsigned size, AccessKind 
   return {};
 }
 
-std::uint64_t X86Processor::access_physical(VirtualAddress address, const Translation& translation, unsigned size, AccessKind kind,
-                                            std::uint64_t value) {
+std::uint64_t X86Processor::access_physical(VirtualAddress address, const Translation& translation, unsigned size,
+                                            AccessKind kind, std::uint64_t value) {
   const PhysicalAddress physical = translation.physical;
   if (!context_.memory.contains(physical, size)) {
     if (kind != AccessKind::Write) return context_.devices.memory_read(physical, size);
@@ -130,15 +139,22 @@ std::uint64_t X86Processor::access_physical(VirtualAddress address, const Transl
   if (kind == AccessKind::Write) will_store(physical, size, value);
   // Byte by byte where a part of an access across pages has a size that no access has.
   for (unsigned i = 0; (size & (size - 1)) != 0 && i < size; ++i) {
-    if (kind == AccessKind::Write) context_.memory.write({physical.value + i}, 1, value >> (8 * i) & 0xff);
-    else value = (i == 0 ? 0 : value) | context_.memory.read({physical.value + i}, 1) << (8 * i);
+    if (kind == AccessKind::Write)
+      context_.memory.write({physical.value + i}, 1, value >> (8 * i) & 0xff);
+    else
+      value = (i == 0 ? 0 : value) | context_.memory.read({physical.value + i}, 1) << (8 * i);
   }
   if ((size & (size - 1)) == 0) {
-    if (kind == AccessKind::Write) context_.memory.write(physical, size, value);
-    else value = context_.memory.read(physical, size);
+    if (kind == AccessKind::Write)
+      context_.memory.write(physical, size, value);
+    else
+      value = context_.memory.read(physical, size);
   }
-  context_.events.micro(MemoryAccess{.access = kind, .size = static_cast<std::uint8_t>(size), .virtual_address = address,
-                                     .physical_address = physical, .value = value});
+  context_.events.micro(MemoryAccess{.access = kind,
+                                     .size = static_cast<std::uint8_t>(size),
+                                     .virtual_address = address,
+                                     .physical_address = physical,
+                                     .value = value});
   context_.memory_path.program_access(address, physical, size, kind, translation.page_size);
   return value;
 }
@@ -156,12 +172,14 @@ void X86Processor::drop_code(PhysicalAddress address) {
   if (stepped || context_.engine.holds_code(frame)) context_.engine.invalidate_code(frame);
 }
 
-Obstacle X86Processor::read_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t& value) {
+Obstacle X86Processor::read_memory(VirtualAddress address, unsigned size, const AccessMode& mode,
+                                   std::uint64_t& value) {
   value = 0;
   return access(address, size, AccessKind::Read, mode, value);
 }
 
-Obstacle X86Processor::write_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t value) {
+Obstacle X86Processor::write_memory(VirtualAddress address, unsigned size, const AccessMode& mode,
+                                    std::uint64_t value) {
   value = low_bytes(value, size);
   return access(address, size, AccessKind::Write, mode, value);
 }
@@ -176,7 +194,8 @@ Obstacle X86Processor::probe_write(VirtualAddress address, unsigned size, const 
 }
 
 /// The logical address as a linear one, with the segment's checks (none but FS's and GS's base in 64-bit mode).
-Obstacle X86Processor::linear_address(unsigned segment, std::uint64_t offset, unsigned size, AccessKind kind, VirtualAddress& out) {
+Obstacle X86Processor::linear_address(unsigned segment, std::uint64_t offset, unsigned size, AccessKind kind,
+                                      VirtualAddress& out) {
   const Segment& descriptor = state_.segments[segment];
   if (state_.sixty_four_bit_mode()) {
     out = {segment == kFs || segment == kGs ? descriptor.base + offset : offset};
@@ -195,13 +214,16 @@ Obstacle X86Processor::linear_address(unsigned segment, std::uint64_t offset, un
 
 std::uint64_t X86Processor::effective_offset(const DecodedOperand& operand) const {
   std::uint64_t offset = static_cast<std::uint64_t>(operand.displacement);
-  if (operand.base == 16) offset += pc() + instruction_.length;
-  else if (operand.base >= 0) offset += general(static_cast<unsigned>(operand.base));
+  if (operand.base == 16)
+    offset += pc() + instruction_.length;
+  else if (operand.base >= 0)
+    offset += general(static_cast<unsigned>(operand.base));
   if (operand.index >= 0) offset += general(static_cast<unsigned>(operand.index)) * operand.scale;
   return low_bytes(offset, instruction_.address_size);
 }
 
-Obstacle X86Processor::operand_address(const DecodedOperand& operand, unsigned size, AccessKind kind, VirtualAddress& out) {
+Obstacle X86Processor::operand_address(const DecodedOperand& operand, unsigned size, AccessKind kind,
+                                       VirtualAddress& out) {
   return linear_address(static_cast<unsigned>(operand.segment), effective_offset(operand), size, kind, out);
 }
 
@@ -278,7 +300,7 @@ std::uint64_t X86Processor::visible_cr0() const { return vmx_.in_non_root() ? vm
 std::uint64_t X86Processor::visible_cr4() const { return vmx_.in_non_root() ? vmx_.guest_visible_cr4() : state_.cr4; }
 
 std::uint64_t X86Processor::visible_tsc() const {
-  const auto adjustment = state_.msrs.find(kMsrTsc);   // What WRMSR added to the clock.
+  const auto adjustment = state_.msrs.find(kMsrTsc);  // What WRMSR added to the clock.
   const std::uint64_t ticks = context_.time.guest_ticks() + context_.time.vmm_cycles +
                               (adjustment == state_.msrs.end() ? 0 : adjustment->second);
   return vmx_.in_non_root() ? vmx_.guest_visible_tsc(ticks) : ticks;
@@ -299,7 +321,8 @@ std::string_view X86Processor::unsupported_mode() const {
   if (!state_.segments[kCs].default_big()) return "16-bit code";
   for (unsigned i = 0; i < kSegmentCount; ++i) {
     const Segment& segment = state_.segments[i];
-    if (!segment.unusable() && (segment.base != 0 || segment.limit != 0xffffffff)) return "a segment that is not flat, outside 64-bit mode";
+    if (!segment.unusable() && (segment.base != 0 || segment.limit != 0xffffffff))
+      return "a segment that is not flat, outside 64-bit mode";
   }
   return {};
 }
@@ -328,10 +351,13 @@ void X86Processor::set_segment(unsigned index, const Segment& segment) {
 
 std::uint64_t X86Processor::stack_pointer() const { return wrap(general(4)).value; }
 
-void X86Processor::set_stack_pointer(std::uint64_t value) { write_general(4, state_.sixty_four_bit_mode() ? 8 : 4, value); }
+void X86Processor::set_stack_pointer(std::uint64_t value) {
+  write_general(4, state_.sixty_four_bit_mode() ? 8 : 4, value);
+}
 
 Obstacle X86Processor::push(StackCursor& cursor, unsigned size, std::uint64_t value) {
-  const bool wide = cursor.flat && state_.long_mode_active();   // A delivery from compatibility mode to a 64-bit handler.
+  const bool wide =
+      cursor.flat && state_.long_mode_active();  // A delivery from compatibility mode to a 64-bit handler.
   const std::uint64_t pointer = wide ? cursor.pointer - size : wrap(cursor.pointer - size).value;
   VirtualAddress address{pointer};
   if (!cursor.flat) {

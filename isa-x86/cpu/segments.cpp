@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Segment descriptors and the transfers that load them (SDM volume 3A, chapters 3 and 5; volume 2 for each instruction).
+// Segment descriptors and the transfers that load them (SDM volume 3A, chapters 3 and 5; volume 2 for each
+// instruction).
 #include <algorithm>
 
 #include "isa-x86/cpu/x86_processor.h"
@@ -12,7 +13,9 @@ constexpr std::uint32_t kUnusable = 1U << 16;
 constexpr std::uint16_t kRplMask = 3;
 
 bool is_null(std::uint16_t selector) { return (selector & ~kRplMask) == 0; }
-bool is_canonical(std::uint64_t address) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address; }
+bool is_canonical(std::uint64_t address) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
+}
 
 Segment null_segment(std::uint16_t selector) { return {.access_rights = kUnusable, .selector = selector}; }
 
@@ -26,7 +29,10 @@ Descriptor::Descriptor(std::uint64_t raw_descriptor, VirtualAddress at) : raw(ra
 }
 
 Segment X86Processor::segment_from(std::uint16_t selector, const Descriptor& descriptor) {
-  return {.base = descriptor.base, .limit = descriptor.limit, .access_rights = descriptor.access_rights, .selector = selector};
+  return {.base = descriptor.base,
+          .limit = descriptor.limit,
+          .access_rights = descriptor.access_rights,
+          .selector = selector};
 }
 
 /// Nothing where the selector is null or lies outside its table.
@@ -67,7 +73,8 @@ Obstacle X86Processor::load_data_segment(unsigned index, std::uint16_t selector)
   if (index == kSs) {
     Segment segment;
     const bool null_allowed = state_.sixty_four_bit_mode() && state_.cpl < 3;
-    if (Obstacle obstacle = load_stack_segment(selector, state_.cpl, null_allowed, kGeneralProtection, segment)) return obstacle;
+    if (Obstacle obstacle = load_stack_segment(selector, state_.cpl, null_allowed, kGeneralProtection, segment))
+      return obstacle;
     set_segment(kSs, segment);
     return {};
   }
@@ -86,14 +93,16 @@ Obstacle X86Processor::load_data_segment(unsigned index, std::uint16_t selector)
       return selector_fault(kGeneralProtection, selector);
     }
   }
-  if (!check(CheckId::DescriptorPresent, descriptor.present(), selector)) return selector_fault(kSegmentNotPresent, selector);
+  if (!check(CheckId::DescriptorPresent, descriptor.present(), selector))
+    return selector_fault(kSegmentNotPresent, selector);
   if (Obstacle obstacle = mark_accessed(descriptor)) return obstacle;
   set_segment(index, segment_from(selector, descriptor));
   return {};
 }
 
 /// A stack segment for privilege level `cpl`; `vector` is #GP, or #TS where the selector comes from a TSS.
-Obstacle X86Processor::load_stack_segment(std::uint16_t selector, unsigned cpl, bool null_allowed, std::uint8_t vector, Segment& out) {
+Obstacle X86Processor::load_stack_segment(std::uint16_t selector, unsigned cpl, bool null_allowed, std::uint8_t vector,
+                                          Segment& out) {
   const unsigned rpl = selector & kRplMask;
   if (is_null(selector)) {
     if (!check(CheckId::DescriptorNull, null_allowed && rpl == cpl, selector)) return selector_fault(vector, 0);
@@ -104,19 +113,23 @@ Obstacle X86Processor::load_stack_segment(std::uint16_t selector, unsigned cpl, 
   Descriptor descriptor;
   if (Obstacle obstacle = fetch_descriptor(selector, vector, descriptor)) return obstacle;
   if (!check(CheckId::StackPrivilege, rpl == cpl, rpl, cpl)) return selector_fault(vector, selector);
-  if (!check(CheckId::DescriptorType, descriptor.is_writable_data(), descriptor.access_rights & 0x1f)) return selector_fault(vector, selector);
-  if (!check(CheckId::StackPrivilege, descriptor.dpl() == cpl, descriptor.dpl(), cpl)) return selector_fault(vector, selector);
+  if (!check(CheckId::DescriptorType, descriptor.is_writable_data(), descriptor.access_rights & 0x1f))
+    return selector_fault(vector, selector);
+  if (!check(CheckId::StackPrivilege, descriptor.dpl() == cpl, descriptor.dpl(), cpl))
+    return selector_fault(vector, selector);
   if (!check(CheckId::DescriptorPresent, descriptor.present(), selector)) return selector_fault(kStackFault, selector);
   if (Obstacle obstacle = mark_accessed(descriptor)) return obstacle;
   out = segment_from(selector, descriptor);
   return {};
 }
 
-/// A code segment to go on in at privilege level `cpl`: the current one for jumps and calls, the selector's for returns.
+/// A code segment to go on in at privilege level `cpl`: the current one for jumps and calls, the selector's for
+/// returns.
 Obstacle X86Processor::check_code_segment(std::uint16_t selector, unsigned cpl, bool returning, Descriptor& out) {
   if (!check(CheckId::DescriptorNull, !is_null(selector), selector)) return selector_fault(kGeneralProtection, 0);
   if (Obstacle obstacle = fetch_descriptor(selector, kGeneralProtection, out)) return obstacle;
-  if (!check(CheckId::DescriptorType, out.is_code(), out.access_rights & 0x1f)) return selector_fault(kGeneralProtection, selector);
+  if (!check(CheckId::DescriptorType, out.is_code(), out.access_rights & 0x1f))
+    return selector_fault(kGeneralProtection, selector);
   if (!returning && !out.is_conforming()) {
     const unsigned rpl = selector & kRplMask;
     if (!check(CheckId::SelectorPrivilege, rpl <= cpl, rpl, cpl)) return selector_fault(kGeneralProtection, selector);
@@ -135,7 +148,8 @@ Obstacle X86Processor::check_target(const Descriptor& code, std::uint64_t offset
   if (state_.long_mode_active() && code.long_code()) {
     return check(CheckId::Canonical, is_canonical(offset), offset) ? Obstacle{} : selector_fault(kGeneralProtection, 0);
   }
-  return check(CheckId::SegmentLimit, offset <= code.limit, offset, code.limit) ? Obstacle{} : selector_fault(kGeneralProtection, 0);
+  return check(CheckId::SegmentLimit, offset <= code.limit, offset, code.limit) ? Obstacle{}
+                                                                                : selector_fault(kGeneralProtection, 0);
 }
 
 // JMP and CALL to a code segment. Call gates and tasks are left out: they raise #GP(selector).
@@ -165,13 +179,15 @@ Obstacle X86Processor::far_return(unsigned size, std::uint64_t release, bool int
   if (Obstacle obstacle = pop(stack, size, code_selector)) return obstacle;
   if (interrupt_return) {
     if (Obstacle obstacle = pop(stack, size, new_flags)) return obstacle;
-    if (!state_.long_mode_active() && (new_flags & kFlagVm) != 0 && old_cpl == 0) return unsupported("virtual-8086 mode");
+    if (!state_.long_mode_active() && (new_flags & kFlagVm) != 0 && old_cpl == 0)
+      return unsupported("virtual-8086 mode");
   }
   stack.pointer = wrap(stack.pointer + release).value;
   const auto selector = static_cast<std::uint16_t>(code_selector);
   const unsigned cpl = selector & kRplMask;
   if (!check(CheckId::DescriptorNull, !is_null(selector), selector)) return selector_fault(kGeneralProtection, 0);
-  if (!check(CheckId::SelectorPrivilege, cpl >= old_cpl, cpl, old_cpl)) return selector_fault(kGeneralProtection, selector);
+  if (!check(CheckId::SelectorPrivilege, cpl >= old_cpl, cpl, old_cpl))
+    return selector_fault(kGeneralProtection, selector);
   Descriptor code;
   if (Obstacle obstacle = check_code_segment(selector, cpl, true, code)) return obstacle;
 
@@ -182,7 +198,8 @@ Obstacle X86Processor::far_return(unsigned size, std::uint64_t release, bool int
     if (Obstacle obstacle = pop(stack, size, new_pointer)) return obstacle;
     if (Obstacle obstacle = pop(stack, size, stack_selector)) return obstacle;
     const bool null_allowed = state_.long_mode_active() && code.long_code() && cpl < 3;
-    if (Obstacle obstacle = load_stack_segment(static_cast<std::uint16_t>(stack_selector), cpl, null_allowed, kGeneralProtection, stack_segment)) {
+    if (Obstacle obstacle = load_stack_segment(static_cast<std::uint16_t>(stack_selector), cpl, null_allowed,
+                                               kGeneralProtection, stack_segment)) {
       return obstacle;
     }
   } else {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The instructions that the processor executes itself: their table, and those on descriptor tables, flags, ports, caches
-// and the processor's identity. Each makes its checks in the manual's order: undefined, privilege, then (in non-root
-// operation) whether it leaves the guest, then the rest (SDM volume 3C, section 25.1.1).
+// The instructions that the processor executes itself: their table, and those on descriptor tables, flags, ports,
+// caches and the processor's identity. Each makes its checks in the manual's order: undefined, privilege, then (in
+// non-root operation) whether it leaves the guest, then the rest (SDM volume 3C, section 25.1.1).
 #include <algorithm>
 
 #include "isa-x86/cpu/x86_processor.h"
@@ -13,7 +13,9 @@ namespace {
 constexpr std::uint32_t kUnusable = 1U << 16;
 constexpr unsigned kAx = 0, kCx = 1, kDx = 2, kBx = 3, kSi = 6, kDi = 7;
 
-bool is_canonical(std::uint64_t address) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address; }
+bool is_canonical(std::uint64_t address) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
+}
 
 std::uint64_t address_mask(unsigned size) { return size == 8 ? ~std::uint64_t{0} : size == 4 ? 0xffffffff : 0xffff; }
 
@@ -22,7 +24,10 @@ std::uint64_t address_mask(unsigned size) { return size == 8 ? ~std::uint64_t{0}
 /// Which routine executes which operation; index and operation agree.
 struct OperationTable {
   using Routine = X86Processor::Routine;
-  struct Row { Operation operation; Routine routine; };
+  struct Row {
+    Operation operation;
+    Routine routine;
+  };
   static constexpr std::array kRows = std::to_array<Row>({
       {Operation::Innocuous, &X86Processor::execute_innocuous},
       {Operation::InnocuousRepeated, &X86Processor::execute_repeated},
@@ -62,7 +67,7 @@ struct OperationTable {
       {Operation::Swapgs, &X86Processor::op_swapgs},
       {Operation::Syscall, &X86Processor::op_syscall},
       {Operation::Sysret, &X86Processor::op_sysret},
-      {Operation::Sysenter, &X86Processor::op_undefined},   // CPUID does not offer SEP.
+      {Operation::Sysenter, &X86Processor::op_undefined},  // CPUID does not offer SEP.
       {Operation::Sysexit, &X86Processor::op_undefined},
       {Operation::Int, &X86Processor::op_int},
       {Operation::Int3, &X86Processor::op_int},
@@ -90,9 +95,9 @@ struct OperationTable {
       {Operation::WrGsBase, &X86Processor::op_fs_gs_base},
       {Operation::Vmcall, &X86Processor::op_vmcall},
       {Operation::Vmxinstruction, &X86Processor::op_vmx},
-      {Operation::Monitor, &X86Processor::op_undefined},    // CPUID does not offer MONITOR.
+      {Operation::Monitor, &X86Processor::op_undefined},  // CPUID does not offer MONITOR.
       {Operation::Mwait, &X86Processor::op_undefined},
-      {Operation::Xgetbv, &X86Processor::op_undefined},     // CR4.OSXSAVE cannot be set.
+      {Operation::Xgetbv, &X86Processor::op_undefined},  // CR4.OSXSAVE cannot be set.
       {Operation::Xsetbv, &X86Processor::op_undefined},
       {Operation::Pause, &X86Processor::op_pause},
       {Operation::Fxsave, &X86Processor::execute_innocuous},
@@ -146,7 +151,8 @@ Obstacle X86Processor::op_vmcall() {
   return op_undefined();
 }
 Obstacle X86Processor::op_vmx() {
-  if (Obstacle exit = leaves_guest({.kind = Intercept::Vmxinstruction, .reason = vmx_exit_reason(instruction_)})) return exit;
+  if (Obstacle exit = leaves_guest({.kind = Intercept::Vmxinstruction, .reason = vmx_exit_reason(instruction_)}))
+    return exit;
   return op_undefined();
 }
 
@@ -154,17 +160,22 @@ Obstacle X86Processor::op_vmx() {
 std::uint32_t X86Processor::vmx_exit_reason(const DecodedInstruction& instruction) const {
   switch (instruction.opcode) {
     case 0x0f01: {
-      static constexpr std::uint32_t kByRm[8] = {0, 18, 20, 24, 26, 0, 0, 0};   // VMCALL, VMLAUNCH, VMRESUME, VMXOFF
+      static constexpr std::uint32_t kByRm[8] = {0, 18, 20, 24, 26, 0, 0, 0};  // VMCALL, VMLAUNCH, VMRESUME, VMXOFF
       return kByRm[bytes_[instruction.length - 1U] & 7];
     }
-    case 0x0f78: return 23;   // VMREAD
-    case 0x0f79: return 25;   // VMWRITE
-    case 0x3880: return 50;   // INVEPT
-    case 0x3881: return 53;   // INVVPID
-    default: break;
+    case 0x0f78:
+      return 23;  // VMREAD
+    case 0x0f79:
+      return 25;  // VMWRITE
+    case 0x3880:
+      return 50;  // INVEPT
+    case 0x3881:
+      return 53;  // INVVPID
+    default:
+      break;
   }
-  if (instruction.extension == 7) return 22;                            // VMPTRST
-  return instruction.rep ? 27 : instruction.operand_size == 2 ? 19 : 21;   // VMXON, VMCLEAR, VMPTRLD
+  if (instruction.extension == 7) return 22;                              // VMPTRST
+  return instruction.rep ? 27 : instruction.operand_size == 2 ? 19 : 21;  // VMXON, VMCLEAR, VMPTRLD
 }
 
 // --- flags -----------------------------------------------------------------------------------------------------------
@@ -237,7 +248,8 @@ Obstacle X86Processor::op_load_table() {
 
 Obstacle X86Processor::check_descriptor_table_read() {
   if ((visible_cr4() & kCr4Umip) == 0) return {};
-  return check(CheckId::UserModeInstructionPrevention, state_.cpl == 0, state_.cpl, 0) ? Obstacle{} : fault(kGeneralProtection, 0);
+  return check(CheckId::UserModeInstructionPrevention, state_.cpl == 0, state_.cpl, 0) ? Obstacle{}
+                                                                                       : fault(kGeneralProtection, 0);
 }
 
 Obstacle X86Processor::op_store_table() {
@@ -289,25 +301,32 @@ Obstacle X86Processor::load_system_segment(std::uint16_t selector, std::string_v
   constexpr unsigned kLdt = 2, kAvailableTss = 9;
   constexpr std::uint64_t kBusy = std::uint64_t{1} << 41;
   const bool task = &target == &state_.tr;
-  if (!check(CheckId::SelectorPrivilege, (selector & 4) == 0, selector)) return selector_fault(kGeneralProtection, selector);
+  if (!check(CheckId::SelectorPrivilege, (selector & 4) == 0, selector))
+    return selector_fault(kGeneralProtection, selector);
   Descriptor descriptor;
   if (Obstacle obstacle = fetch_descriptor(selector, kGeneralProtection, descriptor)) return obstacle;
   const unsigned type = descriptor.access_rights & 0x1f;
-  if (!check(CheckId::DescriptorType, type == (task ? kAvailableTss : kLdt), type)) return selector_fault(kGeneralProtection, selector);
-  if (!check(CheckId::DescriptorPresent, descriptor.present(), selector)) return selector_fault(kSegmentNotPresent, selector);
+  if (!check(CheckId::DescriptorType, type == (task ? kAvailableTss : kLdt), type))
+    return selector_fault(kGeneralProtection, selector);
+  if (!check(CheckId::DescriptorPresent, descriptor.present(), selector))
+    return selector_fault(kSegmentNotPresent, selector);
   const AccessMode implicit{.implicit_supervisor = true};
   if (state_.long_mode_active()) {
     const std::uint64_t last = (selector | 7U) + 8U;
-    if (!check(CheckId::DescriptorLimit, last <= state_.gdtr.limit, last, state_.gdtr.limit)) return selector_fault(kGeneralProtection, selector);
+    if (!check(CheckId::DescriptorLimit, last <= state_.gdtr.limit, last, state_.gdtr.limit))
+      return selector_fault(kGeneralProtection, selector);
     std::uint64_t high = 0;
     if (Obstacle obstacle = read_memory({descriptor.address.value + 8}, 8, implicit, high)) return obstacle;
-    if (!check(CheckId::ReservedBits, (high >> 40 & 0x1f) == 0, high >> 40 & 0x1f, 0x1f)) return selector_fault(kGeneralProtection, selector);
+    if (!check(CheckId::ReservedBits, (high >> 40 & 0x1f) == 0, high >> 40 & 0x1f, 0x1f))
+      return selector_fault(kGeneralProtection, selector);
     descriptor.base |= high << 32;
-    if (!check(CheckId::Canonical, is_canonical(descriptor.base), descriptor.base)) return selector_fault(kGeneralProtection, selector);
+    if (!check(CheckId::Canonical, is_canonical(descriptor.base), descriptor.base))
+      return selector_fault(kGeneralProtection, selector);
   }
   if (task) {
     descriptor.access_rights |= 2;
-    if (Obstacle obstacle = write_memory({descriptor.address.value + 4}, 4, implicit, (descriptor.raw | kBusy) >> 32)) return obstacle;
+    if (Obstacle obstacle = write_memory({descriptor.address.value + 4}, 4, implicit, (descriptor.raw | kBusy) >> 32))
+      return obstacle;
   }
   report_write(name, target.selector, selector);
   target = segment_from(selector, descriptor);
@@ -326,7 +345,8 @@ Obstacle X86Processor::check_io(std::uint16_t port, unsigned size) {
   }
   const Obstacle denied = fault(kGeneralProtection, 0);
   const AccessMode implicit{.implicit_supervisor = true};
-  if (!check(CheckId::TaskStateLimit, kMapBaseOffset + 1 <= state_.tr.limit, kMapBaseOffset + 1, state_.tr.limit)) return denied;
+  if (!check(CheckId::TaskStateLimit, kMapBaseOffset + 1 <= state_.tr.limit, kMapBaseOffset + 1, state_.tr.limit))
+    return denied;
   std::uint64_t map = 0, bits = 0;
   if (Obstacle obstacle = read_memory({state_.tr.base + kMapBaseOffset}, 2, implicit, map)) return obstacle;
   const std::uint64_t offset = map + port / 8;
@@ -342,8 +362,11 @@ Obstacle X86Processor::op_in() {
   std::uint64_t port = 0;
   if (Obstacle obstacle = read_operand(source, port)) return obstacle;
   if (Obstacle obstacle = check_io(static_cast<std::uint16_t>(port), target.size)) return obstacle;
-  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo, .port = static_cast<std::uint16_t>(port), .port_size = target.size,
-                                    .port_in = true, .port_immediate = source.kind == DecodedOperand::Kind::Immediate})) {
+  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo,
+                                    .port = static_cast<std::uint16_t>(port),
+                                    .port_size = target.size,
+                                    .port_in = true,
+                                    .port_immediate = source.kind == DecodedOperand::Kind::Immediate})) {
     return exit;
   }
   write_general(kAx, target.size, context_.devices.port_read(static_cast<std::uint16_t>(port), target.size));
@@ -356,7 +379,9 @@ Obstacle X86Processor::op_out() {
   std::uint64_t port = 0, value = 0;
   if (Obstacle obstacle = read_operand(target, port)) return obstacle;
   if (Obstacle obstacle = check_io(static_cast<std::uint16_t>(port), source.size)) return obstacle;
-  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo, .port = static_cast<std::uint16_t>(port), .port_size = source.size,
+  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo,
+                                    .port = static_cast<std::uint16_t>(port),
+                                    .port_size = source.size,
                                     .port_immediate = target.kind == DecodedOperand::Kind::Immediate})) {
     return exit;
   }
@@ -373,8 +398,12 @@ Obstacle X86Processor::op_string_io() {
   const auto port = static_cast<std::uint16_t>(general(kDx));
   if (Obstacle obstacle = check_io(port, size)) return obstacle;
   if (repeated && (general(kCx) & mask) == 0) return {};
-  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo, .port = port, .port_size = static_cast<std::uint8_t>(size), .port_in = input,
-                                    .port_string = true, .port_rep = repeated})) {
+  if (Obstacle exit = leaves_guest({.kind = Intercept::PortIo,
+                                    .port = port,
+                                    .port_size = static_cast<std::uint8_t>(size),
+                                    .port_in = input,
+                                    .port_string = true,
+                                    .port_rep = repeated})) {
     return exit;
   }
   if (!repeated) return string_io_once(input, size);
@@ -402,11 +431,13 @@ Obstacle X86Processor::string_io_once(bool input, unsigned size) {
   const AccessMode mode{.stack = segment == kSs};
   VirtualAddress address;
   std::uint64_t value = 0;
-  if (Obstacle obstacle = linear_address(segment, general(index) & mask, size, input ? AccessKind::Write : AccessKind::Read, address)) {
+  if (Obstacle obstacle =
+          linear_address(segment, general(index) & mask, size, input ? AccessKind::Write : AccessKind::Read, address)) {
     return obstacle;
   }
   if (input) {
-    if (Obstacle obstacle = probe_write(address, size, mode)) return obstacle;   // Before the device gives its value away.
+    if (Obstacle obstacle = probe_write(address, size, mode))
+      return obstacle;  // Before the device gives its value away.
     value = context_.devices.port_read(port, size);
     if (Obstacle obstacle = write_memory(address, size, mode, value)) return obstacle;
   } else {
@@ -415,7 +446,8 @@ Obstacle X86Processor::string_io_once(bool input, unsigned size) {
   }
   const std::uint64_t step = (flags() & kFlagDf) != 0 ? std::uint64_t{0} - size : size;
   const std::uint64_t before = general(index);
-  write_general(index, std::max<unsigned>(instruction_.address_size, 2), instruction_.address_size == 2 ? before + step : (before + step) & mask);
+  write_general(index, std::max<unsigned>(instruction_.address_size, 2),
+                instruction_.address_size == 2 ? before + step : (before + step) & mask);
   return {};
 }
 
@@ -425,7 +457,8 @@ Obstacle X86Processor::op_invlpg() {
   if (Obstacle obstacle = require_cpl0()) return obstacle;
   const DecodedOperand& operand = instruction_.operands[0];
   const std::uint64_t base = state_.sixty_four_bit_mode() && operand.segment != kFs && operand.segment != kGs
-                                 ? 0 : state_.segments[static_cast<std::size_t>(operand.segment)].base;
+                                 ? 0
+                                 : state_.segments[static_cast<std::size_t>(operand.segment)].base;
   const VirtualAddress address = wrap(base + effective_offset(operand));
   if (Obstacle exit = leaves_guest({.kind = Intercept::Invlpg, .value = address.value})) return exit;
   mmu_.invlpg(address);
@@ -446,7 +479,8 @@ Obstacle X86Processor::op_invpcid() {
   if (Obstacle obstacle = read_memory(wrap(address.value + 8), 8, mode, linear)) return obstacle;
   if (!check(CheckId::ReservedBits, type <= 3, type, ~std::uint64_t{3})) return fault(kGeneralProtection, 0);
   if (!check(CheckId::ReservedBits, pcid >> 12 == 0, pcid, ~std::uint64_t{0xfff})) return fault(kGeneralProtection, 0);
-  if (type <= 1 && pcid != 0 && !check(CheckId::ControlBitSet, (visible_cr4() & kCr4Pcide) != 0, visible_cr4(), kCr4Pcide)) {
+  if (type <= 1 && pcid != 0 &&
+      !check(CheckId::ControlBitSet, (visible_cr4() & kCr4Pcide) != 0, visible_cr4(), kCr4Pcide)) {
     return fault(kGeneralProtection, 0);
   }
   if (type == 0 && !check(CheckId::Canonical, is_canonical(linear), linear)) return fault(kGeneralProtection, 0);
@@ -465,7 +499,8 @@ Obstacle X86Processor::op_rdtsc() {
   if (with_processor) {
     if (Obstacle obstacle = require_feature(Feature::Rdtscp)) return obstacle;
   }
-  if ((visible_cr4() & kCr4Tsd) != 0 && !check(CheckId::TimeStampDisable, state_.cpl == 0, state_.cpl, 0)) return fault(kGeneralProtection, 0);
+  if ((visible_cr4() & kCr4Tsd) != 0 && !check(CheckId::TimeStampDisable, state_.cpl == 0, state_.cpl, 0))
+    return fault(kGeneralProtection, 0);
   if (Obstacle exit = leaves_guest({.kind = with_processor ? Intercept::Rdtscp : Intercept::Rdtsc})) return exit;
   const std::uint64_t ticks = visible_tsc();
   write_general(kAx, 4, ticks);

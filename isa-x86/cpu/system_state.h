@@ -44,27 +44,27 @@ struct Segment {
   [[nodiscard]] unsigned dpl() const { return (access_rights >> 5) & 3; }
   bool operator==(const Segment&) const = default;
 };
-enum SegmentRegister : std::uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegmentCount };   // Encoding order.
+enum SegmentRegister : std::uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegmentCount };  // Encoding order.
 
 struct DescriptorTable {
   std::uint64_t base = 0;
-  std::uint64_t limit = 0;                 ///< Bytes - 1; 16 bits wide.
+  std::uint64_t limit = 0;  ///< Bytes - 1; 16 bits wide.
   bool operator==(const DescriptorTable&) const = default;
 };
 
-enum class ActivityState : std::uint8_t { Active = 0, Halted = 1, Shutdown = 2 };   // VMCS numbering.
+enum class ActivityState : std::uint8_t { Active = 0, Halted = 1, Shutdown = 2 };  // VMCS numbering.
 /// What blocks interrupts for one instruction (VMCS interruptibility state, SDM 24.4.2).
 inline constexpr std::uint32_t kBlockingBySti = 1, kBlockingByMovSs = 2;
 
 struct SystemState {
   std::uint64_t cr0 = kCr0Et, cr2 = 0, cr3 = 0, cr4 = 0, cr8 = 0;
   std::uint64_t efer = 0;
-  std::uint64_t rflags = 2;                ///< Without kEngineFlags.
+  std::uint64_t rflags = 2;  ///< Without kEngineFlags.
   std::array<Segment, kSegmentCount> segments{};
   Segment ldtr{}, tr{};
   DescriptorTable gdtr{}, idtr{};
   std::array<std::uint64_t, 8> debug{};
-  std::map<std::uint32_t, std::uint64_t> msrs;    ///< All but EFER, FS base and GS base (engine and segments hold those).
+  std::map<std::uint32_t, std::uint64_t> msrs;  ///< All but EFER, FS base and GS base (engine and segments hold those).
   std::uint32_t interruptibility = 0;
   std::uint32_t cpl = 0;
   ActivityState activity = ActivityState::Active;
@@ -79,7 +79,8 @@ struct SystemState {
 
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(cr0, cr2, cr3, cr4, cr8, efer, rflags, segments, ldtr, tr, gdtr, idtr, debug, msrs, interruptibility, cpl, activity);
+    archive(cr0, cr2, cr3, cr4, cr8, efer, rflags, segments, ldtr, tr, gdtr, idtr, debug, msrs, interruptibility, cpl,
+            activity);
   }
 };
 
@@ -91,15 +92,21 @@ inline constexpr std::uint32_t kMsrTsc = 0x10, kMsrApicBase = 0x1b, kMsrFeatureC
                                kMsrSysenterCs = 0x174, kMsrSysenterEsp = 0x175, kMsrSysenterEip = 0x176;
 
 /// An exception or interrupt on its way to delivery. Vectors after SDM volume 3A, table 6-1.
-enum class EventKind : std::uint8_t { ExternalInterrupt = 0, Nmi = 2, HardwareException = 3, SoftwareInterrupt = 4,
-                                      PrivilegedSoftwareException = 5, SoftwareException = 6 };   // VMCS numbering.
+enum class EventKind : std::uint8_t {
+  ExternalInterrupt = 0,
+  Nmi = 2,
+  HardwareException = 3,
+  SoftwareInterrupt = 4,
+  PrivilegedSoftwareException = 5,
+  SoftwareException = 6
+};  // VMCS numbering.
 struct PendingEvent {
   EventKind kind = EventKind::HardwareException;
   std::uint8_t vector = 0;
   bool has_error_code = false;
   std::uint32_t error_code = 0;
-  std::uint32_t instruction_length = 0;    ///< Software interrupts and exceptions: RIP advances by it before the push.
-  std::uint64_t fault_address = 0;         ///< #PF: goes to CR2 on delivery.
+  std::uint32_t instruction_length = 0;  ///< Software interrupts and exceptions: RIP advances by it before the push.
+  std::uint64_t fault_address = 0;       ///< #PF: goes to CR2 on delivery.
 };
 inline constexpr std::uint8_t kDivideError = 0, kDebugException = 1, kBreakpoint = 3, kOverflow = 4, kInvalidOpcode = 6,
                               kDeviceNotAvailable = 7, kDoubleFault = 8, kInvalidTss = 10, kSegmentNotPresent = 11,

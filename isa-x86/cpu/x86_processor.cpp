@@ -38,8 +38,10 @@ X86Processor::X86Processor(const MachineContext& context, VmmTechnique technique
       apic_("local APIC", context.time, context.events),
       decoded_(kDecodedLines) {
   context_.engine.set_client(this);
-  if (technique == VmmTechnique::VtX) host_ = make_host(context_, state_, vmx_, mmu_, apic_);
-  else context_.devices.attach_memory(apic_, LocalApic::kBase, kFrameBytes);
+  if (technique == VmmTechnique::VtX)
+    host_ = make_host(context_, state_, vmx_, mmu_, apic_);
+  else
+    context_.devices.attach_memory(apic_, LocalApic::kBase, kFrameBytes);
 }
 
 X86Processor::~X86Processor() { context_.engine.set_client(nullptr); }
@@ -51,7 +53,8 @@ Status X86Processor::load(const ElfImage& image, const std::string& file) {
   if (const std::string_view unknown = unknown_feature(context_.config); !unknown.empty()) {
     std::string known;
     for (const FeatureInfo& info : feature_table()) known += (known.empty() ? "" : ", ") + std::string(info.name);
-    return Diagnostic{.file = context_.config.name, .message = "x86-64 has no CPU feature '" + std::string(unknown) + "'",
+    return Diagnostic{.file = context_.config.name,
+                      .message = "x86-64 has no CPU feature '" + std::string(unknown) + "'",
                       .remedy = "use some of " + known};
   }
   const auto put = [&](std::uint64_t address, std::span<const std::uint8_t> bytes) {
@@ -64,15 +67,17 @@ Status X86Processor::load(const ElfImage& image, const std::string& file) {
     }
   };
   for (const ElfSegment& segment : image.segments) {
-    if (segment.physical_address < kMultibootEnd && segment.physical_address + segment.memory_size > kMultibootInformation) {
-      return Diagnostic{.file = file, .message = "the image lies over the multiboot information at 0x9000",
+    if (segment.physical_address < kMultibootEnd &&
+        segment.physical_address + segment.memory_size > kMultibootInformation) {
+      return Diagnostic{.file = file,
+                        .message = "the image lies over the multiboot information at 0x9000",
                         .remedy = "link it for an address of 1 MB or above"};
     }
     put(segment.physical_address, segment.bytes);
   }
   const auto upper_kilobytes = static_cast<std::uint32_t>((context_.config.ram_bytes - (1U << 20)) >> 10);
-  const std::array<std::uint32_t, 5> information{kMultibootHasMemory | kMultibootHasCommandLine, 640, upper_kilobytes, 0,
-                                                 static_cast<std::uint32_t>(kMultibootCommandLine)};
+  const std::array<std::uint32_t, 5> information{kMultibootHasMemory | kMultibootHasCommandLine, 640, upper_kilobytes,
+                                                 0, static_cast<std::uint32_t>(kMultibootCommandLine)};
   std::array<std::uint8_t, sizeof information> bytes{};
   std::memcpy(bytes.data(), information.data(), sizeof information);
   put(kMultibootInformation, bytes);
@@ -85,10 +90,11 @@ Status X86Processor::load(const ElfImage& image, const std::string& file) {
   state_.segments[kCs] = flat_segment(0x08, kFlatCode);
   state_.tr = {.base = 0, .limit = 0xffff, .access_rights = kBusyTss32, .selector = 0};
   state_.gdtr.limit = state_.idtr.limit = 0xffff;
-  state_.msrs[kMsrApicBase] = LocalApic::kBase.value | 0x900;   // Enabled; the bootstrap processor.
+  state_.msrs[kMsrApicBase] = LocalApic::kBase.value | 0x900;  // Enabled; the bootstrap processor.
   state_.msrs[kMsrPat] = 0x0007040600070406;
   EngineState registers = context_.engine.state();
-  registers = EngineState{.mode = ExecutionMode::X86Protected32, .vector_control = registers.vector_control,
+  registers = EngineState{.mode = ExecutionMode::X86Protected32,
+                          .vector_control = registers.vector_control,
                           .floating_point_control = registers.floating_point_control};
   registers.integer[0] = kMultibootLoaderMagic;
   registers.integer[3] = kMultibootInformation;
@@ -135,11 +141,13 @@ ProcessorOutcome X86Processor::step() {
   context_.events.set_actor(actor(), privilege());
   if (reach_boundary()) execute_one();
   if (begun_) ++context_.time.step;
-  apic_.advance();   // Here and not lazily, so that its state is the same at every observation level.
+  apic_.advance();  // Here and not lazily, so that its state is the same at every observation level.
   const bool hazard = mmu_.hazard() && !context_.memory_path.models_on();
   mmu_.clear_hazard();
-  if (hazard) return {ProcessorOutcome::Kind::NeedsModels, index};   // Even a stop would be one on wrong translations.
-  return {context_.request.stop == StopReason::None ? ProcessorOutcome::Kind::Continue : ProcessorOutcome::Kind::Stopped, index};
+  if (hazard) return {ProcessorOutcome::Kind::NeedsModels, index};  // Even a stop would be one on wrong translations.
+  return {
+      context_.request.stop == StopReason::None ? ProcessorOutcome::Kind::Continue : ProcessorOutcome::Kind::Stopped,
+      index};
 }
 
 bool X86Processor::reach_boundary() {
@@ -182,8 +190,8 @@ bool X86Processor::take_interrupt() {
   return true;
 }
 
-// HLT with nothing pending: time jumps to the next timer expiry. The timer is the only thing that can wake the core, and
-// nothing that masks its interrupt changes while the core sleeps.
+// HLT with nothing pending: time jumps to the next timer expiry. The timer is the only thing that can wake the core,
+// and nothing that masks its interrupt changes while the core sleeps.
 void X86Processor::sleep() {
   const std::optional<std::uint64_t> expiry = apic_.next_expiry();
   const bool accepts = interruptible() || vmx_.in_non_root();
@@ -204,20 +212,25 @@ void X86Processor::execute_one() {
     const std::uint64_t start = pc();
     const Obstacle obstacle = attempt();
     switch (obstacle.kind) {
-      case Obstacle::Kind::Stop: return;
-      case Obstacle::Kind::Exception: handle_event(obstacle.event, false); return;
+      case Obstacle::Kind::Stop:
+        return;
+      case Obstacle::Kind::Exception:
+        handle_event(obstacle.event, false);
+        return;
       case Obstacle::Kind::None:
         complete(start);
         if (single_step && !suppress_single_step_ && context_.request.stop == StopReason::None) {
           handle_event({.kind = EventKind::HardwareException, .vector = kDebugException}, false);
         }
         return;
-      case Obstacle::Kind::Exit: break;
+      case Obstacle::Kind::Exit:
+        break;
     }
     leave_guest(obstacle.exit, std::nullopt);
     if (context_.request.stop != StopReason::None) return;
     const std::uint64_t after = pc();
-    if (after != start) context_.events.micro(InstructionRetired{.pc = {start}, .next_pc = {after}});   // By the VMM's emulation.
+    if (after != start)
+      context_.events.micro(InstructionRetired{.pc = {start}, .next_pc = {after}});  // By the VMM's emulation.
     if (const auto injected = vmx_.take_injected()) {
       handle_event(*injected, true);
       return;
@@ -240,9 +253,12 @@ Obstacle X86Processor::attempt() {
     case Operation::InnocuousFloatingPoint:
       if (Obstacle obstacle = check_floating_point()) return obstacle;
       return execute_innocuous();
-    case Operation::Innocuous: return execute_innocuous();
-    case Operation::InnocuousRepeated: return execute_repeated();
-    default: return execute_own();
+    case Operation::Innocuous:
+      return execute_innocuous();
+    case Operation::InnocuousRepeated:
+      return execute_repeated();
+    default:
+      return execute_own();
   }
 }
 
@@ -263,15 +279,19 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
 
   const auto read = [&](const Translation& from, std::span<std::uint8_t> out) {
     const std::span<const std::uint8_t> frame = context_.memory.frame(frame_number(from.physical));
-    if (frame.empty()) std::fill(out.begin(), out.end(), std::uint8_t{0xff});   // Nobody answers on the bus.
-    else std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(from.physical.value % kFrameBytes), out.size(), out.begin());
+    if (frame.empty())
+      std::fill(out.begin(), out.end(), std::uint8_t{0xff});  // Nobody answers on the bus.
+    else
+      std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(from.physical.value % kFrameBytes), out.size(),
+                  out.begin());
   };
   const bool sixty_four = state_.sixty_four_bit_mode();
   const std::size_t in_page = std::min<std::size_t>(bytes_.size(), kFrameBytes - address.value % kFrameBytes);
   read(translation, std::span(bytes_).first(in_page));
   const std::uint64_t key = translation.physical.value << 1 | (sixty_four ? 1 : 0);
   DecodedLine& line = decoded_[(key ^ key >> 12) % kDecodedLines];
-  if (line.key == key && line.instruction.length <= in_page && std::memcmp(line.bytes.data(), bytes_.data(), line.instruction.length) == 0) {
+  if (line.key == key && line.instruction.length <= in_page &&
+      std::memcmp(line.bytes.data(), bytes_.data(), line.instruction.length) == 0) {
     instruction_ = line.instruction;
   } else {
     instruction_ = decode(std::span(bytes_).first(in_page), sixty_four);
@@ -286,11 +306,14 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
     }
     if (instruction_.length != 0 && instruction_.length <= in_page) line = {key, bytes_, instruction_};
   }
-  if (instruction_.truncated) return fault(kGeneralProtection, 0);   // Longer than 15 bytes.
+  if (instruction_.truncated) return fault(kGeneralProtection, 0);  // Longer than 15 bytes.
 
   if (context_.events.wants_micro_events()) {
-    context_.events.micro(InstructionFetched{.pc = address, .physical_address = translation.physical, .length = instruction_.length,
-                                             .bytes = bytes_, .classification = instruction_.classification});
+    context_.events.micro(InstructionFetched{.pc = address,
+                                             .physical_address = translation.physical,
+                                             .length = instruction_.length,
+                                             .bytes = bytes_,
+                                             .classification = instruction_.classification});
   }
   if (!context_.memory_path.models_on()) return {};
   const unsigned length = std::max<unsigned>(instruction_.length, 1);
@@ -298,7 +321,8 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
   context_.memory_path.program_access(address, translation.physical, first, AccessKind::Fetch, translation.page_size);
   if (first < length) {
     const Translation& second = fetched_[1].translation;
-    context_.memory_path.program_access(wrap(address.value + first), second.physical, length - first, AccessKind::Fetch, second.page_size);
+    context_.memory_path.program_access(wrap(address.value + first), second.physical, length - first, AccessKind::Fetch,
+                                        second.page_size);
   }
   return {};
 }
@@ -316,18 +340,22 @@ Obstacle X86Processor::step_engine() {
   soft_tlb_stale_ = true;
   const EngineOutcome outcome = context_.engine.step_one();
   switch (outcome.stop) {
-    case EngineStop::Completed: return {};
+    case EngineStop::Completed:
+      return {};
     case EngineStop::FillRefused:
       if (!refusal_) return unsupported("the engine fetches beyond the instruction");
-      return obstacle_of(at_exact_address(*refusal_, outcome.refused_address), is_stack_reference(outcome.refused_address));
-    case EngineStop::NativeException: return engine_exception(outcome.exception);
-    default: return op_undefined();
+      return obstacle_of(at_exact_address(*refusal_, outcome.refused_address),
+                         is_stack_reference(outcome.refused_address));
+    case EngineStop::NativeException:
+      return engine_exception(outcome.exception);
+    default:
+      return op_undefined();
   }
 }
 
 /// The engine asks for pages; what it was refused for knows the byte.
 TranslateResult X86Processor::at_exact_address(TranslateResult result, VirtualAddress address) {
-  constexpr std::uint64_t kFinalAddress = 1U << 8;   // EPT qualification: not for a page-table entry of the guest's.
+  constexpr std::uint64_t kFinalAddress = 1U << 8;  // EPT qualification: not for a page-table entry of the guest's.
   constexpr std::uint64_t kOffset = kFrameBytes - 1;
   if (auto* page_fault = std::get_if<PageFault>(&result)) page_fault->address = address;
   if (auto* non_canonical = std::get_if<NonCanonical>(&result)) non_canonical->address = address;
@@ -341,7 +369,8 @@ TranslateResult X86Processor::at_exact_address(TranslateResult result, VirtualAd
 
 Obstacle X86Processor::engine_exception(std::uint32_t vector) {
   const auto number = static_cast<std::uint8_t>(vector);
-  const bool with_code = number == kDoubleFault || (number >= kInvalidTss && number <= kPageFault) || number == kAlignmentCheck;
+  const bool with_code =
+      number == kDoubleFault || (number >= kInvalidTss && number <= kPageFault) || number == kAlignmentCheck;
   return with_code ? fault(number, 0) : fault(number);
 }
 
@@ -349,7 +378,9 @@ Obstacle X86Processor::engine_exception(std::uint32_t vector) {
 // the PC stays on it, and the next step goes on. The same at every observation level and under every technique.
 Obstacle X86Processor::execute_repeated() {
   const std::uint64_t start = pc();
-  const std::uint64_t mask = instruction_.address_size == 8 ? ~std::uint64_t{0} : instruction_.address_size == 4 ? 0xffffffff : 0xffff;
+  const std::uint64_t mask = instruction_.address_size == 8   ? ~std::uint64_t{0}
+                             : instruction_.address_size == 4 ? 0xffffffff
+                                                              : 0xffff;
   const std::uint64_t count = general(1) & mask;
   std::uint64_t remaining = count;
   Obstacle obstacle;
@@ -360,7 +391,7 @@ Obstacle X86Processor::execute_repeated() {
     if (obstacle) break;
     commit_accesses();
     const std::uint64_t before = std::exchange(remaining, general(1) & mask);
-    iterations_left_ -= before - remaining;   // The engine may need one turn more to see that none remains.
+    iterations_left_ -= before - remaining;  // The engine may need one turn more to see that none remains.
   } while (pc() == start && (iterations_left_ != 0 || remaining == 0));
   if (count != remaining) {
     context_.events.micro(RepIterated{.pc = {start}, .iterations = count - remaining, .remaining = remaining});
@@ -378,9 +409,12 @@ bool X86Processor::floating_point_permitted(FloatingPointUse use) const {
 Obstacle X86Processor::check_floating_point() {
   const std::uint64_t cr0 = state_.cr0;
   switch (floating_point_use(instruction_)) {
-    case FloatingPointUse::None: return {};
-    case FloatingPointUse::X87: case FloatingPointUse::SaveRestore:
-      if (!check(CheckId::TaskSwitched, (cr0 & (kCr0Em | kCr0Ts)) == 0, cr0 & (kCr0Em | kCr0Ts), 0)) return fault(kDeviceNotAvailable);
+    case FloatingPointUse::None:
+      return {};
+    case FloatingPointUse::X87:
+    case FloatingPointUse::SaveRestore:
+      if (!check(CheckId::TaskSwitched, (cr0 & (kCr0Em | kCr0Ts)) == 0, cr0 & (kCr0Em | kCr0Ts), 0))
+        return fault(kDeviceNotAvailable);
       return {};
     case FloatingPointUse::Wait: {
       const std::uint64_t both = kCr0Mp | kCr0Ts;
@@ -412,13 +446,18 @@ void X86Processor::commit_accesses() {
   for (const StepAccess& access : step_accesses_) {
     StepPage& page = step_pages_[access.page];
     if (page.counted && models) {
-      static_cast<void>(mmu_.translate({.address = access.virtual_address, .kind = access.kind, .cpl = state_.cpl,
+      static_cast<void>(mmu_.translate({.address = access.virtual_address,
+                                        .kind = access.kind,
+                                        .cpl = state_.cpl,
                                         .alignment_check_flag = (state_.rflags & kFlagAc) != 0}));
     }
     page.counted = true;
     if (events) {
-      context_.events.micro(MemoryAccess{.access = access.kind, .size = access.size, .virtual_address = access.virtual_address,
-                                         .physical_address = access.physical_address, .value = access.value});
+      context_.events.micro(MemoryAccess{.access = access.kind,
+                                         .size = access.size,
+                                         .virtual_address = access.virtual_address,
+                                         .physical_address = access.physical_address,
+                                         .value = access.value});
     }
     context_.memory_path.program_access(access.virtual_address, access.physical_address, access.size, access.kind,
                                         page.translation.page_size);
@@ -432,7 +471,9 @@ FillAnswer X86Processor::fill(VirtualAddress address, AccessKind kind) {
 }
 
 FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
-  const auto frame_of = [](const Translation& translation) { return PhysicalAddress{translation.physical.value & ~(kFrameBytes - 1)}; };
+  const auto frame_of = [](const Translation& translation) {
+    return PhysicalAddress{translation.physical.value & ~(kFrameBytes - 1)};
+  };
   if (kind == AccessKind::Fetch) {
     for (unsigned i = 0; i < fetched_pages_; ++i) {
       if (fetched_[i].page == address.value >> 12) {
@@ -441,8 +482,8 @@ FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
     }
     return {};
   }
-  const TranslateResult result = mmu_.translate({.address = address, .kind = kind, .cpl = state_.cpl,
-                                                 .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
+  const TranslateResult result = mmu_.translate(
+      {.address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
   const auto* granted = std::get_if<Translation>(&result);
   if (granted == nullptr) {
     refusal_ = result;
@@ -460,7 +501,8 @@ FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
 
 // Grants only what needs nothing more from us until the next flush; everything else is refused and becomes a step.
 FillAnswer X86Processor::fill_direct(VirtualAddress address, AccessKind kind) {
-  AccessRequest request{.address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
+  AccessRequest request{
+      .address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
   const std::optional<Translation> translation = mmu_.probe(request);
   if (!translation) return {};
   const PhysicalAddress frame{translation->physical.value & ~(kFrameBytes - 1)};
@@ -470,7 +512,7 @@ FillAnswer X86Processor::fill_direct(VirtualAddress address, AccessKind kind) {
     return mmu_.probe(request).has_value();
   };
   if (kind == AccessKind::Fetch) {
-    if (writable_frames_.contains(frame.value)) {   // Never writable here and executable there at once.
+    if (writable_frames_.contains(frame.value)) {  // Never writable here and executable there at once.
       context_.engine.flush_translations();
       writable_frames_.clear();
     }
@@ -485,7 +527,10 @@ FillAnswer X86Processor::fill_direct(VirtualAddress address, AccessKind kind) {
   }
   const bool writable = may_store && translation->writable_now && context_.memory.is_marked(frame);
   if (writable) writable_frames_.insert(frame.value);
-  return {.granted = true, .page = frame, .readable = true, .writable = writable,
+  return {.granted = true,
+          .page = frame,
+          .readable = true,
+          .writable = writable,
           .executable = !writable && context_.engine.holds_code(frame) && also(AccessKind::Fetch)};
 }
 
@@ -508,26 +553,36 @@ void X86Processor::memory_access(PhysicalAddress address, AccessKind kind, unsig
     if (frame_number(step_pages_[i].translation.physical) != frame_number(address)) continue;
     if (best == step_pages_.size() || step_pages_[i].kind == kind) best = i;
   }
-  if (best == step_pages_.size()) return;   // The instruction's own bytes.
+  if (best == step_pages_.size()) return;  // The instruction's own bytes.
   if (kind == AccessKind::Write && mmu_.is_table_frame(address)) {
     // The second half of a store that crosses pages is reported when memory holds it already: that counts as a change.
-    const bool second_half = address.value % kFrameBytes == 0 && !step_accesses_.empty() && step_accesses_.back().kind == AccessKind::Write;
+    const bool second_half =
+        address.value % kFrameBytes == 0 && !step_accesses_.empty() && step_accesses_.back().kind == AccessKind::Write;
     mmu_.table_store(address, std::min(size, 8U), second_half ? ~value : value);
   }
-  step_accesses_.push_back({.virtual_address = {step_pages_[best].page << 12 | address.value % kFrameBytes}, .physical_address = address,
-                            .kind = kind, .size = static_cast<std::uint8_t>(size), .value = value, .page = best});
+  step_accesses_.push_back({.virtual_address = {step_pages_[best].page << 12 | address.value % kFrameBytes},
+                            .physical_address = address,
+                            .kind = kind,
+                            .size = static_cast<std::uint8_t>(size),
+                            .value = value,
+                            .page = best});
 }
 
-std::uint64_t X86Processor::device_read(PhysicalAddress address, unsigned size) { return context_.devices.memory_read(address, size); }
+std::uint64_t X86Processor::device_read(PhysicalAddress address, unsigned size) {
+  return context_.devices.memory_read(address, size);
+}
 void X86Processor::device_write(PhysicalAddress address, unsigned size, std::uint64_t value) {
   context_.devices.memory_write(address, size, value);
 }
 
 bool X86Processor::stops_direct_run(const DecodedInstruction& instruction) const {
   switch (instruction.operation) {
-    case Operation::Innocuous: return false;
-    case Operation::InnocuousFloatingPoint: return !floating_point_permitted(floating_point_use(instruction));
-    default: return true;
+    case Operation::Innocuous:
+      return false;
+    case Operation::InnocuousFloatingPoint:
+      return !floating_point_permitted(floating_point_use(instruction));
+    default:
+      return true;
   }
 }
 
@@ -545,7 +600,8 @@ EngineClient::BlockPlan X86Processor::plan_block(VirtualAddress, std::span<const
   return plan;
 }
 
-std::uint32_t X86Processor::instructions_before(VirtualAddress, std::span<const std::uint8_t> bytes, std::uint32_t offset) {
+std::uint32_t X86Processor::instructions_before(VirtualAddress, std::span<const std::uint8_t> bytes,
+                                                std::uint32_t offset) {
   const bool sixty_four = state_.sixty_four_bit_mode();
   std::uint32_t count = 0;
   for (std::uint32_t at = 0; at < offset && at < bytes.size(); ++count) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // One x86-64 core: innocuous instructions run on the engine, all others here, check by check; interrupts and exceptions
-// go through the guest's tables, and in VMX non-root operation what the VMCS asks for leaves the guest first. SDM volume
-// 2 (instructions), volume 3A chapters 2, 3, 5, 6 (system architecture), volume 3C chapters 25 and 27.
-// Left out: real mode, 16-bit code, segments that are not flat outside 64-bit mode (they stop the machine as
-// unsupported), virtual-8086 mode, hardware tasks, call gates (#GP), debug breakpoints, alignment checks (#AC).
+// go through the guest's tables, and in VMX non-root operation what the VMCS asks for leaves the guest first. SDM
+// volume 2 (instructions), volume 3A chapters 2, 3, 5, 6 (system architecture), volume 3C chapters 25 and 27. Left out:
+// real mode, 16-bit code, segments that are not flat outside 64-bit mode (they stop the machine as unsupported),
+// virtual-8086 mode, hardware tasks, call gates (#GP), debug breakpoints, alignment checks (#AC).
 #pragma once
 
 #include <array>
@@ -28,13 +28,14 @@
 namespace shearling::x86 {
 
 /// Makes the VMM; isa_x86.cpp passes it in, so that the core does not depend on any VMM.
-using HostFactory = std::unique_ptr<Host> (*)(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu, LocalApic& apic);
+using HostFactory = std::unique_ptr<Host> (*)(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu,
+                                              LocalApic& apic);
 
 /// What keeps an instruction, or the delivery of an event, from completing.
 struct [[nodiscard]] Obstacle {
   enum class Kind : std::uint8_t { None, Exception, Exit, Stop } kind = Kind::None;
-  PendingEvent event;                      ///< Exception: software interrupts too.
-  VmExitInformation exit;                  ///< Exit: leaves the guest.
+  PendingEvent event;      ///< Exception: software interrupts too.
+  VmExitInformation exit;  ///< Exit: leaves the guest.
   explicit operator bool() const { return kind != Kind::None; }
 };
 
@@ -42,14 +43,14 @@ struct [[nodiscard]] Obstacle {
 struct Descriptor {
   std::uint64_t raw = 0;
   std::uint64_t base = 0;
-  std::uint32_t limit = 0;                 ///< In bytes.
-  std::uint32_t access_rights = 0;         ///< VMCS format.
-  VirtualAddress address;                  ///< Of the descriptor itself.
+  std::uint32_t limit = 0;          ///< In bytes.
+  std::uint32_t access_rights = 0;  ///< VMCS format.
+  VirtualAddress address;           ///< Of the descriptor itself.
   explicit Descriptor(std::uint64_t raw_descriptor = 0, VirtualAddress at = {});
   [[nodiscard]] unsigned type() const { return access_rights & 15; }
   [[nodiscard]] bool is_segment() const { return (access_rights & 0x10) != 0; }
   [[nodiscard]] bool is_code() const { return is_segment() && (access_rights & 8) != 0; }
-  [[nodiscard]] bool is_conforming() const { return (access_rights & 4) != 0; }        ///< Code segments.
+  [[nodiscard]] bool is_conforming() const { return (access_rights & 4) != 0; }  ///< Code segments.
   [[nodiscard]] bool is_writable_data() const { return is_segment() && (access_rights & 10) == 2; }
   [[nodiscard]] bool is_readable() const { return is_segment() && (access_rights & 10) != 8; }
   [[nodiscard]] unsigned dpl() const { return (access_rights >> 5) & 3; }
@@ -83,7 +84,7 @@ class X86Processor : public Processor, private EngineClient {
   void load_state(Reader& reader) override;
 
   [[nodiscard]] const SystemState& system_state() const { return state_; }
-  [[nodiscard]] SystemState& system_state() { return state_; }        ///< For tests that begin in a state of their own.
+  [[nodiscard]] SystemState& system_state() { return state_; }  ///< For tests that begin in a state of their own.
   [[nodiscard]] const VmxUnit& vmx() const { return vmx_; }
 
  private:
@@ -91,8 +92,8 @@ class X86Processor : public Processor, private EngineClient {
   using Routine = Obstacle (X86Processor::*)();
 
   // --- the step (x86_processor.cpp)
-  bool reach_boundary();                                   ///< False: the machine stops before an instruction.
-  bool take_interrupt();                                   ///< True: something was taken; look again.
+  bool reach_boundary();  ///< False: the machine stops before an instruction.
+  bool take_interrupt();  ///< True: something was taken; look again.
   void sleep();
   void execute_one();
   Obstacle attempt();
@@ -119,7 +120,8 @@ class X86Processor : public Processor, private EngineClient {
   std::uint64_t device_read(PhysicalAddress address, unsigned size) override;
   void device_write(PhysicalAddress address, unsigned size, std::uint64_t value) override;
   BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
-  std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes, std::uint32_t offset) override;
+  std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
+                                    std::uint32_t offset) override;
   [[nodiscard]] bool is_stack_reference(VirtualAddress address) const;
   [[nodiscard]] bool stops_direct_run(const DecodedInstruction& instruction) const;
 
@@ -127,17 +129,18 @@ class X86Processor : public Processor, private EngineClient {
   bool check(CheckId id, bool passed, std::uint64_t actual = 0, std::uint64_t required = 0);
   [[nodiscard]] static Obstacle fault(std::uint8_t vector);
   [[nodiscard]] static Obstacle fault(std::uint8_t vector, std::uint32_t error_code);
-  [[nodiscard]] Obstacle selector_fault(std::uint8_t vector, std::uint16_t selector) const;   ///< With EXT while delivering.
+  [[nodiscard]] Obstacle selector_fault(std::uint8_t vector,
+                                        std::uint16_t selector) const;  ///< With EXT while delivering.
   Obstacle unsupported(std::string_view detail);
-  [[nodiscard]] Obstacle leaves_guest(InterceptQuery query);                                  ///< Fills in the length.
+  [[nodiscard]] Obstacle leaves_guest(InterceptQuery query);  ///< Fills in the length.
   Obstacle require_cpl0();
   Obstacle require_feature(Feature feature);
 
   // --- memory on behalf of our own routines (processor_memory.cpp)
   struct AccessMode {
-    bool implicit_supervisor = false;      ///< Descriptor tables, TSS.
-    bool stack = false;                    ///< #SS rather than #GP when not canonical.
-    std::optional<unsigned> cpl;           ///< Another privilege level than the current one (pushes of a delivery).
+    bool implicit_supervisor = false;  ///< Descriptor tables, TSS.
+    bool stack = false;                ///< #SS rather than #GP when not canonical.
+    std::optional<unsigned> cpl;       ///< Another privilege level than the current one (pushes of a delivery).
   };
   Obstacle translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, Translation& out);
   Obstacle obstacle_of(const TranslateResult& result, bool stack);
@@ -145,7 +148,8 @@ class X86Processor : public Processor, private EngineClient {
   Obstacle read_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t& value);
   Obstacle write_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t value);
   Obstacle probe_write(VirtualAddress address, unsigned size, const AccessMode& mode);
-  std::uint64_t access_physical(VirtualAddress address, const Translation& translation, unsigned size, AccessKind kind, std::uint64_t value);
+  std::uint64_t access_physical(VirtualAddress address, const Translation& translation, unsigned size, AccessKind kind,
+                                std::uint64_t value);
   void will_store(PhysicalAddress address, unsigned size, std::uint64_t value);
   void drop_code(PhysicalAddress address);
   [[nodiscard]] VirtualAddress wrap(std::uint64_t linear) const;
@@ -180,7 +184,7 @@ class X86Processor : public Processor, private EngineClient {
   struct StackCursor {
     std::uint64_t pointer = 0;
     AccessMode mode{.stack = true};
-    bool flat = false;                     ///< Another stack than SS's, already checked (of a delivery).
+    bool flat = false;  ///< Another stack than SS's, already checked (of a delivery).
   };
   [[nodiscard]] std::uint64_t stack_pointer() const;
   void set_stack_pointer(std::uint64_t value);
@@ -189,10 +193,11 @@ class X86Processor : public Processor, private EngineClient {
 
   // --- segments (segments.cpp)
   Obstacle fetch_descriptor(std::uint16_t selector, std::uint8_t vector, Descriptor& out);
-  Obstacle find_descriptor(std::uint16_t selector, std::optional<Descriptor>& out);    ///< Without faults of its own.
+  Obstacle find_descriptor(std::uint16_t selector, std::optional<Descriptor>& out);  ///< Without faults of its own.
   Obstacle mark_accessed(Descriptor& descriptor);
   Obstacle load_data_segment(unsigned index, std::uint16_t selector);
-  Obstacle load_stack_segment(std::uint16_t selector, unsigned cpl, bool null_allowed, std::uint8_t vector, Segment& out);
+  Obstacle load_stack_segment(std::uint16_t selector, unsigned cpl, bool null_allowed, std::uint8_t vector,
+                              Segment& out);
   Obstacle check_code_segment(std::uint16_t selector, unsigned cpl, bool returning, Descriptor& out);
   [[nodiscard]] static Segment segment_from(std::uint16_t selector, const Descriptor& descriptor);
   Obstacle check_target(const Descriptor& code, std::uint64_t offset);
@@ -227,20 +232,58 @@ class X86Processor : public Processor, private EngineClient {
 
   // --- our own instructions (system_instructions.cpp, control_registers.cpp, control_transfers.cpp)
   Obstacle execute_own();
-  Obstacle op_undefined(); Obstacle op_cpuid(); Obstacle op_hlt(); Obstacle op_cli(); Obstacle op_sti();
-  Obstacle op_load_table(); Obstacle op_store_table(); Obstacle op_lldt(); Obstacle op_ltr(); Obstacle op_store_selector();
-  Obstacle op_lmsw(); Obstacle op_smsw(); Obstacle op_clts(); Obstacle op_mov_from_cr(); Obstacle op_mov_to_cr();
-  Obstacle op_mov_dr(); Obstacle op_rdmsr(); Obstacle op_wrmsr(); Obstacle op_rdtsc(); Obstacle op_rdpmc();
-  Obstacle op_in(); Obstacle op_out(); Obstacle op_string_io(); Obstacle op_invlpg(); Obstacle op_invpcid();
-  Obstacle op_cache_flush(); Obstacle op_swapgs(); Obstacle op_syscall(); Obstacle op_sysret(); Obstacle op_int();
-  Obstacle op_iret(); Obstacle op_pushf(); Obstacle op_popf(); Obstacle op_mov_from_segment(); Obstacle op_mov_to_segment();
-  Obstacle op_push_segment(); Obstacle op_pop_segment(); Obstacle op_far_jump(); Obstacle op_far_return();
-  Obstacle op_load_far_pointer(); Obstacle op_load_rights(); Obstacle op_verify(); Obstacle op_smap_flag();
-  Obstacle op_fs_gs_base(); Obstacle op_vmcall(); Obstacle op_vmx(); Obstacle op_pause();
+  Obstacle op_undefined();
+  Obstacle op_cpuid();
+  Obstacle op_hlt();
+  Obstacle op_cli();
+  Obstacle op_sti();
+  Obstacle op_load_table();
+  Obstacle op_store_table();
+  Obstacle op_lldt();
+  Obstacle op_ltr();
+  Obstacle op_store_selector();
+  Obstacle op_lmsw();
+  Obstacle op_smsw();
+  Obstacle op_clts();
+  Obstacle op_mov_from_cr();
+  Obstacle op_mov_to_cr();
+  Obstacle op_mov_dr();
+  Obstacle op_rdmsr();
+  Obstacle op_wrmsr();
+  Obstacle op_rdtsc();
+  Obstacle op_rdpmc();
+  Obstacle op_in();
+  Obstacle op_out();
+  Obstacle op_string_io();
+  Obstacle op_invlpg();
+  Obstacle op_invpcid();
+  Obstacle op_cache_flush();
+  Obstacle op_swapgs();
+  Obstacle op_syscall();
+  Obstacle op_sysret();
+  Obstacle op_int();
+  Obstacle op_iret();
+  Obstacle op_pushf();
+  Obstacle op_popf();
+  Obstacle op_mov_from_segment();
+  Obstacle op_mov_to_segment();
+  Obstacle op_push_segment();
+  Obstacle op_pop_segment();
+  Obstacle op_far_jump();
+  Obstacle op_far_return();
+  Obstacle op_load_far_pointer();
+  Obstacle op_load_rights();
+  Obstacle op_verify();
+  Obstacle op_smap_flag();
+  Obstacle op_fs_gs_base();
+  Obstacle op_vmcall();
+  Obstacle op_vmx();
+  Obstacle op_pause();
 
   [[nodiscard]] std::uint32_t vmx_exit_reason(const DecodedInstruction& instruction) const;
   Obstacle load_system_segment(std::uint16_t selector, std::string_view name, Segment& target);
-  [[nodiscard]] std::uint64_t with_owned_bits(VmcsField mask_field, std::uint64_t old_value, std::uint64_t new_value) const;
+  [[nodiscard]] std::uint64_t with_owned_bits(VmcsField mask_field, std::uint64_t old_value,
+                                              std::uint64_t new_value) const;
   Obstacle read_far_pointer(const DecodedOperand& operand, std::uint64_t& offset, std::uint16_t& selector);
   Obstacle check_io(std::uint16_t port, unsigned size);
   Obstacle check_descriptor_table_read();
@@ -261,30 +304,44 @@ class X86Processor : public Processor, private EngineClient {
   std::unique_ptr<Host> host_;
 
   // --- within one step only: not state
-  struct FetchedPage { std::uint64_t page = 0; Translation translation; };
-  struct StepPage { std::uint64_t page = 0; AccessKind kind = AccessKind::Read; Translation translation; bool counted = false; };
-  struct StepAccess { VirtualAddress virtual_address; PhysicalAddress physical_address; AccessKind kind = AccessKind::Read;
-                      std::uint8_t size = 0; std::uint64_t value = 0; std::size_t page = 0; };
+  struct FetchedPage {
+    std::uint64_t page = 0;
+    Translation translation;
+  };
+  struct StepPage {
+    std::uint64_t page = 0;
+    AccessKind kind = AccessKind::Read;
+    Translation translation;
+    bool counted = false;
+  };
+  struct StepAccess {
+    VirtualAddress virtual_address;
+    PhysicalAddress physical_address;
+    AccessKind kind = AccessKind::Read;
+    std::uint8_t size = 0;
+    std::uint64_t value = 0;
+    std::size_t page = 0;
+  };
   DecodedInstruction instruction_;
   std::array<std::uint8_t, 15> bytes_{};
   std::array<FetchedPage, 2> fetched_{};
   unsigned fetched_pages_ = 0;
   std::vector<StepPage> step_pages_;
   std::vector<StepAccess> step_accesses_;
-  std::optional<TranslateResult> refusal_;   ///< Why fill() refused.
+  std::optional<TranslateResult> refusal_;  ///< Why fill() refused.
   std::uint32_t next_interruptibility_ = 0;
-  bool pc_written_ = false;                ///< One of our own instructions went elsewhere.
+  bool pc_written_ = false;  ///< One of our own instructions went elsewhere.
   bool keep_resume_flag_ = false;
-  bool suppress_single_step_ = false;      ///< The instruction entered a handler that RFLAGS.TF does not reach.
+  bool suppress_single_step_ = false;  ///< The instruction entered a handler that RFLAGS.TF does not reach.
   bool delivering_external_ = false;
-  bool direct_ = false;                    ///< Inside run_direct's engine run.
-  static constexpr std::uint64_t kMostIterations = 4096;   ///< Of a repeated string instruction in one step.
+  bool direct_ = false;                                   ///< Inside run_direct's engine run.
+  static constexpr std::uint64_t kMostIterations = 4096;  ///< Of a repeated string instruction in one step.
   std::uint64_t iterations_left_ = 0;
-  bool begun_ = false;                     ///< The step's instruction has begun: it counts.
-  bool soft_tlb_stale_ = false;            ///< The engine holds fills that were granted to a single step.
+  bool begun_ = false;                                 ///< The step's instruction has begun: it counts.
+  bool soft_tlb_stale_ = false;                        ///< The engine holds fills that were granted to a single step.
   std::unordered_set<std::uint64_t> writable_frames_;  ///< Granted for writing since the soft TLB was last emptied.
   std::string_view last_mode_;
-  std::uint64_t planned_policy_ = 0;       ///< floating_point_policy() that planned blocks rest on.
+  std::uint64_t planned_policy_ = 0;  ///< floating_point_policy() that planned blocks rest on.
 
   // --- caches of pure functions
   struct DecodedLine {
@@ -293,7 +350,8 @@ class X86Processor : public Processor, private EngineClient {
     DecodedInstruction instruction;
   };
   std::vector<DecodedLine> decoded_;
-  std::unordered_set<std::uint64_t> stepped_frames_;   ///< Frames of code that the engine has translated for single steps.
+  std::unordered_set<std::uint64_t>
+      stepped_frames_;  ///< Frames of code that the engine has translated for single steps.
 };
 
 }  // namespace shearling::x86

@@ -16,19 +16,20 @@ namespace shearling::x86 {
 
 class BareCore {
  public:
-  static constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000, kPt = 0x4000, kGdt = 0x8000, kIdt = 0x9000,
-                                 kTss = 0xa000, kRing0Stack = 0xd000, kInterruptStack = 0xe000, kHandlers = 0x10000,
-                                 kCode = 0x20000, kUserStack = 0x30000, kData = 0x40000;
-  static constexpr std::uint16_t kKernelCode = 0x08, kKernelData = 0x10, kUserCode32 = 0x1b, kUserData = 0x23, kUserCode = 0x2b,
-                                 kTssSelector = 0x30;
+  static constexpr std::uint64_t kPml4 = 0x1000, kPdpt = 0x2000, kPd = 0x3000, kPt = 0x4000, kGdt = 0x8000,
+                                 kIdt = 0x9000, kTss = 0xa000, kRing0Stack = 0xd000, kInterruptStack = 0xe000,
+                                 kHandlers = 0x10000, kCode = 0x20000, kUserStack = 0x30000, kData = 0x40000;
+  static constexpr std::uint16_t kKernelCode = 0x08, kKernelData = 0x10, kUserCode32 = 0x1b, kUserData = 0x23,
+                                 kUserCode = 0x2b, kTssSelector = 0x30;
 
-  explicit BareCore(std::vector<std::string> features = {"nx", "syscall", "pge", "pcid", "invpcid", "smep", "smap", "fsgsbase", "rdtscp",
-                                                         "apic", "tsc", "umip"}) {
+  explicit BareCore(std::vector<std::string> features = {"nx", "syscall", "pge", "pcid", "invpcid", "smep", "smap",
+                                                         "fsgsbase", "rdtscp", "apic", "tsc", "umip"}) {
     config.cpu_features = std::move(features);
     config.ram_bytes = 4 << 20;
     memory_path.set_models_on(true);
-    processor = std::make_unique<X86Processor>(MachineContext{config, memory, *engine, events, memory_path, devices, request, time},
-                                               VmmTechnique::Bare, nullptr);
+    processor = std::make_unique<X86Processor>(
+        MachineContext{config, memory, *engine, events, memory_path, devices, request, time}, VmmTechnique::Bare,
+        nullptr);
     events.set_sinks(&log, nullptr);
     build_tables();
     enter_ring(0);
@@ -45,7 +46,8 @@ class BareCore {
 
   void put(std::uint64_t address, const char* hex) {
     const QByteArray bytes = QByteArray::fromHex(hex);
-    memory.write_bytes({address}, std::span(reinterpret_cast<const std::uint8_t*>(bytes.data()), static_cast<std::size_t>(bytes.size())));
+    memory.write_bytes({address}, std::span(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                            static_cast<std::size_t>(bytes.size())));
     engine->invalidate_code({address & ~0xfffULL});
   }
   /// Code at kCode, and the PC there.
@@ -58,8 +60,10 @@ class BareCore {
   void enter_ring(unsigned ring) {
     SystemState& s = state();
     s.cpl = ring;
-    s.segments[kCs] = {.limit = 0xffffffff, .access_rights = 0xa09b | ring << 5, .selector = ring == 0 ? kKernelCode : kUserCode};
-    s.segments[kSs] = {.limit = 0xffffffff, .access_rights = 0xc093 | ring << 5, .selector = ring == 0 ? kKernelData : kUserData};
+    s.segments[kCs] = {
+        .limit = 0xffffffff, .access_rights = 0xa09b | ring << 5, .selector = ring == 0 ? kKernelCode : kUserCode};
+    s.segments[kSs] = {
+        .limit = 0xffffffff, .access_rights = 0xc093 | ring << 5, .selector = ring == 0 ? kKernelData : kUserData};
     for (const unsigned index : {kDs, kEs, kFs, kGs}) s.segments[index] = {};
     engine->set_mode(ExecutionMode::X86Long64);
     set(4, ring == 0 ? kRing0Stack : kUserStack);
@@ -107,14 +111,20 @@ class BareCore {
 
  private:
   void build_tables() {
-    constexpr std::uint64_t kAll = 7;   // Present, writable, user.
+    constexpr std::uint64_t kAll = 7;  // Present, writable, user.
     put_quad(kPml4, kPdpt | kAll);
     put_quad(kPdpt, kPd | kAll);
     put_quad(kPd, kPt | kAll);
     put_quad(kPd + 8, 0x200000 | kAll | 0x80);
     for (std::uint64_t page = 0; page < 0x200000; page += 0x1000) set_entry(page, page | kAll);
-    const std::uint64_t descriptors[] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff,
-                                         0x00affb000000ffff, 0x0000890000000067 | kTss << 16, 0};
+    const std::uint64_t descriptors[] = {0,
+                                         0x00af9b000000ffff,
+                                         0x00cf93000000ffff,
+                                         0x00cffb000000ffff,
+                                         0x00cff3000000ffff,
+                                         0x00affb000000ffff,
+                                         0x0000890000000067 | kTss << 16,
+                                         0};
     for (std::size_t i = 0; i < std::size(descriptors); ++i) put_quad(kGdt + 8 * i, descriptors[i]);
     for (unsigned vector = 0; vector < 256; ++vector) set_gate(vector, handler(vector));
     for (unsigned vector = 0; vector < 256; ++vector) memory.write({handler(vector)}, 1, 0x90);
@@ -136,9 +146,11 @@ class BareCore {
   }
 
  public:
-  void set_gate(unsigned vector, std::uint64_t target, unsigned type = 14, unsigned dpl = 0, unsigned stack_table = 0, bool present = true) {
+  void set_gate(unsigned vector, std::uint64_t target, unsigned type = 14, unsigned dpl = 0, unsigned stack_table = 0,
+                bool present = true) {
     const std::uint64_t low = (target & 0xffff) | std::uint64_t{kKernelCode} << 16 | std::uint64_t{stack_table} << 32 |
-                              std::uint64_t{type | dpl << 5 | (present ? 0x80U : 0U)} << 40 | (target >> 16 & 0xffff) << 48;
+                              std::uint64_t{type | dpl << 5 | (present ? 0x80U : 0U)} << 40 |
+                              (target >> 16 & 0xffff) << 48;
     put_quad(kIdt + 16 * vector, low);
     put_quad(kIdt + 16 * vector + 8, target >> 32);
   }

@@ -39,8 +39,10 @@ class DirectRunTest : public QObject {
     QTest::addColumn<int>("technique");
     QTest::addColumn<int>("largest");
     for (const char* guest : {"kernel", "privilege-levels", "page-walk", "cpuid-trap"}) {
-      QTest::addRow("%s, bare", guest) << guest << static_cast<int>(VmmTechnique::Bare) << (QByteArray(guest) == "kernel" ? 9000 : 97);
-      QTest::addRow("%s, VT-x", guest) << guest << static_cast<int>(VmmTechnique::VtX) << (QByteArray(guest) == "kernel" ? 9000 : 97);
+      QTest::addRow("%s, bare", guest) << guest << static_cast<int>(VmmTechnique::Bare)
+                                       << (QByteArray(guest) == "kernel" ? 9000 : 97);
+      QTest::addRow("%s, VT-x", guest) << guest << static_cast<int>(VmmTechnique::VtX)
+                                       << (QByteArray(guest) == "kernel" ? 9000 : 97);
     }
   }
   void random_pieces_meet_the_states_of_stepping() {

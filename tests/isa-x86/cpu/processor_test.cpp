@@ -22,7 +22,7 @@ constexpr PrivilegeRow kPrivilege[] = {
     {"HLT", "f4", -1, 13},
     {"CLI", "fa", -1, 13},
     {"STI", "fb", -1, 13},
-    {"LGDT", "0f0113", -1, 13},          // [rbx]
+    {"LGDT", "0f0113", -1, 13},  // [rbx]
     {"LIDT", "0f011b", -1, 13},
     {"SGDT", "0f0103", -1, -1},
     {"SIDT", "0f010b", -1, -1},
@@ -32,11 +32,11 @@ constexpr PrivilegeRow kPrivilege[] = {
     {"LMSW", "0f01f0", -1, 13},
     {"CLTS", "0f06", -1, 13},
     {"MOV from CR0", "0f20c0", -1, 13},
-    {"MOV to CR3", "0f22d9", -1, 13},    // rcx
+    {"MOV to CR3", "0f22d9", -1, 13},  // rcx
     {"MOV from CR8", "440f20c0", -1, 13},
     {"MOV from DR7", "0f21f8", -1, 13},
     {"MOV to DR0", "0f23c0", -1, 13},
-    {"RDMSR", "0f32", 13, 13},           // ECX = CR3's value is no MSR
+    {"RDMSR", "0f32", 13, 13},  // ECX = CR3's value is no MSR
     {"INVLPG", "0f013b", -1, 13},
     {"INVD", "0f08", -1, 13},
     {"WBINVD", "0f09", -1, 13},
@@ -60,10 +60,10 @@ constexpr PrivilegeRow kPrivilege[] = {
     {"MONITOR", "0f01c8", 6, 6},
     {"SYSENTER", "0f34", 6, 6},
     {"UD2", "0f0b", 6, 6},
-    {"RDFSBASE", "f3480faec0", 6, 6},    // CR4.FSGSBASE is clear
+    {"RDFSBASE", "f3480faec0", 6, 6},  // CR4.FSGSBASE is clear
     {"MOV from SS", "8cd0", -1, -1},
     {"LAR", "0f02c1", -1, -1},
-    {"INT3", "cc", 3, 13},               // gates with DPL 0: ring 3 gets #GP
+    {"INT3", "cc", 3, 13},  // gates with DPL 0: ring 3 gets #GP
     {"INT 0x80", "cd80", 128, 13},
     {"ADD", "4801d8", -1, -1},
     {"PAUSE", "f390", -1, -1},
@@ -98,7 +98,7 @@ class ProcessorTest : public QObject {
     const std::uint64_t stack = core.get(kRsp);
     core.put_quad(stack, 2);
     core.step();
-    int vector = -1;   // The last trap counts: #GP arises while INT n is on its way.
+    int vector = -1;  // The last trap counts: #GP arises while INT n is on its way.
     for (const Event& event : core.log.events) {
       if (const auto* trap = std::get_if<TrapRaised>(&event.payload)) vector = static_cast<int>(trap->vector);
     }
@@ -112,12 +112,12 @@ class ProcessorTest : public QObject {
   void a_fault_from_ring_3_builds_its_frame_on_the_stack_of_the_task_state() {
     BareCore core;
     core.enter_ring(3);
-    core.code("fa");   // cli
+    core.code("fa");  // cli
     QCOMPARE(core.step(), 13);
     QCOMPARE(core.state().cpl, 0U);
     const std::uint64_t frame = core.get(kRsp);
     QCOMPARE(frame, BareCore::kRing0Stack - 48);
-    QCOMPARE(core.quad(frame), std::uint64_t{0});                        // error code
+    QCOMPARE(core.quad(frame), std::uint64_t{0});  // error code
     QCOMPARE(core.quad(frame + 8), BareCore::kCode);
     QCOMPARE(core.quad(frame + 16), std::uint64_t{BareCore::kUserCode});
     QCOMPARE(core.quad(frame + 24), std::uint64_t{2} | kFlagRf);
@@ -132,14 +132,14 @@ class ProcessorTest : public QObject {
   void int_and_iretq_come_back_to_the_next_instruction() {
     BareCore core;
     core.enter_ring(3);
-    core.set_gate(0x80, BareCore::handler(0x80), 15, 3);   // trap gate for ring 3
+    core.set_gate(0x80, BareCore::handler(0x80), 15, 3);  // trap gate for ring 3
     core.state().rflags |= kFlagIf;
     core.put(BareCore::handler(0x80), "48cf");
     core.code("cd80");
-    core.engine->write(flags_register(), 0x41);   // CF, ZF
+    core.engine->write(flags_register(), 0x41);  // CF, ZF
     QCOMPARE(core.step(), 0x80);
     QCOMPARE(core.state().cpl, 0U);
-    QVERIFY((core.state().rflags & kFlagIf) != 0);   // a trap gate leaves IF alone
+    QVERIFY((core.state().rflags & kFlagIf) != 0);  // a trap gate leaves IF alone
     QCOMPARE(core.step(), -1);
     QCOMPARE(core.count<TrapReturned>(), 1U);
     QCOMPARE(core.state().cpl, 3U);
@@ -175,8 +175,8 @@ class ProcessorTest : public QObject {
     core.code("cd21");
     core.step();
     QCOMPARE(core.pc(), BareCore::handler(13));
-    QCOMPARE(core.quad(core.get(kRsp)), std::uint64_t{0x21 * 8 + 2});   // error code: the gate, EXT clear
-    QCOMPARE(core.quad(core.get(kRsp) + 8), BareCore::kCode);           // it points at INT
+    QCOMPARE(core.quad(core.get(kRsp)), std::uint64_t{0x21 * 8 + 2});  // error code: the gate, EXT clear
+    QCOMPARE(core.quad(core.get(kRsp) + 8), BareCore::kCode);          // it points at INT
   }
 
   void syscall_and_sysret_change_rings_and_keep_the_return_address() {
@@ -195,7 +195,7 @@ class ProcessorTest : public QObject {
     QCOMPARE(core.get(kR11), kFlagIf | 2);
     QVERIFY((core.state().rflags & kFlagIf) == 0);
     QCOMPARE(core.state().segments[kCs].selector, BareCore::kKernelCode);
-    QCOMPARE(core.get(kRsp), BareCore::kUserStack);   // SYSCALL leaves the stack alone
+    QCOMPARE(core.get(kRsp), BareCore::kUserStack);  // SYSCALL leaves the stack alone
     core.step();
     QCOMPARE(core.pc(), BareCore::kCode + 2);
     QCOMPARE(core.state().cpl, 3U);
@@ -247,7 +247,7 @@ class ProcessorTest : public QObject {
     core.code(bytes.toLatin1().constData());
     core.set(kRbx, BareCore::kData + 0x128);
     int vector = core.step();
-    if (vector < 0) vector = core.step();   // the jump itself is fine; its target is not
+    if (vector < 0) vector = core.step();  // the jump itself is fine; its target is not
     QCOMPARE(vector, 14);
     QCOMPARE(core.last_trap.error_code, error);
     QCOMPARE(core.last_trap.fault_address.value, BareCore::kData + 0x128);
@@ -266,7 +266,7 @@ class ProcessorTest : public QObject {
     QCOMPARE(core.step(), 14);
     QCOMPARE(core.state().cr2, BareCore::kData + 0x1000);
     QCOMPARE(core.quad(BareCore::kData + 0xff8), std::uint64_t{0x1111});
-    QCOMPARE(core.count<MemoryAccess>(), 9U);   // the gate's two halves, the code descriptor, six pushes; not the store
+    QCOMPARE(core.count<MemoryAccess>(), 9U);  // the gate's two halves, the code descriptor, six pushes; not the store
   }
 
   void a_fetch_that_crosses_into_nothing_faults_only_if_it_needs_the_second_page() {
@@ -285,29 +285,29 @@ class ProcessorTest : public QObject {
 
   void addresses_that_are_not_canonical_raise_gp_or_ss() {
     BareCore core;
-    core.code("488b03");   // mov rax, [rbx]
+    core.code("488b03");  // mov rax, [rbx]
     core.set(kRbx, kNonCanonical);
     QCOMPARE(core.step(), 13);
     BareCore stack;
     stack.set_gate(12, BareCore::handler(12), 14, 0, 1);
-    stack.code("50");   // push rax
+    stack.code("50");  // push rax
     stack.set(kRsp, kNonCanonical + 0x100);
     QCOMPARE(stack.step(), 12);
     BareCore base;
     base.set_gate(12, BareCore::handler(12), 14, 0, 1);
-    base.code("488b0424");   // mov rax, [rsp]
+    base.code("488b0424");  // mov rax, [rsp]
     base.set(kRsp, kNonCanonical);
     QCOMPARE(base.step(), 12);
   }
 
   void a_fault_while_a_fault_is_delivered_becomes_a_double_fault() {
     BareCore core;
-    core.set_gate(13, BareCore::handler(13), 14, 0, 0, false);   // #GP's gate is not present
+    core.set_gate(13, BareCore::handler(13), 14, 0, 0, false);  // #GP's gate is not present
     core.enter_ring(3);
     core.code("fa");
     core.step();
     QCOMPARE(core.pc(), BareCore::handler(8));
-    QCOMPARE(core.count<TrapRaised>(), 3U);   // #GP, #NP, #DF
+    QCOMPARE(core.count<TrapRaised>(), 3U);  // #GP, #NP, #DF
     QCOMPARE(core.quad(core.get(kRsp)), std::uint64_t{0});
     QCOMPARE(core.quad(core.get(kRsp) + 8), BareCore::kCode);
   }
@@ -318,7 +318,7 @@ class ProcessorTest : public QObject {
     core.code("0f0b");
     core.step();
     QCOMPARE(core.pc(), BareCore::handler(11));
-    QCOMPARE(core.quad(core.get(kRsp)), std::uint64_t{6 * 8 + 2 + 1});   // the gate of #UD; EXT: an event was on its way
+    QCOMPARE(core.quad(core.get(kRsp)), std::uint64_t{6 * 8 + 2 + 1});  // the gate of #UD; EXT: an event was on its way
   }
 
   void a_fault_while_a_double_fault_is_delivered_ends_the_machine() {
@@ -332,18 +332,20 @@ class ProcessorTest : public QObject {
 
   void interrupts_wait_for_if_and_for_the_instruction_behind_sti() {
     BareCore core;
-    const auto apic = [&](std::uint64_t offset, std::uint64_t value) { core.devices.memory_write({0xfee00000 + offset}, 4, value); };
-    core.code("90fb9090");   // nop; sti; nop; nop
+    const auto apic = [&](std::uint64_t offset, std::uint64_t value) {
+      core.devices.memory_write({0xfee00000 + offset}, 4, value);
+    };
+    core.code("90fb9090");  // nop; sti; nop; nop
     apic(0xf0, 0x1ff);
-    apic(0x320, 0x50);       // timer: one-shot, vector 0x50
-    apic(0x3e0, 0xb);        // divide by 1
-    apic(0x380, 1);          // expires at tick 1
-    QCOMPARE(core.step(), -1);                       // nop: tick 1 comes
-    QCOMPARE(core.step(), -1);                       // sti: IF was clear before it
+    apic(0x320, 0x50);          // timer: one-shot, vector 0x50
+    apic(0x3e0, 0xb);           // divide by 1
+    apic(0x380, 1);             // expires at tick 1
+    QCOMPARE(core.step(), -1);  // nop: tick 1 comes
+    QCOMPARE(core.step(), -1);  // sti: IF was clear before it
     QCOMPARE(core.state().interruptibility, kBlockingBySti);
-    QCOMPARE(core.step(), -1);                       // nop in the shadow of sti
+    QCOMPARE(core.step(), -1);  // nop in the shadow of sti
     QCOMPARE(core.pc(), BareCore::kCode + 3);
-    QCOMPARE(core.step(), 0x50);                     // before the last nop; the handler's first instruction runs too
+    QCOMPARE(core.step(), 0x50);  // before the last nop; the handler's first instruction runs too
     QCOMPARE(core.last_trap.cause, TrapCause::Interrupt);
     QCOMPARE(core.pc(), BareCore::handler(0x50) + 1);
     QCOMPARE(core.quad(core.get(kRsp)), BareCore::kCode + 3);
@@ -352,7 +354,9 @@ class ProcessorTest : public QObject {
 
   void hlt_sleeps_until_the_timer_and_ends_the_machine_without_one() {
     BareCore core;
-    const auto apic = [&](std::uint64_t offset, std::uint64_t value) { core.devices.memory_write({0xfee00000 + offset}, 4, value); };
+    const auto apic = [&](std::uint64_t offset, std::uint64_t value) {
+      core.devices.memory_write({0xfee00000 + offset}, 4, value);
+    };
     core.state().rflags |= kFlagIf;
     core.code("f4f4");
     apic(0xf0, 0x1ff);
@@ -437,7 +441,7 @@ class ProcessorTest : public QObject {
     QFETCH(quint64, value);
     QFETCH(bool, legal);
     BareCore core;
-    core.code("0f300f32");   // wrmsr; rdmsr
+    core.code("0f300f32");  // wrmsr; rdmsr
     core.set(kRcx, number);
     core.set(kRax, value & 0xffffffff);
     core.set(kRdx, value >> 32);
@@ -451,7 +455,7 @@ class ProcessorTest : public QObject {
 
   void writing_the_fs_base_moves_what_fs_points_to() {
     BareCore core;
-    core.code("0f3064488b0425 08000000");   // wrmsr; mov rax, fs:[8]
+    core.code("0f3064488b0425 08000000");  // wrmsr; mov rax, fs:[8]
     core.put_quad(BareCore::kData + 8, 0xfeed);
     core.set(kRcx, kMsrFsBase);
     core.set(kRax, BareCore::kData);
@@ -493,7 +497,7 @@ class ProcessorTest : public QObject {
   void the_permission_map_of_the_task_state_opens_single_ports() {
     BareCore core;
     core.state().tr.limit = 104 + 200;
-    core.memory.write({BareCore::kTss + 104 + 0x3f8 / 8}, 2, 0xfffe);   // port 0x3f8 alone
+    core.memory.write({BareCore::kTss + 104 + 0x3f8 / 8}, 2, 0xfffe);  // port 0x3f8 alone
     core.enter_ring(3);
     core.code("ecec");
     core.set(kRdx, 0x3f8);
@@ -504,7 +508,11 @@ class ProcessorTest : public QObject {
 
   void lar_lsl_verr_and_verw_see_descriptors_without_loading_them() {
     BareCore core;
-    core.code("0f02c1" "0f03c1" "0f00e1" "0f00e9");   // lar eax, cx; lsl eax, cx; verr cx; verw cx
+    core.code(
+        "0f02c1"
+        "0f03c1"
+        "0f00e1"
+        "0f00e9");  // lar eax, cx; lsl eax, cx; verr cx; verw cx
     core.set(kRcx, BareCore::kKernelData);
     constexpr std::uint64_t kZero = 0x40;
     core.step();
@@ -516,7 +524,7 @@ class ProcessorTest : public QObject {
     QVERIFY((core.engine->read(flags_register()) & kZero) != 0);
     core.set(kRcx, BareCore::kKernelCode);
     core.step();
-    QVERIFY((core.engine->read(flags_register()) & kZero) == 0);   // code is not writable
+    QVERIFY((core.engine->read(flags_register()) & kZero) == 0);  // code is not writable
   }
 
   void loading_a_segment_register_checks_its_descriptor_data() {
@@ -548,8 +556,10 @@ class ProcessorTest : public QObject {
     core.code(bytes.toLatin1().constData());
     core.set(kRcx, selector);
     QCOMPARE(core.step(), vector);
-    if (vector >= 0) QCOMPARE(core.last_trap.error_code, error);
-    else QCOMPARE(core.state().segments[bytes == "8ed1" ? kSs : kDs].selector, static_cast<std::uint16_t>(selector));
+    if (vector >= 0)
+      QCOMPARE(core.last_trap.error_code, error);
+    else
+      QCOMPARE(core.state().segments[bytes == "8ed1" ? kSs : kDs].selector, static_cast<std::uint16_t>(selector));
   }
 
   void iretq_refuses_frames_that_it_must_not_take_data() {
@@ -598,9 +608,10 @@ class ProcessorTest : public QObject {
   void iretq_to_compatibility_mode_runs_32_bit_code() {
     BareCore core;
     core.code("48cf");
-    core.put(BareCore::kCode + 0x100, "40");   // inc eax (a REX prefix in 64-bit mode)
+    core.put(BareCore::kCode + 0x100, "40");  // inc eax (a REX prefix in 64-bit mode)
     const std::uint64_t frame = BareCore::kRing0Stack - 64;
-    const std::uint64_t content[] = {BareCore::kCode + 0x100, BareCore::kUserCode32, 2, BareCore::kUserStack, BareCore::kUserData};
+    const std::uint64_t content[] = {BareCore::kCode + 0x100, BareCore::kUserCode32, 2, BareCore::kUserStack,
+                                     BareCore::kUserData};
     for (std::size_t i = 0; i < std::size(content); ++i) core.put_quad(frame + 8 * i, content[i]);
     core.set(kRsp, frame);
     QCOMPARE(core.step(), -1);
@@ -613,10 +624,11 @@ class ProcessorTest : public QObject {
 
   void a_segment_that_is_not_flat_stops_32_bit_code_as_unsupported() {
     BareCore core;
-    core.put_quad(BareCore::kGdt + 0x20, 0x00cff3000000ffff | std::uint64_t{0x1000} << 16);   // user data, base 0x1000
+    core.put_quad(BareCore::kGdt + 0x20, 0x00cff3000000ffff | std::uint64_t{0x1000} << 16);  // user data, base 0x1000
     core.code("48cf");
     const std::uint64_t frame = BareCore::kRing0Stack - 64;
-    const std::uint64_t content[] = {BareCore::kCode, BareCore::kUserCode32, 2, BareCore::kUserStack, BareCore::kUserData};
+    const std::uint64_t content[] = {BareCore::kCode, BareCore::kUserCode32, 2, BareCore::kUserStack,
+                                     BareCore::kUserData};
     for (std::size_t i = 0; i < std::size(content); ++i) core.put_quad(frame + 8 * i, content[i]);
     core.set(kRsp, frame);
     core.step();
@@ -627,7 +639,7 @@ class ProcessorTest : public QObject {
   void a_repeated_string_instruction_faults_at_the_exact_iteration() {
     BareCore core;
     core.set_entry(BareCore::kData + 0x1000, 0);
-    core.code("f3aa");   // rep stosb
+    core.code("f3aa");  // rep stosb
     core.set(kRdi, BareCore::kData + 0xff0);
     core.set(kRcx, 100);
     core.set(kRax, 0x55);
@@ -683,7 +695,7 @@ class ProcessorTest : public QObject {
   void native_exceptions_of_the_engine_are_delivered_through_the_idt() {
     BareCore core;
     core.enter_ring(3);
-    core.code("f7f1");   // div ecx
+    core.code("f7f1");  // div ecx
     core.set(kRcx, 0);
     QCOMPARE(core.step(), 0);
     QCOMPARE(core.pc(), BareCore::handler(0));
@@ -693,7 +705,10 @@ class ProcessorTest : public QObject {
 
   void a_snapshot_brings_the_core_back() {
     BareCore core;
-    core.code("48ffc0" "48ffc0" "cd40");
+    core.code(
+        "48ffc0"
+        "48ffc0"
+        "cd40");
     core.step();
     std::vector<std::uint8_t> before, after, again;
     Writer first(before);
@@ -722,7 +737,8 @@ class ProcessorTest : public QObject {
     core.set(kRbx, 0x1234);
     const std::vector<RegisterRow> rows = core.processor->registers();
     const auto find = [&](std::string_view name) {
-      const auto row = std::find_if(rows.begin(), rows.end(), [&](const RegisterRow& candidate) { return candidate.name == name; });
+      const auto row =
+          std::find_if(rows.begin(), rows.end(), [&](const RegisterRow& candidate) { return candidate.name == name; });
       return row == rows.end() ? RegisterRow{} : *row;
     };
     QCOMPARE(find("RBX").believed, std::uint64_t{0x1234});
