@@ -84,7 +84,7 @@ class EngineClient {
   /// the engine; what cannot be decoded is such a stopper. `bytes` are the block's, from its first to its last
   /// instruction. Where the engine has to go one instruction at a time they are the up to 15 bytes at `pc`, and only a
   /// stopper at offset 0 matters; they may then end in the middle of an instruction. The answer is kept until
-  /// invalidate_code(), so it must not depend on anything but `pc`, `bytes` and the mode.
+  /// invalidate_code() or forget_plans(), so it must not depend on anything else but `pc`, `bytes` and the mode.
   struct BlockPlan {
     std::uint32_t instructions = 0;           ///< Up to the stopper, without it; all of them when there is none.
     std::optional<std::uint32_t> stopper;     ///< Byte offset of the first instruction that stops the run.
@@ -132,11 +132,14 @@ class CpuEngine {
   [[nodiscard]] virtual EngineState state() const = 0;
   virtual void set_state(const EngineState& state) = 0;
 
-  /// Forget translations: after anything that changes what fill() would answer (mode, tables, TLB contents, CPL).
+  /// Forget translations: after anything that changes what fill() would answer (mode, tables, TLB contents, CPL). Within
+  /// a fill it takes effect before the next block.
   virtual void flush_translations() = 0;
   /// Forget translated code of a frame: after a host write or a restored snapshot changed it.
   virtual void invalidate_code(PhysicalAddress frame) = 0;
   virtual void invalidate_all_code() = 0;
+  /// Ask plan_block() anew, after anything that changes its answers. The translated code stays: cheap.
+  virtual void forget_plans() { invalidate_all_code(); }
   /// Frames of which run() has planned blocks: fill() must not grant writing to them without invalidate_code first.
   [[nodiscard]] virtual bool holds_code(PhysicalAddress frame) const = 0;
 };

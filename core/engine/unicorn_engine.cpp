@@ -282,6 +282,7 @@ class UnicornEngine final : public CpuEngine {
   void flush_translations() override;
   void invalidate_code(PhysicalAddress frame) override;
   void invalidate_all_code() override;
+  void forget_plans() override;
   [[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return holds_code_frame(frame_number(frame)); }
 
   // Called from Unicorn's hooks.
@@ -718,6 +719,15 @@ void UnicornEngine::invalidate_all_code() {
   }
 }
 
+void UnicornEngine::forget_plans() {
+  for (auto& each : handles_) {
+    if (each == nullptr) continue;
+    each->plans.clear();
+    each->plans_of_frame.clear();
+  }
+  forget_fast_plans();
+}
+
 void UnicornEngine::note_fetch(std::uint64_t page, std::uint64_t frame) {
   const auto [place, fresh] = fetch_frames_.try_emplace(page, frame);
   if (fresh || place->second == frame) return;
@@ -1055,6 +1065,8 @@ void block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* use
 void UnicornEngine::on_unusual_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
   FastPlan& fast = handle.fast[fast_index(address)];
   if (fast.tag != (address ^ generation_) || fast.plan == nullptr) make_plan(handle, address, size, fast);
+  // The client flushed within a fill, or a frame could be stored to directly until now whose code is about to run.
+  if (handle.soft_tlb_stale) block_stop_ = BlockStop::Flush;
   if (block_stop_ == BlockStop::None && fast.charge <= remaining_) {
     remaining_ -= fast.charge;
     repeat_pc_ = fast.repeat_pc;
@@ -1237,8 +1249,6 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
     if (made.crosses()) cover(target, made.frames[1], 0, offset + size - static_cast<std::uint32_t>(kFrameBytes));
     target.plans_of_frame.emplace(made.frames[0], key);
     if (made.crosses()) target.plans_of_frame.emplace(made.frames[1], key);
-    // A frame that could be stored to directly until now: empty the soft TLB before its code runs.
-    if (target.soft_tlb_stale) block_stop_ = BlockStop::Flush;
   }
   const Plan& plan = valid ? known->second : (target.plans[key] = made);
   fast.tag = pc ^ generation_;

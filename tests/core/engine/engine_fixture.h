@@ -6,6 +6,7 @@
 
 #include <capstone/capstone.h>
 
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -54,6 +55,7 @@ class TestClient final : public EngineClient {
 
   FillAnswer fill(VirtualAddress address, AccessKind kind) override {
     fills.push_back({address.value / kFrameBytes, kind});
+    if (on_fill) on_fill(address.value / kFrameBytes, kind);
     const auto found = pages.find(address.value / kFrameBytes);
     if (found == pages.end()) return {};
     const Mapping& mapping = found->second;
@@ -113,6 +115,7 @@ class TestClient final : public EngineClient {
                               X86_INS_INSB,  X86_INS_INSD,  X86_INS_OUTSB, X86_INS_OUTSD, X86_INS_LJMP,    X86_INS_LCALL,
                               X86_INS_RDTSC, X86_INS_RDTSCP, X86_INS_RDRAND, X86_INS_RDSEED, X86_INS_RDPMC};
   bool refuse_code_writes = false;
+  std::function<void(std::uint64_t page, AccessKind kind)> on_fill;
   std::vector<Fill> fills;
   std::vector<Access> accesses;
   std::vector<Access> device;

@@ -445,6 +445,43 @@ class EngineRunTest : public QObject {
     }
   }
 
+  void translations_flushed_within_a_fill_are_asked_for_again() {
+    Rig rig;
+    rig.code({0x48, 0xff, 0xc1,              // inc rcx
+              0xff, 0xd6,                    // call rsi, on another page
+              0x8b, 0x03,                    // mov eax, [rbx]
+              0xff, 0xd6,                    // call rsi
+              0xeb, 0xf5});
+    rig.client.map(0x800000, 0x60);
+    rig.put(0x800000, {0x48, 0xff, 0xc2, 0xc3});  // inc rdx; ret
+    rig.memory.write({0x61 * kFrameBytes}, 4, 0xc3c7ff48);  // inc rdi; ret
+    rig.set(kRsi, 0x800000);
+    rig.set(kRbx, Rig::kData);
+    rig.set(kRdi, 0);
+    rig.client.on_fill = [&](std::uint64_t page, AccessKind kind) {
+      if (page != Rig::kData / kFrameBytes || kind != AccessKind::Read) return;
+      rig.client.map(0x800000, 0x61);
+      rig.engine->flush_translations();
+    };
+    const EngineOutcome outcome = rig.engine->run(9);  // Both calls, and back at the beginning.
+    QCOMPARE(outcome.instructions, std::uint64_t{9});
+    QCOMPARE(rig.pc(), Rig::kCode);
+    QCOMPARE(rig.get(kRdx), std::uint64_t{1});
+    QCOMPARE(rig.get(kRdi), std::uint64_t{1});
+  }
+
+  void plans_are_asked_for_again_when_they_are_forgotten() {
+    Rig rig;
+    rig.code({0x90, 0x0f, 0x31, 0xeb, 0xfb});  // nop; rdtsc; jmp back
+    rig.client.stoppers.erase(X86_INS_RDTSC);
+    QCOMPARE(rig.engine->run(30).stop, EngineStop::Completed);
+    rig.client.stoppers.insert(X86_INS_RDTSC);
+    rig.engine->forget_plans();
+    const EngineOutcome outcome = rig.engine->run(30);
+    QCOMPARE(outcome.stop, EngineStop::Stopper);
+    QCOMPARE(outcome.instructions, std::uint64_t{1});
+  }
+
   void two_virtual_pages_of_one_frame_are_coherent() {
     Rig rig;
     rig.client.map(0x800000, Rig::kDataFrame);
