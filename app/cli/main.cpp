@@ -2,9 +2,11 @@
 //
 // The command line: a stable contract, told in docs/command-line.md.
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <algorithm>
+#include <array>
 
 #include "app/cli/cli.h"
+#include "core/events/spelling.h"
 #include "core/export/exporter.h"
 #include "isa-x86/isa_x86.h"
 
@@ -82,8 +84,12 @@ int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
   return lesson_run(options.id, options.json);
 }
 
-/// CLI11's complaint as one line.
-int complain_about_usage(const CLI::ParseError& error) {
+/// CLI11's complaint as one line; a misspelt command is named, which CLI11 does not do.
+int complain_about_usage(const CLI::ParseError& error, std::string_view command) {
+  static constexpr std::array<std::string_view, 4> kCommands{"run", "step", "export", "lesson"};
+  const bool is_command = command.starts_with('-') || std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end();
+  if (!command.empty() && !is_command)
+    return complain(Diagnostic{.message = "there is no command '" + std::string(command) + "'", .remedy = spelling_remedy(command, kCommands)});
   std::string what = error.what();
   for (char& letter : what) {
     if (letter == '\n') letter = ' ';
@@ -111,7 +117,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::ParseError& error) {
-    return complain_about_usage(error);
+    return complain_about_usage(error, argc > 1 ? argv[1] : "");
   }
   catch_interrupts();
   x86::register_x86();
