@@ -497,15 +497,14 @@ void VtxHost::resume() {
 void VtxHost::inject_or_wait() {
   const std::uint64_t vectoring = read(F::IdtVectoringInformation);
   const bool exception_ready = (read(F::EntryInterruptionInformation) & kInterruptionValid) != 0;
-  const auto reason = static_cast<std::uint32_t>(read(F::ExitReason)) & 0xffff;
   const auto waiting = virtual_apic_.pending_vector();
   if ((vectoring & kInterruptionValid) != 0 && !exception_ready) {
     act(actions::kReinject, vectoring & 0xff);
     write(F::EntryInterruptionInformation, vectoring);
     write(F::EntryExceptionErrorCode, read(F::IdtVectoringErrorCode));
     write(F::EntryInstructionLength, read(F::ExitInstructionLength));
-  } else if (!exception_ready && waiting && at_boundary_ && (reason == kExitExternalInterrupt || reason == kExitInterruptWindow) &&
-             (read(F::GuestRflags) & kFlagIf) != 0 && (read(F::GuestInterruptibility) & (kBlockingBySti | kBlockingByMovSs)) == 0) {
+  } else if (!exception_ready && waiting && at_boundary_ && (read(F::GuestRflags) & kFlagIf) != 0 &&
+             (read(F::GuestInterruptibility) & (kBlockingBySti | kBlockingByMovSs)) == 0) {
     act(actions::kInject, *waiting);
     virtual_apic_.acknowledge(*waiting);
     write(F::EntryInterruptionInformation, *waiting | static_cast<std::uint32_t>(EventKind::ExternalInterrupt) << 8 | kInterruptionValid);
