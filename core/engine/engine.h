@@ -139,6 +139,7 @@ class CpuEngine {
   virtual void invalidate_code(PhysicalAddress frame) = 0;
   virtual void invalidate_all_code() = 0;
   /// Ask plan_block() anew, after anything that changes its answers. The translated code stays: cheap.
+  /// Not to be called by the client from within run().
   virtual void forget_plans() { invalidate_all_code(); }
   /// Frames of which run() has planned blocks: fill() must not grant writing to them without invalidate_code first.
   [[nodiscard]] virtual bool holds_code(PhysicalAddress frame) const = 0;

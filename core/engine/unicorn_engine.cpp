@@ -201,12 +201,13 @@ static_assert(sizeof(FastPlan) == 32);
 constexpr std::size_t fast_index(std::uint64_t pc) { return static_cast<std::size_t>((pc ^ (pc >> 12)) % kFastPlans); }
 
 struct PlanKey {
-  std::uint64_t pc, frame;
+  std::uint64_t pc = 0;
+  std::array<std::uint64_t, 2> frames{};
   bool operator==(const PlanKey&) const = default;
 };
 struct PlanKeyHash {
   std::size_t operator()(const PlanKey& key) const {
-    return static_cast<std::size_t>((key.pc * 0x9e3779b97f4a7c15) ^ (key.frame * 0xc2b2ae3d27d4eb4f));
+    return static_cast<std::size_t>((key.pc * 0x9e3779b97f4a7c15) ^ (key.frames[0] * 0xc2b2ae3d27d4eb4f) ^ key.frames[1]);
   }
 };
 
@@ -1229,9 +1230,9 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
     return;
   }
   made.frames = {first->second, second->second};
-  const PlanKey key{pc, first->second};
+  const PlanKey key{pc, made.frames};
   const auto known = target.plans.find(key);
-  const bool valid = known != target.plans.end() && known->second.size == size && known->second.frames == made.frames;
+  const bool valid = known != target.plans.end() && known->second.size == size;
   if (!valid) {
     const auto bytes = bytes_of(made);
     const EngineClient::BlockPlan answer = client_->plan_block({pc}, bytes);
@@ -1247,8 +1248,10 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
     const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
     cover(target, made.frames[0], offset, size);
     if (made.crosses()) cover(target, made.frames[1], 0, offset + size - static_cast<std::uint32_t>(kFrameBytes));
-    target.plans_of_frame.emplace(made.frames[0], key);
-    if (made.crosses()) target.plans_of_frame.emplace(made.frames[1], key);
+    if (known == target.plans.end()) {
+      target.plans_of_frame.emplace(made.frames[0], key);
+      if (made.crosses()) target.plans_of_frame.emplace(made.frames[1], key);
+    }
   }
   const Plan& plan = valid ? known->second : (target.plans[key] = made);
   fast.tag = pc ^ generation_;
