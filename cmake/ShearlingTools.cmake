@@ -17,8 +17,10 @@ if(SHEARLING_SANITIZE)
   add_link_options(-fsanitize=${SHEARLING_SANITIZE})
 endif()
 
+# With optimisation, GCC 12 sees overlaps in std::string's operator+ and overflows in std::vector's insert that are none
+# (GCC bugs 105651 and 105329).
 add_library(shearling_warnings INTERFACE)
-target_compile_options(shearling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
+target_compile_options(shearling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overflow -Werror)
 
 # shearling_library(NAME SOURCES a.cpp ... DEPENDS lib ... PRIVATE_DEPENDS lib ...)
 # Headers are included from the top of the tree: #include "core/events/event.h".

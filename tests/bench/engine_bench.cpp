@@ -30,17 +30,29 @@ std::vector<std::uint8_t> loop_code(unsigned instructions) {
   for (unsigned block = 0; block < kBlocks; ++block) {
     for (unsigned index = 0; index + 1 < instructions; ++index) {
       switch (index % 6) {
-        case 0: add({0x48, 0x8b, 0x03}); break;        // mov rax, [rbx]
-        case 1: add({0x48, 0x01, 0xd0}); break;        // add rax, rdx
-        case 2: add({0x48, 0xff, 0xc2}); break;        // inc rdx
-        case 3: add({0x48, 0x89, 0x43, 0x08}); break;  // mov [rbx + 8], rax
-        case 4: add({0x48, 0x31, 0xc6}); break;        // xor rsi, rax
-        default: add({0x48, 0x8d, 0x7e, 0x05}); break; // lea rdi, [rsi + 5]
+        case 0:
+          add({0x48, 0x8b, 0x03});
+          break;  // mov rax, [rbx]
+        case 1:
+          add({0x48, 0x01, 0xd0});
+          break;  // add rax, rdx
+        case 2:
+          add({0x48, 0xff, 0xc2});
+          break;  // inc rdx
+        case 3:
+          add({0x48, 0x89, 0x43, 0x08});
+          break;  // mov [rbx + 8], rax
+        case 4:
+          add({0x48, 0x31, 0xc6});
+          break;  // xor rsi, rax
+        default:
+          add({0x48, 0x8d, 0x7e, 0x05});
+          break;  // lea rdi, [rsi + 5]
       }
     }
-    if (block + 1 < kBlocks) add({0xeb, 0x00});        // jmp to the next block
+    if (block + 1 < kBlocks) add({0xeb, 0x00});  // jmp to the next block
   }
-  add({0xff, 0xc9});                                   // dec ecx; jnz to the beginning
+  add({0xff, 0xc9});  // dec ecx; jnz to the beginning
   const int back = -static_cast<int>(code.size()) - 6;
   add({0x0f, 0x85, back & 0xff, (back >> 8) & 0xff, (back >> 16) & 0xff, (back >> 24) & 0xff});
   add({0xf4});
@@ -85,7 +97,8 @@ struct EngineRig {
 };
 
 void count(benchmark::State& state, std::uint64_t instructions) {
-  state.counters["instructions"] = benchmark::Counter(static_cast<double>(instructions), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["instructions"] =
+      benchmark::Counter(static_cast<double>(instructions), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void engine(benchmark::State& state) {
