@@ -141,7 +141,9 @@ void Machine::Implementation::restore(const std::shared_ptr<const MachineSnapsho
 
 void Machine::Implementation::tell_stop() {
   publish_stop();
-  if (stopped()) events.notable(MachineStopped{.reason = request.stop, .code = request.code, .detail = {}});
+  if (stopped()) events.notable(MachineStopped{
+      .reason = request.stop, .code = request.code,
+      .detail = request.stop == StopReason::Unsupported ? request.detail : std::string_view{}});
 }
 
 void Machine::Implementation::replay_with_models(StepIndex target) {

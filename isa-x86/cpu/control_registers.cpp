@@ -348,7 +348,7 @@ Obstacle X86Processor::write_msr(std::uint32_t number, std::uint64_t value) {
       break;
   }
   const MsrRow* row = find_stored(number);
-  if (!check(CheckId::MsrKnown, row != nullptr, number)) return illegal;
+  if (!check(CheckId::MsrKnown, row != nullptr, number) || row == nullptr) return illegal;
   const bool allowed =
       row->rule == MsrRule::Any || (row->rule == MsrRule::Canonical ? is_canonical(value) : value >> 32 == 0);
   if (!legal(allowed)) return illegal;
