@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/events/reflection.h"
 
+#include <QFile>
 #include <QTest>
 #include <set>
 
@@ -108,6 +109,22 @@ class ReflectionTest : public QObject {
     QVERIFY(!is_notable(event_of(TlbLookup{})));
     QVERIFY(!is_notable(event_of(TlbInvalidate{})));
     QVERIFY(!is_notable(event_of(WalkEnd{})));
+  }
+
+  void the_documentation_lists_every_event_with_its_fields() {
+    QFile file(SHEARLING_SOURCE_DIR "/docs/events.md");
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    const QString text = file.readAll();
+    for (const EventInfo& info : event_table()) {
+      const QString name = QString::fromStdString(std::string(info.name));
+      const qsizetype begin = text.indexOf("### " + name + (is_notable(event_of(*make_payload(info.name))) ? " \u00b7 notable\n" : "\n"));
+      QVERIFY2(begin >= 0, qPrintable(name));
+      const QString section = text.mid(begin, text.indexOf("\n### ", begin + 4) - begin);
+      QVERIFY2(section.contains("*" + QString::fromStdString(std::string(info.sentence)) + "*"), qPrintable(section));
+      QCOMPARE(section.count("\n- `"), static_cast<qsizetype>(info.fields.size()));
+      for (const FieldInfo& field : info.fields)
+        QVERIFY2(section.contains("- `" + QString::fromStdString(std::string(field.name)) + "`: "), qPrintable(name));
+    }
   }
 
   void a_misspelt_event_is_recognised() {
