@@ -6,19 +6,22 @@
 namespace shearling::x86 {
 namespace {
 
-constexpr std::uint32_t kVersion = 0x00050014;          // Integrated APIC with six LVT entries.
+constexpr std::uint32_t kVersion = 0x00050014;  // Integrated APIC with six LVT entries.
 constexpr std::uint8_t kFirstLegalVector = 16;
 
 /// Bits that software can write; registers that are not listed ignore writes.
-struct WritableBits { std::uint64_t offset; std::uint32_t mask; };
-constexpr std::array kPlainRegisters{
-    WritableBits{kApicId, 0xff000000}, WritableBits{kApicTaskPriority, 0xff},
-    WritableBits{kApicLogicalDestination, 0xff000000}, WritableBits{kApicDestinationFormat, 0xf0000000},
-    WritableBits{kApicCommandHigh, 0xff000000}};
+struct WritableBits {
+  std::uint64_t offset;
+  std::uint32_t mask;
+};
+constexpr std::array kPlainRegisters{WritableBits{kApicId, 0xff000000}, WritableBits{kApicTaskPriority, 0xff},
+                                     WritableBits{kApicLogicalDestination, 0xff000000},
+                                     WritableBits{kApicDestinationFormat, 0xf0000000},
+                                     WritableBits{kApicCommandHigh, 0xff000000}};
 constexpr std::array kLocalVectors{
-    WritableBits{kApicLvtTimer, 0x000300ff}, WritableBits{kApicLvtThermal, 0x000107ff},
+    WritableBits{kApicLvtTimer, 0x000300ff},       WritableBits{kApicLvtThermal, 0x000107ff},
     WritableBits{kApicLvtPerformance, 0x000107ff}, WritableBits{kApicLvtLint0, 0x0001a7ff},
-    WritableBits{kApicLvtLint1, 0x0001a7ff}, WritableBits{kApicLvtError, 0x000100ff}};
+    WritableBits{kApicLvtLint1, 0x0001a7ff},       WritableBits{kApicLvtError, 0x000100ff}};
 
 template <typename Table>
 const WritableBits* find(const Table& table, std::uint64_t offset) {
@@ -106,7 +109,7 @@ void LocalApic::write_local_vector(std::uint64_t offset, std::uint32_t value) {
 void LocalApic::send_message(std::uint32_t command) {
   enum Shorthand : std::uint32_t { kNone, kSelf, kAllWithSelf, kAllButSelf };
   const std::uint32_t shorthand = (command >> 18) & 3;
-  const bool fixed = ((command >> 8) & 7) <= 1;          // Lowest priority on one core is the same as fixed.
+  const bool fixed = ((command >> 8) & 7) <= 1;  // Lowest priority on one core is the same as fixed.
   if (!fixed || shorthand == kAllButSelf) return;
   if (shorthand == kNone) {
     const std::uint32_t destination = at(kApicCommandHigh) >> 24;
@@ -116,15 +119,17 @@ void LocalApic::send_message(std::uint32_t command) {
     if (!here) return;
   }
   const auto vector = static_cast<std::uint8_t>(command);
-  if (vector < kFirstLegalVector) record_error(kApicSendIllegalVector);
-  else request_interrupt(vector, "self-IPI");
+  if (vector < kFirstLegalVector)
+    record_error(kApicSendIllegalVector);
+  else
+    request_interrupt(vector, "self-IPI");
 }
 
 // --- timer -----------------------------------------------------------------------------------------------------------
 
 std::uint64_t LocalApic::divisor() const {
   const std::uint32_t value = at(kApicDivide);
-  const std::uint32_t shift = ((value & 3) | ((value >> 1) & 4)) + 1;   // 0: by 2 ... 6: by 128; 7: by 1.
+  const std::uint32_t shift = ((value & 3) | ((value >> 1) & 4)) + 1;  // 0: by 2 ... 6: by 128; 7: by 1.
   return std::uint64_t{1} << (shift & 7);
 }
 
@@ -136,7 +141,8 @@ std::uint32_t LocalApic::current_count() const {
   return counted >= initial ? 0 : static_cast<std::uint32_t>(initial - counted);
 }
 
-/// After a change of mode or divisor: the count goes on from where it stood (the part of a tick counted so far is lost).
+/// After a change of mode or divisor: the count goes on from where it stood (the part of a tick counted so far is
+/// lost).
 void LocalApic::continue_from(std::uint32_t count) {
   if (timer_armed_ == 0) return;
   timer_start_ = time_.guest_ticks() - (at(kApicInitialCount) - count) * divisor();
@@ -216,11 +222,15 @@ void LocalApic::record_error(std::uint32_t error) {
 }
 
 std::uint64_t LocalApic::task_priority() const { return (at(kApicTaskPriority) >> 4) & 0xf; }
-void LocalApic::set_task_priority(std::uint64_t cr8) { at(kApicTaskPriority) = static_cast<std::uint32_t>(cr8 & 0xf) << 4; }
+void LocalApic::set_task_priority(std::uint64_t cr8) {
+  at(kApicTaskPriority) = static_cast<std::uint32_t>(cr8 & 0xf) << 4;
+}
 
 void LocalApic::save(Writer& writer) const {
   writer(registers_, timer_start_, timer_expirations_, timer_armed_, new_errors_);
 }
-void LocalApic::load(Reader& reader) { reader(registers_, timer_start_, timer_expirations_, timer_armed_, new_errors_); }
+void LocalApic::load(Reader& reader) {
+  reader(registers_, timer_start_, timer_expirations_, timer_armed_, new_errors_);
+}
 
 }  // namespace shearling::x86

@@ -18,14 +18,14 @@
 namespace shearling::x86 {
 
 /// Offsets of the registers that software names (SDM table 10-1).
-inline constexpr std::uint64_t kApicId = 0x20, kApicVersion = 0x30, kApicTaskPriority = 0x80, kApicProcessorPriority = 0xa0,
-                               kApicEoi = 0xb0, kApicLogicalDestination = 0xd0, kApicDestinationFormat = 0xe0,
-                               kApicSpurious = 0xf0, kApicInService = 0x100, kApicTriggerMode = 0x180,
-                               kApicRequest = 0x200, kApicErrorStatus = 0x280, kApicCommandLow = 0x300,
-                               kApicCommandHigh = 0x310, kApicLvtTimer = 0x320, kApicLvtThermal = 0x330,
-                               kApicLvtPerformance = 0x340, kApicLvtLint0 = 0x350, kApicLvtLint1 = 0x360,
-                               kApicLvtError = 0x370, kApicInitialCount = 0x380, kApicCurrentCount = 0x390,
-                               kApicDivide = 0x3e0;
+inline constexpr std::uint64_t kApicId = 0x20, kApicVersion = 0x30, kApicTaskPriority = 0x80,
+                               kApicProcessorPriority = 0xa0, kApicEoi = 0xb0, kApicLogicalDestination = 0xd0,
+                               kApicDestinationFormat = 0xe0, kApicSpurious = 0xf0, kApicInService = 0x100,
+                               kApicTriggerMode = 0x180, kApicRequest = 0x200, kApicErrorStatus = 0x280,
+                               kApicCommandLow = 0x300, kApicCommandHigh = 0x310, kApicLvtTimer = 0x320,
+                               kApicLvtThermal = 0x330, kApicLvtPerformance = 0x340, kApicLvtLint0 = 0x350,
+                               kApicLvtLint1 = 0x360, kApicLvtError = 0x370, kApicInitialCount = 0x380,
+                               kApicCurrentCount = 0x390, kApicDivide = 0x3e0;
 inline constexpr std::uint32_t kApicSoftwareEnable = 1U << 8, kApicLvtMasked = 1U << 16, kApicTimerPeriodic = 1U << 17;
 inline constexpr std::uint32_t kApicSendIllegalVector = 1U << 5, kApicReceiveIllegalVector = 1U << 6;
 
@@ -73,11 +73,11 @@ class LocalApic : public Device {
   std::string_view name_;
   const VirtualTime& time_;
   EventStream& events_;
-  std::array<std::uint32_t, 64> registers_{};   ///< By offset / 16.
-  std::uint64_t timer_start_ = 0;               ///< guest_ticks when the count was written.
-  std::uint64_t timer_expirations_ = 0;         ///< Already turned into interrupts since timer_start_.
-  std::uint32_t timer_armed_ = 0;               ///< 0 after a one-shot expiry, and while the initial count is 0.
-  std::uint32_t new_errors_ = 0;                ///< Since error status was last written; that write makes them visible.
+  std::array<std::uint32_t, 64> registers_{};  ///< By offset / 16.
+  std::uint64_t timer_start_ = 0;              ///< guest_ticks when the count was written.
+  std::uint64_t timer_expirations_ = 0;        ///< Already turned into interrupts since timer_start_.
+  std::uint32_t timer_armed_ = 0;              ///< 0 after a one-shot expiry, and while the initial count is 0.
+  std::uint32_t new_errors_ = 0;               ///< Since error status was last written; that write makes them visible.
 };
 
 }  // namespace shearling::x86

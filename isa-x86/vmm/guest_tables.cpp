@@ -24,7 +24,10 @@ GuestTables::Result GuestTables::translate(VirtualAddress address, AccessKind ki
   const bool no_execute = (efer & kEferNxe) != 0;
   const std::uint32_t code = (write ? kFaultWrite : 0) | (user ? kFaultUser : 0) |
                              (fetch && (no_execute || (cr4 & kCr4Smep) != 0) ? kFaultFetch : 0);
-  struct Used { PhysicalAddress entry; std::uint64_t value; };
+  struct Used {
+    PhysicalAddress entry;
+    std::uint64_t value;
+  };
   std::array<Used, kPagingLevels> used{};
   unsigned used_count = 0;
   std::uint64_t rights = kEntryWritable | kEntryUser, execute_disable = 0;
@@ -32,9 +35,10 @@ GuestTables::Result GuestTables::translate(VirtualAddress address, AccessKind ki
   for (unsigned level = kPagingLevels;; --level) {
     const GuestPhysicalAddress entry{table.value + 8 * table_index(address.value, level)};
     const bool ram = nested_.is_ram(entry);
-    const std::uint64_t value = ram ? nested_.read(entry, 8) : ~std::uint64_t{0};   // Nobody answers on the bus.
+    const std::uint64_t value = ram ? nested_.read(entry, 8) : ~std::uint64_t{0};  // Nobody answers on the bus.
     if ((value & kEntryPresent) == 0) return PageFault{address, code};
-    if (reserved_bits_set(level, value, no_execute, true) != 0) return PageFault{address, code | kFaultPresent | kFaultReserved};
+    if (reserved_bits_set(level, value, no_execute, true) != 0)
+      return PageFault{address, code | kFaultPresent | kFaultReserved};
     used[used_count++] = {nested_.backing(entry), value};
     rights &= value;
     execute_disable |= no_execute ? value & kEntryExecuteDisable : 0;
@@ -42,7 +46,8 @@ GuestTables::Result GuestTables::translate(VirtualAddress address, AccessKind ki
     table = {value & kTableAddress};
   }
   const bool user_page = (rights & kEntryUser) != 0, writable = (rights & kEntryWritable) != 0;
-  const bool smap_forbids = (cr4 & kCr4Smap) != 0 && !user && user_page && !fetch && (vmcs_.read(F::GuestRflags) & kFlagAc) == 0;
+  const bool smap_forbids =
+      (cr4 & kCr4Smap) != 0 && !user && user_page && !fetch && (vmcs_.read(F::GuestRflags) & kFlagAc) == 0;
   const bool smep_forbids = (cr4 & kCr4Smep) != 0 && !user && user_page && fetch;
   const bool forbidden = (user && !user_page) || (write && !writable && (user || (cr0 & kCr0Wp) != 0)) ||
                          (fetch && execute_disable != 0) || smap_forbids || smep_forbids;

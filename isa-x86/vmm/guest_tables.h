@@ -19,9 +19,10 @@ namespace shearling::x86 {
 class GuestTables {
  public:
   /// All borrowed. The guest's control registers come from the VMCS: valid after an exit.
-  GuestTables(const Vmcs& vmcs, NestedMemory& nested, PhysicalMemory& memory) : vmcs_(vmcs), nested_(nested), memory_(memory) {}
+  GuestTables(const Vmcs& vmcs, NestedMemory& nested, PhysicalMemory& memory)
+      : vmcs_(vmcs), nested_(nested), memory_(memory) {}
 
-  struct NoMemory {};                      ///< A paging mode that is left out.
+  struct NoMemory {};  ///< A paging mode that is left out.
   using Result = std::variant<GuestPhysicalAddress, PageFault, NoMemory>;
   Result translate(VirtualAddress address, AccessKind kind, unsigned cpl);
 

@@ -19,18 +19,42 @@ std::uint64_t sign_extend(std::uint64_t value, unsigned size) {
 }
 
 /// The operations of the first eight opcode rows and of group 1, in encoding order; then the others.
-enum class Action : std::uint8_t { Add, Or, Adc, Sbb, And, Sub, Xor, Cmp, Test, Move, Exchange, Increment, Decrement, Not, Negate,
-                                   MoveZeroExtend, MoveSignExtend };
+enum class Action : std::uint8_t {
+  Add,
+  Or,
+  Adc,
+  Sbb,
+  And,
+  Sub,
+  Xor,
+  Cmp,
+  Test,
+  Move,
+  Exchange,
+  Increment,
+  Decrement,
+  Not,
+  Negate,
+  MoveZeroExtend,
+  MoveSignExtend
+};
 /// Which operand is the memory's: destination (the other is a register or immediate), or source.
-enum class Form : std::uint8_t { MemoryRegister, RegisterMemory, MemoryImmediate, MemoryOnly, AccumulatorOffset, OffsetAccumulator };
+enum class Form : std::uint8_t {
+  MemoryRegister,
+  RegisterMemory,
+  MemoryImmediate,
+  MemoryOnly,
+  AccumulatorOffset,
+  OffsetAccumulator
+};
 
 struct Decoded {
   Action action = Action::Move;
   Form form = Form::MemoryRegister;
-  unsigned size = 4;                       ///< Of the memory operand, in bytes.
+  unsigned size = 4;  ///< Of the memory operand, in bytes.
   unsigned register_size = 4;
   unsigned reg = 0;
-  bool high_byte = false;                  ///< AH, CH, DH, BH.
+  bool high_byte = false;  ///< AH, CH, DH, BH.
   std::uint64_t immediate = 0;
   unsigned length = 0;
 };
@@ -66,9 +90,12 @@ class Parser {
     static constexpr std::array<std::uint8_t, 9> kIgnored{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0, 0xf2, 0xf3};
     for (; position_ < bytes_.size(); ++position_) {
       const std::uint8_t value = bytes_[position_];
-      if (value == 0x66) operand_override_ = true;
-      else if (value == 0x67) address_override_ = true;
-      else if (std::find(kIgnored.begin(), kIgnored.end(), value) == kIgnored.end()) break;
+      if (value == 0x66)
+        operand_override_ = true;
+      else if (value == 0x67)
+        address_override_ = true;
+      else if (std::find(kIgnored.begin(), kIgnored.end(), value) == kIgnored.end())
+        break;
     }
     if (sixty_four_bit_ && position_ < bytes_.size() && (bytes_[position_] & 0xf0) == 0x40) rex_ = bytes_[position_++];
     operand_size_ = (rex_ & 8) != 0 ? 8 : operand_override_ ? 2 : 4;
@@ -95,44 +122,68 @@ class Parser {
   bool one_byte(std::uint8_t opcode) {
     const unsigned size = (opcode & 1) == 0 ? 1 : operand_size_;
     const unsigned immediate_size = std::min(size, 4U);
-    if (opcode < 0x40 && (opcode & 7) < 4) {              // ADD OR ADC SBB AND SUB XOR CMP with a register
+    if (opcode < 0x40 && (opcode & 7) < 4) {  // ADD OR ADC SBB AND SUB XOR CMP with a register
       out_.action = static_cast<Action>(opcode >> 3);
       out_.form = (opcode & 2) != 0 ? Form::RegisterMemory : Form::MemoryRegister;
       return mod_rm(size);
     }
     switch (opcode) {
-      case 0x63:                                          // MOVSXD
+      case 0x63:  // MOVSXD
         if (!sixty_four_bit_ || !mod_rm(4)) return false;
         return extend(Action::MoveSignExtend);
-      case 0x80: case 0x81: case 0x83:                    // group 1
+      case 0x80:
+      case 0x81:
+      case 0x83:  // group 1
         if (!mod_rm(size)) return false;
         out_.action = static_cast<Action>(digit_);
         return with_immediate(opcode == 0x83 ? 1 : immediate_size);
-      case 0x84: case 0x85: return simple(Action::Test, Form::MemoryRegister, size);
-      case 0x86: case 0x87: return simple(Action::Exchange, Form::MemoryRegister, size);
-      case 0x88: case 0x89: return simple(Action::Move, Form::MemoryRegister, size);
-      case 0x8a: case 0x8b: return simple(Action::Move, Form::RegisterMemory, size);
-      case 0xa0: case 0xa1: return offset(Form::AccumulatorOffset, size);
-      case 0xa2: case 0xa3: return offset(Form::OffsetAccumulator, size);
-      case 0xc6: case 0xc7:
+      case 0x84:
+      case 0x85:
+        return simple(Action::Test, Form::MemoryRegister, size);
+      case 0x86:
+      case 0x87:
+        return simple(Action::Exchange, Form::MemoryRegister, size);
+      case 0x88:
+      case 0x89:
+        return simple(Action::Move, Form::MemoryRegister, size);
+      case 0x8a:
+      case 0x8b:
+        return simple(Action::Move, Form::RegisterMemory, size);
+      case 0xa0:
+      case 0xa1:
+        return offset(Form::AccumulatorOffset, size);
+      case 0xa2:
+      case 0xa3:
+        return offset(Form::OffsetAccumulator, size);
+      case 0xc6:
+      case 0xc7:
         if (!mod_rm(size) || digit_ != 0) return false;
         out_.action = Action::Move;
         return with_immediate(immediate_size);
-      case 0xf6: case 0xf7: return group3(size, immediate_size);
-      case 0xfe: case 0xff:
+      case 0xf6:
+      case 0xf7:
+        return group3(size, immediate_size);
+      case 0xfe:
+      case 0xff:
         if (!mod_rm(size) || digit_ > 1) return false;
         out_.action = digit_ == 0 ? Action::Increment : Action::Decrement;
         out_.form = Form::MemoryOnly;
         return true;
-      default: return false;
+      default:
+        return false;
     }
   }
 
   bool two_byte(std::uint8_t opcode) {
     switch (opcode) {
-      case 0xb6: case 0xb7: return mod_rm((opcode & 1) + 1U) && extend(Action::MoveZeroExtend);
-      case 0xbe: case 0xbf: return mod_rm((opcode & 1) + 1U) && extend(Action::MoveSignExtend);
-      default: return false;
+      case 0xb6:
+      case 0xb7:
+        return mod_rm((opcode & 1) + 1U) && extend(Action::MoveZeroExtend);
+      case 0xbe:
+      case 0xbf:
+        return mod_rm((opcode & 1) + 1U) && extend(Action::MoveSignExtend);
+      default:
+        return false;
     }
   }
 
@@ -142,7 +193,7 @@ class Parser {
     return mod_rm(size);
   }
   bool extend(Action action) {
-    if (out_.high_byte) {                                 // ModRM was read for a byte in memory; the register is a wide one
+    if (out_.high_byte) {  // ModRM was read for a byte in memory; the register is a wide one
       out_.reg += 4;
       out_.high_byte = false;
     }
@@ -186,7 +237,7 @@ class Parser {
 
 struct Outcome {
   std::uint64_t value = 0;
-  bool written = true;                     ///< CMP and TEST only set flags.
+  bool written = true;  ///< CMP and TEST only set flags.
 };
 
 std::uint64_t result_flags(std::uint64_t value, unsigned size) {
@@ -195,7 +246,8 @@ std::uint64_t result_flags(std::uint64_t value, unsigned size) {
 }
 
 /// left + right + carry; subtraction is addition of the complement with the carries inverted.
-std::uint64_t add(std::uint64_t left, std::uint64_t right, bool carry_in, unsigned size, bool subtract, std::uint64_t& flags) {
+std::uint64_t add(std::uint64_t left, std::uint64_t right, bool carry_in, unsigned size, bool subtract,
+                  std::uint64_t& flags) {
   const std::uint64_t mask = mask_of(size), top = std::uint64_t{1} << (8 * size - 1);
   const std::uint64_t addend = (subtract ? ~right : right) & mask;
   const bool carry = carry_in != subtract;
@@ -216,17 +268,39 @@ Outcome compute(Action action, std::uint64_t left, std::uint64_t right, unsigned
     return value & mask;
   };
   switch (action) {
-    case Action::Add: outcome.value = add(left, right, false, size, false, flags); break;
-    case Action::Adc: outcome.value = add(left, right, carry_in, size, false, flags); break;
-    case Action::Sub: outcome.value = add(left, right, false, size, true, flags); break;
-    case Action::Sbb: outcome.value = add(left, right, carry_in, size, true, flags); break;
-    case Action::Cmp: outcome = {add(left, right, false, size, true, flags), false}; break;
-    case Action::And: outcome.value = logic(left & right); break;
-    case Action::Or: outcome.value = logic(left | right); break;
-    case Action::Xor: outcome.value = logic(left ^ right); break;
-    case Action::Test: outcome = {logic(left & right), false}; break;
-    case Action::Negate: outcome.value = add(0, left, false, size, true, flags); break;
-    case Action::Not: outcome.value = ~left & mask; break;
+    case Action::Add:
+      outcome.value = add(left, right, false, size, false, flags);
+      break;
+    case Action::Adc:
+      outcome.value = add(left, right, carry_in, size, false, flags);
+      break;
+    case Action::Sub:
+      outcome.value = add(left, right, false, size, true, flags);
+      break;
+    case Action::Sbb:
+      outcome.value = add(left, right, carry_in, size, true, flags);
+      break;
+    case Action::Cmp:
+      outcome = {add(left, right, false, size, true, flags), false};
+      break;
+    case Action::And:
+      outcome.value = logic(left & right);
+      break;
+    case Action::Or:
+      outcome.value = logic(left | right);
+      break;
+    case Action::Xor:
+      outcome.value = logic(left ^ right);
+      break;
+    case Action::Test:
+      outcome = {logic(left & right), false};
+      break;
+    case Action::Negate:
+      outcome.value = add(0, left, false, size, true, flags);
+      break;
+    case Action::Not:
+      outcome.value = ~left & mask;
+      break;
     case Action::Increment:
       outcome.value = add(left, 1, false, size, false, flags);
       flags = (flags & ~kCarry) | (rflags & kCarry);
@@ -236,9 +310,12 @@ Outcome compute(Action action, std::uint64_t left, std::uint64_t right, unsigned
       flags = (flags & ~kCarry) | (rflags & kCarry);
       break;
     case Action::Move:
-    case Action::Exchange: outcome.value = right & mask; break;
+    case Action::Exchange:
+      outcome.value = right & mask;
+      break;
     case Action::MoveZeroExtend:
-    case Action::MoveSignExtend: break;                    // Between sizes: see run().
+    case Action::MoveSignExtend:
+      break;  // Between sizes: see run().
   }
   rflags = (rflags & ~kArithmetic) | flags;
   return outcome;
@@ -250,7 +327,7 @@ std::uint64_t register_value(const Decoded& decoded, const EmulationTarget& targ
 }
 
 void write_register(const Decoded& decoded, EmulationTarget& target, std::uint64_t value) {
-  if (decoded.register_size >= 4) {                        // A write of 32 bits clears the upper half.
+  if (decoded.register_size >= 4) {  // A write of 32 bits clears the upper half.
     target.write_register(decoded.reg, value & mask_of(decoded.register_size));
     return;
   }
@@ -262,8 +339,12 @@ void write_register(const Decoded& decoded, EmulationTarget& target, std::uint64
 void run(const Decoded& decoded, EmulationTarget& target) {
   const unsigned size = decoded.size;
   switch (decoded.form) {
-    case Form::AccumulatorOffset: write_register(decoded, target, target.read_memory(size)); return;
-    case Form::OffsetAccumulator: target.write_memory(size, register_value(decoded, target)); return;
+    case Form::AccumulatorOffset:
+      write_register(decoded, target, target.read_memory(size));
+      return;
+    case Form::OffsetAccumulator:
+      target.write_memory(size, register_value(decoded, target));
+      return;
     case Form::RegisterMemory: {
       const std::uint64_t memory = target.read_memory(size);
       if (decoded.action == Action::MoveZeroExtend || decoded.action == Action::MoveSignExtend) {
@@ -279,7 +360,8 @@ void run(const Decoded& decoded, EmulationTarget& target) {
     case Form::MemoryImmediate:
     case Form::MemoryOnly: {
       const std::uint64_t memory = decoded.action == Action::Move ? 0 : target.read_memory(size);
-      const std::uint64_t other = decoded.form == Form::MemoryRegister ? register_value(decoded, target) : decoded.immediate;
+      const std::uint64_t other =
+          decoded.form == Form::MemoryRegister ? register_value(decoded, target) : decoded.immediate;
       const Outcome outcome = compute(decoded.action, memory, other, size, target.rflags);
       if (outcome.written) target.write_memory(size, outcome.value);
       if (decoded.action == Action::Exchange) write_register(decoded, target, memory);
@@ -290,7 +372,8 @@ void run(const Decoded& decoded, EmulationTarget& target) {
 
 }  // namespace
 
-std::optional<unsigned> emulate_memory_instruction(std::span<const std::uint8_t> bytes, bool sixty_four_bit, EmulationTarget& target) {
+std::optional<unsigned> emulate_memory_instruction(std::span<const std::uint8_t> bytes, bool sixty_four_bit,
+                                                   EmulationTarget& target) {
   const std::optional<Decoded> decoded = Parser(bytes, sixty_four_bit).parse();
   if (!decoded) return std::nullopt;
   run(*decoded, target);

@@ -31,7 +31,8 @@ std::uint64_t NestedMemory::physical_memory_bytes(const MachineConfig& config) {
   return bytes_needed(config.ram_bytes, config.vmm.nested_page);
 }
 
-NestedMemory::NestedMemory(PhysicalMemory& memory, const MachineConfig& config) : memory_(memory), ram_bytes_(config.ram_bytes) {
+NestedMemory::NestedMemory(PhysicalMemory& memory, const MachineConfig& config)
+    : memory_(memory), ram_bytes_(config.ram_bytes) {
   // A machine without room for the alignment of the largest unit uses the next smaller one.
   std::array<PageSize, kRegions> units{PageSize::Size1G, PageSize::Size2M, PageSize::Size4K};
   PageSize largest = config.vmm.nested_page;
@@ -47,7 +48,8 @@ NestedMemory::NestedMemory(PhysicalMemory& memory, const MachineConfig& config) 
     regions_[index] = {units[index], guest, bytes, physical + guest};
     guest += bytes;
   }
-  SHEARLING_ASSERT(bytes_needed(ram_bytes_, PageSize::Size4K) <= memory.size(), "the machine has no room for the VMM beside the guest's RAM");
+  SHEARLING_ASSERT(bytes_needed(ram_bytes_, PageSize::Size4K) <= memory.size(),
+                   "the machine has no room for the VMM beside the guest's RAM");
 }
 
 PhysicalAddress NestedMemory::allocate_frame() {
@@ -57,9 +59,8 @@ PhysicalAddress NestedMemory::allocate_frame() {
 }
 
 std::size_t NestedMemory::region_of(GuestPhysicalAddress address) const {
-  const auto found = std::find_if(regions_.begin(), regions_.end(), [&](const Region& region) {
-    return address.value - region.guest < region.bytes;
-  });
+  const auto found = std::find_if(regions_.begin(), regions_.end(),
+                                  [&](const Region& region) { return address.value - region.guest < region.bytes; });
   SHEARLING_ASSERT(found != regions_.end(), "backing was asked for outside the guest's RAM");
   return static_cast<std::size_t>(found - regions_.begin());
 }
@@ -112,7 +113,8 @@ NestedMemory::Mapping NestedMemory::map(GuestPhysicalAddress address) {
   mapping.frame = {backing(address).value & ~page_offset_mask(mapping.page_size)};
   mapping.added = (memory_.read(mapping.leaf_entry, 8) & kEptPermissions) == 0;
   if (mapping.added)
-    memory_.write(mapping.leaf_entry, 8, mapping.frame.value | kEptPermissions | kEptLeafWriteBack | (leaf > 1 ? kEptLarge : 0));
+    memory_.write(mapping.leaf_entry, 8,
+                  mapping.frame.value | kEptPermissions | kEptLeafWriteBack | (leaf > 1 ? kEptLarge : 0));
   return mapping;
 }
 

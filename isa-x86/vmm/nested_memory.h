@@ -36,10 +36,10 @@ class NestedMemory {
   [[nodiscard]] std::uint64_t read(GuestPhysicalAddress address, unsigned bytes) const;
 
   struct Mapping {
-    bool added = false;                    ///< False: the leaf was there already.
+    bool added = false;  ///< False: the leaf was there already.
     PageSize page_size = PageSize::Size4K;
-    PhysicalAddress frame;                 ///< Of the leaf.
-    PhysicalAddress leaf_entry;            ///< Where the entry was written.
+    PhysicalAddress frame;       ///< Of the leaf.
+    PhysicalAddress leaf_entry;  ///< Where the entry was written.
     unsigned tables_added = 0;
   };
   /// Backs the guest's page and enters it into the EPT.
@@ -49,23 +49,25 @@ class NestedMemory {
   [[nodiscard]] std::size_t pages_backed() const { return backing_.size(); }
 
   template <typename Archive>
-  void serialize(Archive& archive) { archive(backing_, used_, own_frames_, root_.value); }
+  void serialize(Archive& archive) {
+    archive(backing_, used_, own_frames_, root_.value);
+  }
 
  private:
   static constexpr std::size_t kRegions = 3;
   /// RAM that is backed in units of one size: largest first, the rest of the RAM in the next smaller.
   struct Region {
     PageSize unit = PageSize::Size4K;
-    std::uint64_t guest = 0, bytes = 0;    ///< Guest-physical range.
-    std::uint64_t physical = 0;            ///< Of its first unit.
+    std::uint64_t guest = 0, bytes = 0;  ///< Guest-physical range.
+    std::uint64_t physical = 0;          ///< Of its first unit.
   };
   [[nodiscard]] std::size_t region_of(GuestPhysicalAddress address) const;
 
   PhysicalMemory& memory_;
   std::uint64_t ram_bytes_;
   std::array<Region, kRegions> regions_{};
-  std::map<std::uint64_t, std::uint64_t> backing_;      ///< Guest-physical base of a unit to its physical base.
-  std::array<std::uint64_t, kRegions> used_{};          ///< Units taken of each region.
+  std::map<std::uint64_t, std::uint64_t> backing_;  ///< Guest-physical base of a unit to its physical base.
+  std::array<std::uint64_t, kRegions> used_{};      ///< Units taken of each region.
   std::uint64_t own_frames_ = 0;
   PhysicalAddress root_;
 };

@@ -29,7 +29,8 @@ namespace actions {
 constexpr Action kVmxOn{"vmx.on", "enters VMX operation (VMXON, region at {a})"};
 constexpr Action kVmcsClear{"vmcs.clear", "clears the VMCS at {a} (VMCLEAR)"};
 constexpr Action kVmcsLoad{"vmcs.load", "makes the VMCS at {a} current (VMPTRLD)"};
-constexpr Action kVmcsControls{"vmcs.write-controls", "writes the controls: pin-based and primary {a}, secondary {b} (VMWRITE)"};
+constexpr Action kVmcsControls{"vmcs.write-controls",
+                               "writes the controls: pin-based and primary {a}, secondary {b} (VMWRITE)"};
 constexpr Action kVmcsHost{"vmcs.write-host", "writes the host state: RIP {a}, CR3 {b} (VMWRITE)"};
 constexpr Action kVmcsGuest{"vmcs.write-guest", "writes the guest state: RIP {a}, CR0 {b} (VMWRITE)"};
 constexpr Action kBitmaps{"bitmaps.build", "builds the I/O bitmaps at {a} and the MSR bitmap at {b}"};
@@ -37,7 +38,8 @@ constexpr Action kEptRoot{"ept.create", "makes an empty EPT, root table at {a}, 
 // every exit
 constexpr Action kDispatch{"exit.dispatch", "reads exit reason {a} from the VMCS and finds its handler"};
 constexpr Action kSkip{"instruction.skip", "moves the guest RIP from {a} to {b}, behind the instruction"};
-constexpr Action kHideTime{"tsc.hide", "sets the TSC offset to {a}, so that the guest does not see the VMM's {b} cycles"};
+constexpr Action kHideTime{"tsc.hide",
+                           "sets the TSC offset to {a}, so that the guest does not see the VMM's {b} cycles"};
 // emulation
 constexpr Action kCpuid{"cpuid.emulate", "answers CPUID leaf {a}, subleaf {b}"};
 constexpr Action kHalt{"vcpu.halt", "lets the virtual processor sleep in HLT until tick {a}"};
@@ -59,7 +61,8 @@ constexpr Action kFlush{"tlb.flush", "invalidates the translations of VPID {a} (
 // memory
 constexpr Action kEptTable{"ept.table", "adds {a} tables to the EPT"};
 constexpr Action kEptMap{"ept.map", "backs guest-physical {a} with the frame {b} and enters it into the EPT"};
-constexpr Action kFetchInstruction{"instruction.fetch", "reads the guest's instruction at {a}, walking its page tables in software"};
+constexpr Action kFetchInstruction{"instruction.fetch",
+                                   "reads the guest's instruction at {a}, walking its page tables in software"};
 constexpr Action kApicRead{"apic.read", "reads the virtual APIC at offset {a}: {b}"};
 constexpr Action kApicWrite{"apic.write", "writes {b} to the virtual APIC at offset {a}"};
 constexpr Action kDeviceRead{"mmio.read", "reads guest-physical {a}, where no RAM is: {b}"};
@@ -67,7 +70,8 @@ constexpr Action kDeviceWrite{"mmio.write", "writes {b} to guest-physical {a}, w
 // interrupts
 constexpr Action kTimerArm{"timer.arm", "programs the physical timer to expire at tick {a}, as the virtual one does"};
 constexpr Action kTimerStop{"timer.stop", "stops the physical timer"};
-constexpr Action kAcknowledge{"interrupt.acknowledge", "acknowledges the physical interrupt {a} and signals its end (EOI)"};
+constexpr Action kAcknowledge{"interrupt.acknowledge",
+                              "acknowledges the physical interrupt {a} and signals its end (EOI)"};
 constexpr Action kInject{"interrupt.inject", "injects the virtual interrupt {a} at the next VM entry"};
 constexpr Action kWindowOpen{"window.open", "asks for an exit as soon as the guest takes interrupts: vector {a} waits"};
 constexpr Action kWindowClose{"window.close", "needs no interrupt window any more"};
@@ -78,7 +82,8 @@ constexpr Action kStop{"vm.stop", "gives the virtual machine up (exit reason {a}
 
 constexpr std::uint64_t kHostCodeSelector = 8, kHostDataSelector = 16, kHostTaskSelector = 24;
 /// Names for places in the VMM's own address space; nothing is ever fetched from there.
-constexpr std::uint64_t kHostEntryPoint = 0xffff800000001000, kHostStack = 0xffff800000010000, kHostTables = 0xffff800000020000;
+constexpr std::uint64_t kHostEntryPoint = 0xffff800000001000, kHostStack = 0xffff800000010000,
+                        kHostTables = 0xffff800000020000;
 constexpr std::uint64_t kHostCr0 = kCr0Pe | kCr0Et | kCr0Ne | kCr0Wp | kCr0Pg;
 constexpr std::uint64_t kHostCr4 = kCr4Pae | kCr4Vmxe | kCr4Pge;
 constexpr std::uint64_t kHostEfer = kEferLme | kEferLma | kEferNxe | kEferSce;
@@ -94,29 +99,37 @@ constexpr std::uint64_t kDivideByOne = 0xb;
 constexpr std::uint64_t kLongestCount = 0xffffffff;
 constexpr std::uint16_t kLessonMarkPort = 0xe9;
 constexpr std::uint64_t kApicPage = LocalApic::kBase.value;
-constexpr std::uint64_t kApicBaseValue = kApicPage | 1U << 11 | 1U << 8;   // Enabled, bootstrap processor.
+constexpr std::uint64_t kApicBaseValue = kApicPage | 1U << 11 | 1U << 8;  // Enabled, bootstrap processor.
 
 /// MSRs that the guest reaches without an exit: they are switched with the VMCS, or nobody but the guest uses them.
-struct PassedMsr { std::uint32_t msr; bool read, write; };
-constexpr std::array kPassedMsrs{
-    PassedMsr{kMsrFsBase, true, true},      PassedMsr{kMsrGsBase, true, true},      PassedMsr{kMsrKernelGsBase, true, true},
-    PassedMsr{kMsrStar, true, true},        PassedMsr{kMsrLstar, true, true},       PassedMsr{kMsrCstar, true, true},
-    PassedMsr{kMsrFmask, true, true},       PassedMsr{kMsrTscAux, true, true},      PassedMsr{kMsrSysenterCs, true, true},
-    PassedMsr{kMsrSysenterEsp, true, true}, PassedMsr{kMsrSysenterEip, true, true}, PassedMsr{kMsrPat, true, true},
-    PassedMsr{kMsrEfer, true, false},       PassedMsr{kMsrTsc, true, false}};
+struct PassedMsr {
+  std::uint32_t msr;
+  bool read, write;
+};
+constexpr std::array kPassedMsrs{PassedMsr{kMsrFsBase, true, true},       PassedMsr{kMsrGsBase, true, true},
+                                 PassedMsr{kMsrKernelGsBase, true, true}, PassedMsr{kMsrStar, true, true},
+                                 PassedMsr{kMsrLstar, true, true},        PassedMsr{kMsrCstar, true, true},
+                                 PassedMsr{kMsrFmask, true, true},        PassedMsr{kMsrTscAux, true, true},
+                                 PassedMsr{kMsrSysenterCs, true, true},   PassedMsr{kMsrSysenterEsp, true, true},
+                                 PassedMsr{kMsrSysenterEip, true, true},  PassedMsr{kMsrPat, true, true},
+                                 PassedMsr{kMsrEfer, true, false},        PassedMsr{kMsrTsc, true, false}};
 
 struct StringPrefixes {
   unsigned segment = kDs;
-  bool address_size = false;               ///< 0x67
+  bool address_size = false;  ///< 0x67
 };
 StringPrefixes string_prefixes(std::span<const std::uint8_t> bytes) {
-  static constexpr std::array<std::uint8_t, kSegmentCount> kOverrides{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};   // Encoding order.
+  static constexpr std::array<std::uint8_t, kSegmentCount> kOverrides{0x26, 0x2e, 0x36,
+                                                                      0x3e, 0x64, 0x65};  // Encoding order.
   StringPrefixes prefixes;
   for (const std::uint8_t byte : bytes) {
     const auto found = std::find(kOverrides.begin(), kOverrides.end(), byte);
-    if (found != kOverrides.end()) prefixes.segment = static_cast<unsigned>(found - kOverrides.begin());
-    else if (byte == 0x67) prefixes.address_size = true;
-    else if (byte >= 0x6c && byte <= 0x6f) break;       // INS, OUTS
+    if (found != kOverrides.end())
+      prefixes.segment = static_cast<unsigned>(found - kOverrides.begin());
+    else if (byte == 0x67)
+      prefixes.address_size = true;
+    else if (byte >= 0x6c && byte <= 0x6f)
+      break;  // INS, OUTS
   }
   return prefixes;
 }
@@ -124,8 +137,14 @@ StringPrefixes string_prefixes(std::span<const std::uint8_t> bytes) {
 class VtxHost : public Host {
  public:
   VtxHost(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu, LocalApic& physical_apic)
-      : context_(context), state_(state), vmx_(vmx), mmu_(mmu), physical_apic_(physical_apic), features_(context.config),
-        virtual_apic_("virtual local APIC", context.time, context.events), nested_(context.memory, context.config),
+      : context_(context),
+        state_(state),
+        vmx_(vmx),
+        mmu_(mmu),
+        physical_apic_(physical_apic),
+        features_(context.config),
+        virtual_apic_("virtual local APIC", context.time, context.events),
+        nested_(context.memory, context.config),
         guest_tables_(vmx.vmcs(), nested_, context.memory) {}
 
   PhysicalAddress backing(GuestPhysicalAddress address) override { return nested_.backing(address); }
@@ -230,10 +249,10 @@ class VtxHost : public Host {
   LocalApic virtual_apic_;
   NestedMemory nested_;
   GuestTables guest_tables_;
-  std::uint64_t tsc_adjust_ = 0;                        ///< What the guest added to its time by writing the TSC.
-  std::optional<std::uint64_t> armed_for_;              ///< Virtual expiry that the physical timer is programmed for.
+  std::uint64_t tsc_adjust_ = 0;            ///< What the guest added to its time by writing the TSC.
+  std::optional<std::uint64_t> armed_for_;  ///< Virtual expiry that the physical timer is programmed for.
 
-  bool at_boundary_ = false;                            ///< Of this exit: the guest stands between two instructions.
+  bool at_boundary_ = false;  ///< Of this exit: the guest stands between two instructions.
 };
 
 const std::array<VtxHost::Handler, 36> VtxHost::kHandlers{{
@@ -279,7 +298,8 @@ const std::array<VtxHost::Handler, 36> VtxHost::kHandlers{{
 
 void VtxHost::act(const Action& action, std::uint64_t a, std::uint64_t b) {
   const std::uint32_t cost = context_.config.costs.cost_of(action.name);
-  context_.events.notable(VmmAction{.name = action.name, .sentence = action.sentence, .a = a, .b = b, .cost = cost}, cost);
+  context_.events.notable(VmmAction{.name = action.name, .sentence = action.sentence, .a = a, .b = b, .cost = cost},
+                          cost);
   context_.time.vmm_cycles += cost;
 }
 
@@ -289,8 +309,10 @@ std::uint64_t VtxHost::general(unsigned index) const {
 }
 
 void VtxHost::set_general(unsigned index, std::uint64_t value) {
-  if (index == kRsp) write(F::GuestRsp, value);
-  else context_.engine.write(integer_register(index), value);
+  if (index == kRsp)
+    write(F::GuestRsp, value);
+  else
+    context_.engine.write(integer_register(index), value);
 }
 
 void VtxHost::set_general_low(unsigned index, unsigned size, std::uint64_t value) {
@@ -313,7 +335,7 @@ void VtxHost::skip_instruction() {
   const bool single_step = (read(F::GuestRflags) & kFlagTf) != 0;
   set_bits(F::GuestRflags, kFlagRf, false);
   if (!single_step) return;
-  constexpr std::uint64_t kSingleStep = 1U << 14;       // DR6.BS: not in the VMCS either.
+  constexpr std::uint64_t kSingleStep = 1U << 14;  // DR6.BS: not in the VMCS either.
   state_.debug[6] |= kSingleStep;
   inject_exception(kDebugException);
 }
@@ -324,7 +346,9 @@ void VtxHost::inject_exception(std::uint8_t vector, std::optional<std::uint32_t>
   const bool over_exception = (vectoring & kInterruptionValid) != 0 &&
                               ((vectoring >> 8) & 7) == static_cast<unsigned>(EventKind::HardwareException);
   const auto first = static_cast<std::uint8_t>(vectoring);
-  const auto contributory = [](std::uint8_t number) { return number == kDivideError || (number >= kInvalidTss && number <= kGeneralProtection); };
+  const auto contributory = [](std::uint8_t number) {
+    return number == kDivideError || (number >= kInvalidTss && number <= kGeneralProtection);
+  };
   if (over_exception && (contributory(vector) || vector == kPageFault)) {
     if (first == kDoubleFault) {
       give_up(StopReason::TripleFault);
@@ -342,7 +366,7 @@ void VtxHost::inject_exception(std::uint8_t vector, std::optional<std::uint32_t>
 }
 
 void VtxHost::inject_page_fault(const PageFault& fault) {
-  state_.cr2 = fault.address.value;                     // CR2 is not in the VMCS: the host loads the guest's.
+  state_.cr2 = fault.address.value;  // CR2 is not in the VMCS: the host loads the guest's.
   inject_exception(kPageFault, fault.error_code);
 }
 
@@ -356,7 +380,7 @@ void VtxHost::give_up(StopReason reason) {
 }
 
 void VtxHost::flush_guest_translations() {
-  if (!context_.config.vmm.vpid) return;                // The next VM entry flushes everything.
+  if (!context_.config.vmm.vpid) return;  // The next VM entry flushes everything.
   act(actions::kFlush, read(F::VirtualProcessorIdentifier));
   mmu_.invvpid_all(static_cast<std::uint16_t>(read(F::VirtualProcessorIdentifier)));
 }
@@ -379,7 +403,8 @@ Status VtxHost::start() {
 }
 
 void VtxHost::build_bitmaps() {
-  const PhysicalAddress io_a = nested_.allocate_frame(), io_b = nested_.allocate_frame(), msrs = nested_.allocate_frame();
+  const PhysicalAddress io_a = nested_.allocate_frame(), io_b = nested_.allocate_frame(),
+                        msrs = nested_.allocate_frame();
   const std::vector<std::uint8_t> ones(kFrameBytes, 0xff);
   for (const PhysicalAddress bitmap : {io_a, io_b, msrs}) context_.memory.write_bytes(bitmap, ones);
   const auto clear_bit = [&](PhysicalAddress bitmap, std::uint32_t bit) {
@@ -402,20 +427,23 @@ void VtxHost::build_bitmaps() {
 
 void VtxHost::write_controls() {
   const VmmConfig& vmm = context_.config.vmm;
-  const std::uint64_t eptp = nested_.root().value | kEptpWriteBack | kEptpFourLevels | (vmm.nested_accessed_dirty ? kEptpAccessedDirty : 0);
+  const std::uint64_t eptp =
+      nested_.root().value | kEptpWriteBack | kEptpFourLevels | (vmm.nested_accessed_dirty ? kEptpAccessedDirty : 0);
   act(actions::kEptRoot, nested_.root().value, eptp);
   write(F::EptPointer, eptp);
   write(F::PinBasedControls, kPinCapability.required | kPinExternalInterruptExiting | kPinNmiExiting);
-  write(F::PrimaryControls, kPrimaryCapability.required | kPrimaryUseTscOffsetting | kPrimaryHltExiting | kPrimaryMwaitExiting |
-                                kPrimaryMonitorExiting | kPrimaryRdpmcExiting | kPrimaryCr8LoadExiting | kPrimaryCr8StoreExiting |
-                                kPrimaryUseIoBitmaps | kPrimaryUseMsrBitmaps | kPrimaryActivateSecondary);
+  write(F::PrimaryControls, kPrimaryCapability.required | kPrimaryUseTscOffsetting | kPrimaryHltExiting |
+                                kPrimaryMwaitExiting | kPrimaryMonitorExiting | kPrimaryRdpmcExiting |
+                                kPrimaryCr8LoadExiting | kPrimaryCr8StoreExiting | kPrimaryUseIoBitmaps |
+                                kPrimaryUseMsrBitmaps | kPrimaryActivateSecondary);
   // An unrestricted guest: it begins in protected mode without paging.
-  write(F::SecondaryControls, kSecondaryEnableEpt | kSecondaryUnrestrictedGuest | (vmm.vpid ? kSecondaryEnableVpid : 0) |
+  write(F::SecondaryControls, kSecondaryEnableEpt | kSecondaryUnrestrictedGuest |
+                                  (vmm.vpid ? kSecondaryEnableVpid : 0) |
                                   (features_.has(Feature::Rdtscp) ? kSecondaryEnableRdtscp : 0) |
                                   (features_.has(Feature::Invpcid) ? kSecondaryEnableInvpcid : 0));
   write(F::VirtualProcessorIdentifier, vmm.vpid ? kVpid : 0);
-  write(F::ExitControls, kExitCapability.required | kExitSaveDebugControls | kExitHostAddressSpaceSize | kExitSavePat | kExitLoadPat |
-                             kExitSaveEfer | kExitLoadEfer);
+  write(F::ExitControls, kExitCapability.required | kExitSaveDebugControls | kExitHostAddressSpaceSize | kExitSavePat |
+                             kExitLoadPat | kExitSaveEfer | kExitLoadEfer);
   write(F::EntryControls, kEntryCapability.required | kEntryLoadDebugControls | kEntryLoadPat | kEntryLoadEfer);
   write(F::Cr0GuestHostMask, kCr0HostOwned);
   write(F::Cr4GuestHostMask, kCr4HostOwned);
@@ -430,12 +458,21 @@ void VtxHost::write_host_state() {
   context_.memory.write(top, 8, next.value | kPresentWritable);
   for (std::uint64_t gigabyte = 0; gigabyte < 4; ++gigabyte)
     context_.memory.write({next.value + 8 * gigabyte}, 8, gigabyte << 30 | kPresentWritable | kLargePage);
-  const std::pair<F, std::uint64_t> fields[] = {
-      {F::HostCr0, kHostCr0}, {F::HostCr3, top.value}, {F::HostCr4, kHostCr4}, {F::HostEfer, kHostEfer}, {F::HostPat, kResetPat},
-      {F::HostCsSelector, kHostCodeSelector}, {F::HostSsSelector, kHostDataSelector}, {F::HostDsSelector, kHostDataSelector},
-      {F::HostEsSelector, kHostDataSelector}, {F::HostTrSelector, kHostTaskSelector}, {F::HostTrBase, kHostTables},
-      {F::HostGdtrBase, kHostTables + 0x1000}, {F::HostIdtrBase, kHostTables + 0x2000}, {F::HostRsp, kHostStack},
-      {F::HostRip, kHostEntryPoint}};
+  const std::pair<F, std::uint64_t> fields[] = {{F::HostCr0, kHostCr0},
+                                                {F::HostCr3, top.value},
+                                                {F::HostCr4, kHostCr4},
+                                                {F::HostEfer, kHostEfer},
+                                                {F::HostPat, kResetPat},
+                                                {F::HostCsSelector, kHostCodeSelector},
+                                                {F::HostSsSelector, kHostDataSelector},
+                                                {F::HostDsSelector, kHostDataSelector},
+                                                {F::HostEsSelector, kHostDataSelector},
+                                                {F::HostTrSelector, kHostTaskSelector},
+                                                {F::HostTrBase, kHostTables},
+                                                {F::HostGdtrBase, kHostTables + 0x1000},
+                                                {F::HostIdtrBase, kHostTables + 0x2000},
+                                                {F::HostRsp, kHostStack},
+                                                {F::HostRip, kHostEntryPoint}};
   for (const auto& [field, value] : fields) write(field, value);
   act(actions::kVmcsHost, kHostEntryPoint, top.value);
 }
@@ -444,7 +481,7 @@ void VtxHost::write_guest_state() {
   vmx_.save_guest_state();
   write(F::Cr0ReadShadow, state_.cr0);
   write(F::Cr4ReadShadow, state_.cr4);
-  write(F::GuestCr0, state_.cr0 | kCr0Ne);              // VMX operation requires it; the guest reads the shadow.
+  write(F::GuestCr0, state_.cr0 | kCr0Ne);  // VMX operation requires it; the guest reads the shadow.
   write(F::GuestCr4, state_.cr4 | kCr4Vmxe);
   act(actions::kVmcsGuest, read(F::GuestRip), read(F::GuestCr0));
 }
@@ -462,9 +499,12 @@ void VtxHost::handle_exit() {
   at_boundary_ = false;
   const auto reason = static_cast<std::uint32_t>(read(F::ExitReason)) & 0xffff;
   act(actions::kDispatch, reason);
-  const auto handler = std::find_if(kHandlers.begin(), kHandlers.end(), [&](const Handler& row) { return row.reason == reason; });
-  if (handler != kHandlers.end()) (this->*handler->handle)();
-  else give_up(StopReason::Unsupported);
+  const auto handler =
+      std::find_if(kHandlers.begin(), kHandlers.end(), [&](const Handler& row) { return row.reason == reason; });
+  if (handler != kHandlers.end())
+    (this->*handler->handle)();
+  else
+    give_up(StopReason::Unsupported);
   // The exit port ends the machine after its OUT; the other stops leave the guest at its last instruction.
   resume();
 }
@@ -481,7 +521,7 @@ void VtxHost::resume() {
                                context_.config.costs.cost_of("vm.entry");
   write(F::TscOffset, tsc_adjust_ - hidden);
   act(actions::kHideTime, read(F::TscOffset), hidden);
-  state_.cr8 = virtual_apic_.task_priority();           // What the guest takes for CR8; no control makes it real.
+  state_.cr8 = virtual_apic_.task_priority();  // What the guest takes for CR8; no control makes it real.
   const VmxUnit::EntryOutcome outcome = vmx_.enter();
   if (!outcome.entered) {
     context_.request.stop = StopReason::Unsupported;
@@ -507,7 +547,8 @@ void VtxHost::inject_or_wait() {
              (read(F::GuestInterruptibility) & (kBlockingBySti | kBlockingByMovSs)) == 0) {
     act(actions::kInject, *waiting);
     virtual_apic_.acknowledge(*waiting);
-    write(F::EntryInterruptionInformation, *waiting | static_cast<std::uint32_t>(EventKind::ExternalInterrupt) << 8 | kInterruptionValid);
+    write(F::EntryInterruptionInformation,
+          *waiting | static_cast<std::uint32_t>(EventKind::ExternalInterrupt) << 8 | kInterruptionValid);
   }
   const auto still_waiting = virtual_apic_.pending_vector();
   const bool window = (read(F::PrimaryControls) & kPrimaryInterruptWindowExiting) != 0;
@@ -586,7 +627,7 @@ void VtxHost::on_cpuid() {
 void VtxHost::on_hlt() {
   skip_instruction();
   const bool interruptible = (read(F::GuestRflags) & kFlagIf) != 0;
-  if (interruptible && virtual_apic_.pending_vector()) return;      // It wakes at once, through the interrupt window.
+  if (interruptible && virtual_apic_.pending_vector()) return;  // It wakes at once, through the interrupt window.
   const auto wake = virtual_apic_.next_expiry();
   act(actions::kHalt, wake.value_or(0));
   write(F::GuestActivityState, static_cast<std::uint64_t>(ActivityState::Halted));
@@ -620,12 +661,16 @@ void VtxHost::on_vmcall() {
   std::uint64_t result = ~std::uint64_t{0};
   if (guest_cpl() == 0) {
     switch (static_cast<HypercallNumber>(number)) {
-      case HypercallNumber::Version: result = kHypercallVersion; break;
+      case HypercallNumber::Version:
+        result = kHypercallVersion;
+        break;
       case HypercallNumber::PrintCharacter:
         context_.devices.port_write(0x3f8, 1, argument & 0xff);
         result = 0;
         break;
-      case HypercallNumber::CyclesInVmm: result = context_.time.vmm_cycles; break;
+      case HypercallNumber::CyclesInVmm:
+        result = context_.time.vmm_cycles;
+        break;
     }
   }
   context_.events.notable(Hypercall{.number = number, .argument = argument, .result = result});
@@ -641,13 +686,23 @@ void VtxHost::on_cr_access() {
   const std::uint64_t visible_cr0 = (cr0 & ~kCr0HostOwned) | (read(F::Cr0ReadShadow) & kCr0HostOwned);
   bool legal = true;
   switch (type) {
-    case 0: legal = write_cr(cr, guest_in_64_bit_mode() ? general(gpr) : general(gpr) & 0xffffffff); break;
-    case 1: read_cr(cr, gpr); break;
-    case 2: legal = write_cr0(visible_cr0 & ~kCr0Ts); break;
-    default: legal = write_cr0((visible_cr0 & ~std::uint64_t{0xe}) | ((qualification() >> 16) & 0xf)); break;   // LMSW sets PE at most.
+    case 0:
+      legal = write_cr(cr, guest_in_64_bit_mode() ? general(gpr) : general(gpr) & 0xffffffff);
+      break;
+    case 1:
+      read_cr(cr, gpr);
+      break;
+    case 2:
+      legal = write_cr0(visible_cr0 & ~kCr0Ts);
+      break;
+    default:
+      legal = write_cr0((visible_cr0 & ~std::uint64_t{0xe}) | ((qualification() >> 16) & 0xf));
+      break;  // LMSW sets PE at most.
   }
-  if (legal) skip_instruction();
-  else inject_exception(kGeneralProtection, 0);
+  if (legal)
+    skip_instruction();
+  else
+    inject_exception(kGeneralProtection, 0);
 }
 
 void VtxHost::read_cr(unsigned cr, unsigned gpr) {
@@ -658,8 +713,10 @@ void VtxHost::read_cr(unsigned cr, unsigned gpr) {
 
 bool VtxHost::write_cr(unsigned cr, std::uint64_t value) {
   switch (cr) {
-    case 0: return write_cr0(value);
-    case 4: return write_cr4(value);
+    case 0:
+      return write_cr0(value);
+    case 4:
+      return write_cr4(value);
     case 8:
       if (value > 15) return false;
       act(actions::kTaskPriority, value);
@@ -680,10 +737,13 @@ bool VtxHost::write_cr(unsigned cr, std::uint64_t value) {
 /// The checks of MOV CR0 (SDM volume 2, MOV to control registers), the switch of long mode with them.
 bool VtxHost::write_cr0(std::uint64_t value) {
   const std::uint64_t before = read(F::GuestCr0);
-  const bool paging = (value & kCr0Pg) != 0, paged = (before & kCr0Pg) != 0, enables_long_mode = (read(F::GuestEfer) & kEferLme) != 0;
+  const bool paging = (value & kCr0Pg) != 0, paged = (before & kCr0Pg) != 0,
+             enables_long_mode = (read(F::GuestEfer) & kEferLme) != 0;
   const bool code_is_64_bit = (read(F::GuestCsAccessRights) & (1U << 13)) != 0;
-  constexpr std::uint64_t kDefined = kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp | kCr0Am | kCr0Nw | kCr0Cd | kCr0Pg;
-  if (value >> 32 != 0 || (paging && (value & kCr0Pe) == 0) || ((value & kCr0Nw) != 0 && (value & kCr0Cd) == 0)) return false;
+  constexpr std::uint64_t kDefined =
+      kCr0Pe | kCr0Mp | kCr0Em | kCr0Ts | kCr0Et | kCr0Ne | kCr0Wp | kCr0Am | kCr0Nw | kCr0Cd | kCr0Pg;
+  if (value >> 32 != 0 || (paging && (value & kCr0Pe) == 0) || ((value & kCr0Nw) != 0 && (value & kCr0Cd) == 0))
+    return false;
   if (paging && !paged && enables_long_mode && ((read(F::GuestCr4) & kCr4Pae) == 0 || code_is_64_bit)) return false;
   if (!paging && paged && (guest_in_64_bit_mode() || (read(F::GuestCr4) & kCr4Pcide) != 0)) return false;
 
@@ -703,7 +763,7 @@ bool VtxHost::write_cr0(std::uint64_t value) {
 bool VtxHost::write_cr4(std::uint64_t value) {
   const std::uint64_t before = read(F::GuestCr4);
   const bool long_mode = (read(F::GuestEfer) & kEferLma) != 0;
-  if ((value & ~features_.cr4_valid()) != 0) return false;                  // VMXE among them: the guest has no VMX.
+  if ((value & ~features_.cr4_valid()) != 0) return false;  // VMXE among them: the guest has no VMX.
   if (long_mode && (value & kCr4Pae) == 0) return false;
   const bool turns_pcids_on = (value & ~before & kCr4Pcide) != 0;
   if (turns_pcids_on && (!long_mode || (read(F::GuestCr3) & 0xfff) != 0)) return false;
@@ -723,9 +783,12 @@ void VtxHost::on_dr_access() {
     inject_exception(kGeneralProtection, 0);
     return;
   }
-  if (from_register) set_general(gpr, value_of());
-  else if (number == 7) write(F::GuestDr7, (given & 0xffff2fff) | 0x400);
-  else state_.debug[number] = number == 6 ? (given & 0xe00f) | 0xffff0ff0 : given;
+  if (from_register)
+    set_general(gpr, value_of());
+  else if (number == 7)
+    write(F::GuestDr7, (given & 0xffff2fff) | 0x400);
+  else
+    state_.debug[number] = number == 6 ? (given & 0xe00f) | 0xffff0ff0 : given;
   act(actions::kDebugRegister, number, value_of());
   skip_instruction();
 }
@@ -759,7 +822,7 @@ void VtxHost::on_wrmsr() {
   if (msr == kMsrEfer) legal = write_efer(value);
   if (msr == kMsrApicBase) {
     legal = (value & ~(kPhysicalAddressMask & ~std::uint64_t{0xfff}) & ~std::uint64_t{0x900}) == 0;
-    if (legal && value != kApicBaseValue) {              // The virtual APIC stays where it is, and on.
+    if (legal && value != kApicBaseValue) {  // The virtual APIC stays where it is, and on.
       give_up(StopReason::Unsupported);
       return;
     }
@@ -805,8 +868,10 @@ void VtxHost::on_port_io() {
 
 void VtxHost::forward_port(std::uint16_t port, unsigned size, bool input, std::uint64_t& value) {
   value &= size == 4 ? 0xffffffff : (std::uint64_t{1} << (8 * size)) - 1;
-  if (input) value = context_.devices.port_read(port, size);
-  else context_.devices.port_write(port, size, value);
+  if (input)
+    value = context_.devices.port_read(port, size);
+  else
+    context_.devices.port_write(port, size, value);
   act(input ? actions::kPortRead : actions::kPortWrite, port, value);
 }
 
@@ -820,7 +885,8 @@ void VtxHost::string_port_io(std::uint16_t port, unsigned size, bool input, bool
   const unsigned address_bits = long_mode ? (prefixes.address_size ? 32 : 64) : (prefixes.address_size ? 16 : 32);
   const std::uint64_t width = ~std::uint64_t{0} >> (64 - address_bits);
   const bool flat = long_mode && prefixes.segment != kFs && prefixes.segment != kGs;
-  const std::uint64_t base = flat ? 0 : read(static_cast<F>(static_cast<std::uint32_t>(F::GuestEsBase) + 2U * prefixes.segment));
+  const std::uint64_t base =
+      flat ? 0 : read(static_cast<F>(static_cast<std::uint32_t>(F::GuestEsBase) + 2U * prefixes.segment));
   const unsigned pointer = input ? kRdi : kRsi;
   const std::uint64_t step = (read(F::GuestRflags) & kFlagDf) != 0 ? 0 - std::uint64_t{size} : size;
   const auto advance = [&](unsigned index, std::uint64_t value) {
@@ -829,8 +895,9 @@ void VtxHost::string_port_io(std::uint16_t port, unsigned size, bool input, bool
   std::uint64_t left = repeated ? general(kRcx) & width : 1;
   for (std::uint64_t iteration = 0; left != 0 && iteration < kMostIterations; ++iteration) {
     const std::uint64_t linear = base + (general(pointer) & width);
-    const auto places = reach_operand({long_mode ? linear : linear & 0xffffffff}, size, input ? AccessKind::Write : AccessKind::Read);
-    if (!places) return;                                // A fault is on its way to the guest, or the machine stops.
+    const auto places =
+        reach_operand({long_mode ? linear : linear & 0xffffffff}, size, input ? AccessKind::Write : AccessKind::Read);
+    if (!places) return;  // A fault is on its way to the guest, or the machine stops.
     std::uint64_t value = input ? 0 : load_operand(*places, size);
     forward_port(port, size, input, value);
     if (input) store_operand(*places, size, value);
@@ -887,7 +954,7 @@ void VtxHost::on_ept_violation() {
   }
   const NestedMemory::Mapping mapping = nested_.map(address);
   if (mapping.tables_added != 0) act(actions::kEptTable, mapping.tables_added);
-  if (!mapping.added) {                                 // All rights are given at once: nothing is left to grant.
+  if (!mapping.added) {  // All rights are given at once: nothing is left to grant.
     give_up(StopReason::Unsupported);
     return;
   }
@@ -902,7 +969,7 @@ void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
     answer_bus_fault();
     return;
   }
-  if ((read(F::IdtVectoringInformation) & kInterruptionValid) != 0) {   // A stack, an IDT or a TSS in a device.
+  if ((read(F::IdtVectoringInformation) & kInterruptionValid) != 0) {  // A stack, an IDT or a TSS in a device.
     give_up(StopReason::Unsupported);
     return;
   }
@@ -921,7 +988,7 @@ void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
     return;
   }
   write(F::GuestRflags, target.rflags);
-  write(F::ExitInstructionLength, *length);             // Not given by this kind of exit: the emulation knows it.
+  write(F::ExitInstructionLength, *length);  // Not given by this kind of exit: the emulation knows it.
   skip_instruction();
 }
 
@@ -931,10 +998,14 @@ void VtxHost::answer_bus_fault() {
   constexpr std::uint64_t kFetch = 1U << 2;
   const VirtualAddress linear{read(F::GuestLinearAddress)};
   const bool at_instruction = linear == instruction_address();
-  const GuestTables::Result result = guest_tables_.translate(linear, at_instruction ? AccessKind::Fetch : AccessKind::Read, guest_cpl());
-  if (const auto* fault = std::get_if<PageFault>(&result)) inject_page_fault(*fault);
-  else if ((qualification() & kFetch) != 0 && at_instruction) inject_exception(kInvalidOpcode);
-  else give_up(StopReason::Unsupported);
+  const GuestTables::Result result =
+      guest_tables_.translate(linear, at_instruction ? AccessKind::Fetch : AccessKind::Read, guest_cpl());
+  if (const auto* fault = std::get_if<PageFault>(&result))
+    inject_page_fault(*fault);
+  else if ((qualification() & kFetch) != 0 && at_instruction)
+    inject_exception(kInvalidOpcode);
+  else
+    give_up(StopReason::Unsupported);
 }
 
 std::vector<std::uint8_t> VtxHost::fetch_guest_instruction(VirtualAddress address) {
@@ -952,8 +1023,8 @@ std::vector<std::uint8_t> VtxHost::fetch_guest_instruction(VirtualAddress addres
 std::uint64_t VtxHost::device_read(GuestPhysicalAddress address, unsigned size) {
   const bool apic = (address.value & ~(kFrameBytes - 1)) == kApicPage;
   const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
-  const std::uint64_t value =
-      mask & (apic ? virtual_apic_.read(address.value - kApicPage, size) : context_.devices.memory_read({address.value}, size));
+  const std::uint64_t value = mask & (apic ? virtual_apic_.read(address.value - kApicPage, size)
+                                           : context_.devices.memory_read({address.value}, size));
   act(apic ? actions::kApicRead : actions::kDeviceRead, apic ? address.value - kApicPage : address.value, value);
   return value;
 }
@@ -961,16 +1032,21 @@ std::uint64_t VtxHost::device_read(GuestPhysicalAddress address, unsigned size) 
 void VtxHost::device_write(GuestPhysicalAddress address, unsigned size, std::uint64_t value) {
   const bool apic = (address.value & ~(kFrameBytes - 1)) == kApicPage;
   act(apic ? actions::kApicWrite : actions::kDeviceWrite, apic ? address.value - kApicPage : address.value, value);
-  if (apic) virtual_apic_.write(address.value - kApicPage, size, value);
-  else context_.devices.memory_write({address.value}, size, value);
+  if (apic)
+    virtual_apic_.write(address.value - kApicPage, size, value);
+  else
+    context_.devices.memory_write({address.value}, size, value);
 }
 
 }  // namespace
 
-std::unique_ptr<Host> make_vtx_host(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu, LocalApic& physical_apic) {
+std::unique_ptr<Host> make_vtx_host(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu,
+                                    LocalApic& physical_apic) {
   return std::make_unique<VtxHost>(context, state, vmx, mmu, physical_apic);
 }
 
-std::uint64_t vtx_physical_memory_bytes(const MachineConfig& config) { return NestedMemory::physical_memory_bytes(config); }
+std::uint64_t vtx_physical_memory_bytes(const MachineConfig& config) {
+  return NestedMemory::physical_memory_bytes(config);
+}
 
 }  // namespace shearling::x86

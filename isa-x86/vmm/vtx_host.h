@@ -18,7 +18,8 @@
 namespace shearling::x86 {
 
 /// All borrowed; `physical_apic` is the machine's own.
-std::unique_ptr<Host> make_vtx_host(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu, LocalApic& physical_apic);
+std::unique_ptr<Host> make_vtx_host(MachineContext context, SystemState& state, VmxUnit& vmx, Mmu& mmu,
+                                    LocalApic& physical_apic);
 
 /// Physical memory that the machine must have: guest RAM, the VMM's own, and alignment.
 std::uint64_t vtx_physical_memory_bytes(const MachineConfig& config);

@@ -67,7 +67,8 @@ struct In {
   /// Bit 15 (G) must be 0 if some low limit bit is 0, and 1 if some high one is 1.
   [[nodiscard]] bool granularity_fits(unsigned segment) const {
     const bool granular = (rights(segment) & (1U << 15)) != 0;
-    return implies((limit(segment) & 0xfff) != 0xfff, !granular) && implies((limit(segment) & 0xfff00000) != 0, granular);
+    return implies((limit(segment) & 0xfff) != 0xfff, !granular) &&
+           implies((limit(segment) & 0xfff00000) != 0, granular);
   }
   [[nodiscard]] bool default_big(unsigned segment) const { return (rights(segment) & (1U << 14)) != 0; }
 };
@@ -106,11 +107,13 @@ bool injection_vector_valid(const In& in) {
 }
 bool error_code_consistent(const In& in) {
   const bool protected_mode = !in.unrestricted() || in.guest_cr0(kCr0Pe);
-  const bool expected = in.injects_type(EventKind::HardwareException) && protected_mode && pushes_error_code(in.vector());
+  const bool expected =
+      in.injects_type(EventKind::HardwareException) && protected_mode && pushes_error_code(in.vector());
   return !in.injects() || in.gives_error_code() == expected;
 }
 bool injection_length_valid(const In& in) {
-  const bool software = in.injects_type(EventKind::SoftwareInterrupt) || in.injects_type(EventKind::SoftwareException) ||
+  const bool software = in.injects_type(EventKind::SoftwareInterrupt) ||
+                        in.injects_type(EventKind::SoftwareException) ||
                         in.injects_type(EventKind::PrivilegedSoftwareException);
   return !software || (in[F::EntryInstructionLength] >= 1 && in[F::EntryInstructionLength] <= 15);
 }
@@ -121,10 +124,13 @@ bool cs_type_valid(const In& in) {
 }
 bool cs_dpl_valid(const In& in) {
   switch (in.descriptor_type(kCs)) {
-    case 3: return in.dpl(kCs) == 0;
+    case 3:
+      return in.dpl(kCs) == 0;
     case 9:
-    case 11: return in.dpl(kCs) == in.dpl(kSs);
-    default: return in.dpl(kCs) <= in.dpl(kSs);
+    case 11:
+      return in.dpl(kCs) == in.dpl(kSs);
+    default:
+      return in.dpl(kCs) <= in.dpl(kSs);
   }
 }
 bool ss_dpl_valid(const In& in) {
@@ -144,10 +150,13 @@ bool injection_fits_activity(const In& in) {
   const bool nmi = in.injects_type(EventKind::Nmi);
   const bool machine_check = in.injects_type(EventKind::HardwareException) && in.vector() == kMachineCheck;
   switch (in[F::GuestActivityState]) {
-    case 1: return in.injects_type(EventKind::ExternalInterrupt) || nmi || machine_check ||
-                   (in.injects_type(EventKind::HardwareException) && in.vector() == kDebugException);
-    case 2: return nmi || machine_check;
-    default: return true;
+    case 1:
+      return in.injects_type(EventKind::ExternalInterrupt) || nmi || machine_check ||
+             (in.injects_type(EventKind::HardwareException) && in.vector() == kDebugException);
+    case 2:
+      return nmi || machine_check;
+    default:
+      return true;
   }
 }
 
@@ -174,7 +183,8 @@ const std::array kRows{
     Row{kControls, "the CR3-target count is at most 4", [](const In& in) { return in[F::Cr3TargetCount] <= 4; }},
     Row{kControls, "with I/O bitmaps in use, both lie at addresses of frames",
         [](const In& in) {
-          return implies(in.primary(kPrimaryUseIoBitmaps), frame_address(in[F::IoBitmapA]) && frame_address(in[F::IoBitmapB]));
+          return implies(in.primary(kPrimaryUseIoBitmaps),
+                         frame_address(in[F::IoBitmapA]) && frame_address(in[F::IoBitmapB]));
         }},
     Row{kControls, "with MSR bitmaps in use, they lie at the address of a frame",
         [](const In& in) { return implies(in.primary(kPrimaryUseMsrBitmaps), frame_address(in[F::MsrBitmaps])); }},
@@ -183,18 +193,24 @@ const std::array kRows{
     Row{kControls, "NMI-window exiting needs virtual NMIs",
         [](const In& in) { return implies(in.primary(kPrimaryNmiWindowExiting), in.pin(kPinVirtualNmis)); }},
     Row{kControls, "with VPIDs enabled, the VPID is not 0",
-        [](const In& in) { return implies(in.secondary(kSecondaryEnableVpid), in[F::VirtualProcessorIdentifier] != 0); }},
+        [](const In& in) {
+          return implies(in.secondary(kSecondaryEnableVpid), in[F::VirtualProcessorIdentifier] != 0);
+        }},
     Row{kControls, "with EPT, the memory type of the EPT pointer is uncacheable or write-back",
         [](const In& in) {
           const std::uint64_t type = in[F::EptPointer] & 7;
           return implies(in.secondary(kSecondaryEnableEpt), type == kEptpUncacheable || type == kEptpWriteBack);
         }},
     Row{kControls, "with EPT, the EPT pointer says four levels",
-        [](const In& in) { return implies(in.secondary(kSecondaryEnableEpt), (in[F::EptPointer] & (7U << 3)) == kEptpFourLevels); }},
+        [](const In& in) {
+          return implies(in.secondary(kSecondaryEnableEpt), (in[F::EptPointer] & (7U << 3)) == kEptpFourLevels);
+        }},
     Row{kControls, "with EPT, reserved bits 11:7 of the EPT pointer are 0",
         [](const In& in) { return implies(in.secondary(kSecondaryEnableEpt), (in[F::EptPointer] & 0xf80) == 0); }},
     Row{kControls, "with EPT, the EPT pointer lies within the physical-address width",
-        [](const In& in) { return implies(in.secondary(kSecondaryEnableEpt), (in[F::EptPointer] & ~kPhysicalAddressMask) == 0); }},
+        [](const In& in) {
+          return implies(in.secondary(kSecondaryEnableEpt), (in[F::EptPointer] & ~kPhysicalAddressMask) == 0);
+        }},
     Row{kControls, "an unrestricted guest needs EPT",
         [](const In& in) { return implies(in.unrestricted(), in.secondary(kSecondaryEnableEpt)); }},
     // --- VM-exit controls ------------------------------------------------------------------------------------------
@@ -202,7 +218,8 @@ const std::array kRows{
         [](const In& in) { return in.capable(F::ExitControls, kExitCapability); }},
     Row{kControls, "the VM-exit MSR-store area is aligned and within the physical-address width",
         [](const In& in) {
-          return implies(in[F::ExitMsrStoreCount] != 0, (in[F::ExitMsrStoreAddress] & (~kPhysicalAddressMask | 15)) == 0);
+          return implies(in[F::ExitMsrStoreCount] != 0,
+                         (in[F::ExitMsrStoreAddress] & (~kPhysicalAddressMask | 15)) == 0);
         }},
     Row{kControls, "the VM-exit MSR-load area is aligned and within the physical-address width",
         [](const In& in) {
@@ -213,15 +230,19 @@ const std::array kRows{
         [](const In& in) { return in.capable(F::EntryControls, kEntryCapability); }},
     Row{kControls, "the VM-entry MSR-load area is aligned and within the physical-address width",
         [](const In& in) {
-          return implies(in[F::EntryMsrLoadCount] != 0, (in[F::EntryMsrLoadAddress] & (~kPhysicalAddressMask | 15)) == 0);
+          return implies(in[F::EntryMsrLoadCount] != 0,
+                         (in[F::EntryMsrLoadAddress] & (~kPhysicalAddressMask | 15)) == 0);
         }},
     Row{kControls, "the event to inject has a type that exists", injection_type_valid},
-    Row{kControls, "the vector to inject fits its type: 2 for an NMI, at most 31 for an exception", injection_vector_valid},
+    Row{kControls, "the vector to inject fits its type: 2 for an NMI, at most 31 for an exception",
+        injection_vector_valid},
     Row{kControls, "an error code is given exactly for exceptions that push one", error_code_consistent},
     Row{kControls, "reserved bits 30:12 of the interruption information are 0",
         [](const In& in) { return !in.injects() || (in.information() & 0x7ffff000) == 0; }},
     Row{kControls, "bits 31:16 of the error code to inject are 0",
-        [](const In& in) { return !in.injects() || !in.gives_error_code() || (in[F::EntryExceptionErrorCode] >> 16) == 0; }},
+        [](const In& in) {
+          return !in.injects() || !in.gives_error_code() || (in[F::EntryExceptionErrorCode] >> 16) == 0;
+        }},
     Row{kControls, "a software event to inject has an instruction length of 1 to 15", injection_length_valid},
     // --- host state ------------------------------------------------------------------------------------------------
     Row{kHost, "host CR0 has the bits that VMX operation requires",
@@ -232,7 +253,8 @@ const std::array kRows{
         [](const In& in) {
           return (in[F::HostCr4] & kVmxCr4Required) == kVmxCr4Required && (in[F::HostCr4] & ~kVmxCr4Allowed) == 0;
         }},
-    Row{kHost, "host CR3 lies within the physical-address width", [](const In& in) { return (in[F::HostCr3] & ~kPhysicalAddressMask) == 0; }},
+    Row{kHost, "host CR3 lies within the physical-address width",
+        [](const In& in) { return (in[F::HostCr3] & ~kPhysicalAddressMask) == 0; }},
     Row{kHost, "host SYSENTER_ESP and SYSENTER_EIP are canonical",
         [](const In& in) { return canonical(in[F::HostSysenterEsp]) && canonical(in[F::HostSysenterEip]); }},
     Row{kHost, "host PAT, if loaded, holds memory types that exist",
@@ -241,7 +263,8 @@ const std::array kRows{
         [](const In& in) {
           if (!in.exit(kExitLoadEfer)) return true;
           const bool wide = in.exit(kExitHostAddressSpaceSize);
-          return (in[F::HostEfer] & ~kEferDefined) == 0 && in.has(F::HostEfer, kEferLma) == wide && in.has(F::HostEfer, kEferLme) == wide;
+          return (in[F::HostEfer] & ~kEferDefined) == 0 && in.has(F::HostEfer, kEferLma) == wide &&
+                 in.has(F::HostEfer, kEferLme) == wide;
         }},
     Row{kHost, "host selectors have RPL 0 and name the GDT",
         [](const In& in) {
@@ -252,7 +275,9 @@ const std::array kRows{
     Row{kHost, "the host CS selector is not null", [](const In& in) { return in[F::HostCsSelector] != 0; }},
     Row{kHost, "the host TR selector is not null", [](const In& in) { return in[F::HostTrSelector] != 0; }},
     Row{kHost, "host FS, GS and TR bases are canonical",
-        [](const In& in) { return canonical(in[F::HostFsBase]) && canonical(in[F::HostGsBase]) && canonical(in[F::HostTrBase]); }},
+        [](const In& in) {
+          return canonical(in[F::HostFsBase]) && canonical(in[F::HostGsBase]) && canonical(in[F::HostTrBase]);
+        }},
     Row{kHost, "host GDTR and IDTR bases are canonical",
         [](const In& in) { return canonical(in[F::HostGdtrBase]) && canonical(in[F::HostIdtrBase]); }},
     Row{kHost, "the host runs in 64-bit mode (host address-space size is 1)",
@@ -265,19 +290,26 @@ const std::array kRows{
           const std::uint64_t required = in.unrestricted() ? kVmxCr0Required & ~(kCr0Pe | kCr0Pg) : kVmxCr0Required;
           return (in[F::GuestCr0] & required) == required && (in[F::GuestCr0] & ~kVmxCr0Allowed) == 0;
         }},
-    Row{kGuest, "guest CR0.PG needs CR0.PE", [](const In& in) { return implies(in.guest_cr0(kCr0Pg), in.guest_cr0(kCr0Pe)); }},
+    Row{kGuest, "guest CR0.PG needs CR0.PE",
+        [](const In& in) { return implies(in.guest_cr0(kCr0Pg), in.guest_cr0(kCr0Pe)); }},
     Row{kGuest, "guest CR4 has the bits that VMX operation requires, and none that do not exist",
         [](const In& in) {
           return (in[F::GuestCr4] & kVmxCr4Required) == kVmxCr4Required && (in[F::GuestCr4] & ~kVmxCr4Allowed) == 0;
         }},
-    Row{kGuest, "an IA-32e mode guest has CR0.PG", [](const In& in) { return implies(in.long_mode(), in.guest_cr0(kCr0Pg)); }},
-    Row{kGuest, "an IA-32e mode guest has CR4.PAE", [](const In& in) { return implies(in.long_mode(), in.has(F::GuestCr4, kCr4Pae)); }},
-    Row{kGuest, "guest CR4.PCIDE needs IA-32e mode", [](const In& in) { return implies(in.has(F::GuestCr4, kCr4Pcide), in.long_mode()); }},
-    Row{kGuest, "guest CR3 lies within the physical-address width", [](const In& in) { return (in[F::GuestCr3] & ~kPhysicalAddressMask) == 0; }},
+    Row{kGuest, "an IA-32e mode guest has CR0.PG",
+        [](const In& in) { return implies(in.long_mode(), in.guest_cr0(kCr0Pg)); }},
+    Row{kGuest, "an IA-32e mode guest has CR4.PAE",
+        [](const In& in) { return implies(in.long_mode(), in.has(F::GuestCr4, kCr4Pae)); }},
+    Row{kGuest, "guest CR4.PCIDE needs IA-32e mode",
+        [](const In& in) { return implies(in.has(F::GuestCr4, kCr4Pcide), in.long_mode()); }},
+    Row{kGuest, "guest CR3 lies within the physical-address width",
+        [](const In& in) { return (in[F::GuestCr3] & ~kPhysicalAddressMask) == 0; }},
     Row{kGuest, "guest DR7, if loaded, has no bit in its upper half",
         [](const In& in) { return implies(in.entry(kEntryLoadDebugControls), high_half_zero(in[F::GuestDr7])); }},
     Row{kGuest, "guest DEBUGCTL, if loaded, has no reserved bit",
-        [](const In& in) { return implies(in.entry(kEntryLoadDebugControls), (in[F::GuestDebugControl] & ~std::uint64_t{0xffc3}) == 0); }},
+        [](const In& in) {
+          return implies(in.entry(kEntryLoadDebugControls), (in[F::GuestDebugControl] & ~std::uint64_t{0xffc3}) == 0);
+        }},
     Row{kGuest, "guest SYSENTER_ESP and SYSENTER_EIP are canonical",
         [](const In& in) { return canonical(in[F::GuestSysenterEsp]) && canonical(in[F::GuestSysenterEip]); }},
     Row{kGuest, "guest PAT, if loaded, holds memory types that exist",
@@ -285,10 +317,13 @@ const std::array kRows{
     Row{kGuest, "guest EFER, if loaded, has no reserved bit",
         [](const In& in) { return implies(in.entry(kEntryLoadEfer), (in[F::GuestEfer] & ~kEferDefined) == 0); }},
     Row{kGuest, "guest EFER.LMA, if loaded, says the same as the control IA-32e mode guest",
-        [](const In& in) { return implies(in.entry(kEntryLoadEfer), in.has(F::GuestEfer, kEferLma) == in.long_mode()); }},
+        [](const In& in) {
+          return implies(in.entry(kEntryLoadEfer), in.has(F::GuestEfer, kEferLma) == in.long_mode());
+        }},
     Row{kGuest, "with paging, guest EFER.LMA, if loaded, equals EFER.LME",
         [](const In& in) {
-          return implies(in.entry(kEntryLoadEfer) && in.guest_cr0(kCr0Pg), in.has(F::GuestEfer, kEferLma) == in.has(F::GuestEfer, kEferLme));
+          return implies(in.entry(kEntryLoadEfer) && in.guest_cr0(kCr0Pg),
+                         in.has(F::GuestEfer, kEferLma) == in.has(F::GuestEfer, kEferLme));
         }},
     // --- guest state: segments -------------------------------------------------------------------------------------
     Row{kGuest, "the guest TR selector names the GDT", [](const In& in) { return (in.selector(kTr) & 4) == 0; }},
@@ -298,18 +333,22 @@ const std::array kRows{
         [](const In& in) { return in.unrestricted() || (in.selector(kSs) & 3) == (in.selector(kCs) & 3); }},
     Row{kGuest, "guest TR, FS and GS bases are canonical",
         [](const In& in) { return canonical(in.base(kTr)) && canonical(in.base(kFs)) && canonical(in.base(kGs)); }},
-    Row{kGuest, "the guest LDTR base, if usable, is canonical", [](const In& in) { return implies(in.usable(kLdtr), canonical(in.base(kLdtr))); }},
+    Row{kGuest, "the guest LDTR base, if usable, is canonical",
+        [](const In& in) { return implies(in.usable(kLdtr), canonical(in.base(kLdtr))); }},
     Row{kGuest, "the guest CS base fits 32 bits", [](const In& in) { return high_half_zero(in.base(kCs)); }},
     Row{kGuest, "guest SS, DS and ES bases, if usable, fit 32 bits",
         [](const In& in) {
           constexpr std::array<unsigned, 3> kFlat{kSs, kDs, kEs};
-          return std::all_of(kFlat.begin(), kFlat.end(), [&](unsigned segment) { return !in.usable(segment) || high_half_zero(in.base(segment)); });
+          return std::all_of(kFlat.begin(), kFlat.end(),
+                             [&](unsigned segment) { return !in.usable(segment) || high_half_zero(in.base(segment)); });
         }},
     Row{kGuest, "guest CS is accessed code (or data of type 3 in an unrestricted guest)", cs_type_valid},
     Row{kGuest, "guest SS, if usable, is writable, accessed data",
         [](const In& in) { return !in.usable(kSs) || in.descriptor_type(kSs) == 3 || in.descriptor_type(kSs) == 7; }},
     Row{kGuest, "guest data segments, if usable, are accessed",
-        [](const In& in) { return each_usable_data(in, [&](unsigned segment) { return (in.descriptor_type(segment) & 1) != 0; }); }},
+        [](const In& in) {
+          return each_usable_data(in, [&](unsigned segment) { return (in.descriptor_type(segment) & 1) != 0; });
+        }},
     Row{kGuest, "code in guest data segments is readable",
         [](const In& in) {
           return each_usable_data(in, [&](unsigned segment) {
@@ -326,22 +365,29 @@ const std::array kRows{
                    return in.descriptor_type(segment) > 11 || in.dpl(segment) >= (in.selector(segment) & 3);
                  });
         }},
-    Row{kGuest, "usable guest segments are present", [](const In& in) { return each_usable(in, [&](unsigned segment) { return in.present(segment); }); }},
+    Row{kGuest, "usable guest segments are present",
+        [](const In& in) { return each_usable(in, [&](unsigned segment) { return in.present(segment); }); }},
     Row{kGuest, "reserved bits in the access rights of usable guest segments are 0",
         [](const In& in) { return each_usable(in, [&](unsigned segment) { return in.reserved_clear(segment); }); }},
     Row{kGuest, "guest CS is not 64-bit and 32-bit at once (L and D/B)",
-        [](const In& in) { return implies(in.long_mode() && (in.rights(kCs) & (1U << 13)) != 0, !in.default_big(kCs)); }},
+        [](const In& in) {
+          return implies(in.long_mode() && (in.rights(kCs) & (1U << 13)) != 0, !in.default_big(kCs));
+        }},
     Row{kGuest, "limits and granularity of usable guest segments agree",
         [](const In& in) { return each_usable(in, [&](unsigned segment) { return in.granularity_fits(segment); }); }},
     Row{kGuest, "guest TR is a busy TSS: type 11, or 3 outside IA-32e mode",
-        [](const In& in) { return in.descriptor_type(kTr) == 11 || (!in.long_mode() && in.descriptor_type(kTr) == 3); }},
+        [](const In& in) {
+          return in.descriptor_type(kTr) == 11 || (!in.long_mode() && in.descriptor_type(kTr) == 3);
+        }},
     Row{kGuest, "guest TR is a present system segment, usable, with reserved bits 0",
-        [](const In& in) { return in.usable(kTr) && !in.is_code_or_data(kTr) && in.present(kTr) && in.reserved_clear(kTr); }},
+        [](const In& in) {
+          return in.usable(kTr) && !in.is_code_or_data(kTr) && in.present(kTr) && in.reserved_clear(kTr);
+        }},
     Row{kGuest, "limit and granularity of guest TR agree", [](const In& in) { return in.granularity_fits(kTr); }},
     Row{kGuest, "guest LDTR, if usable, is a present LDT with reserved bits 0 and a fitting limit",
         [](const In& in) {
-          return !in.usable(kLdtr) || (in.descriptor_type(kLdtr) == 2 && !in.is_code_or_data(kLdtr) && in.present(kLdtr) &&
-                                       in.reserved_clear(kLdtr) && in.granularity_fits(kLdtr));
+          return !in.usable(kLdtr) || (in.descriptor_type(kLdtr) == 2 && !in.is_code_or_data(kLdtr) &&
+                                       in.present(kLdtr) && in.reserved_clear(kLdtr) && in.granularity_fits(kLdtr));
         }},
     Row{kGuest, "guest GDTR and IDTR bases are canonical",
         [](const In& in) { return canonical(in[F::GuestGdtrBase]) && canonical(in[F::GuestIdtrBase]); }},
@@ -354,30 +400,44 @@ const std::array kRows{
     Row{kGuest, "guest RFLAGS.VM is 0 (in IA-32e mode, without protection; virtual-8086 mode is not modelled)",
         [](const In& in) { return !in.virtual_8086(); }},
     Row{kGuest, "an external interrupt is injected only with RFLAGS.IF",
-        [](const In& in) { return implies(in.injects_type(EventKind::ExternalInterrupt), in.has(F::GuestRflags, kFlagIf)); }},
+        [](const In& in) {
+          return implies(in.injects_type(EventKind::ExternalInterrupt), in.has(F::GuestRflags, kFlagIf));
+        }},
     // --- guest state: activity, interruptibility, the rest ---------------------------------------------------------
-    Row{kGuest, "the guest activity state is active, HLT or shutdown", [](const In& in) { return in[F::GuestActivityState] <= 2; }},
-    Row{kGuest, "a guest in HLT runs in ring 0", [](const In& in) { return implies(in[F::GuestActivityState] == 1, in.dpl(kSs) == 0); }},
+    Row{kGuest, "the guest activity state is active, HLT or shutdown",
+        [](const In& in) { return in[F::GuestActivityState] <= 2; }},
+    Row{kGuest, "a guest in HLT runs in ring 0",
+        [](const In& in) { return implies(in[F::GuestActivityState] == 1, in.dpl(kSs) == 0); }},
     Row{kGuest, "a guest with blocking by STI or MOV SS is active",
         [](const In& in) {
-          return implies(in.has(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs), in[F::GuestActivityState] == 0);
+          return implies(in.has(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs),
+                         in[F::GuestActivityState] == 0);
         }},
     Row{kGuest, "the event to inject can reach a guest in that activity state", injection_fits_activity},
-    Row{kGuest, "reserved bits of guest interruptibility are 0", [](const In& in) { return (in[F::GuestInterruptibility] & ~std::uint64_t{0xf}) == 0; }},
+    Row{kGuest, "reserved bits of guest interruptibility are 0",
+        [](const In& in) { return (in[F::GuestInterruptibility] & ~std::uint64_t{0xf}) == 0; }},
     Row{kGuest, "there is no blocking by both STI and MOV SS",
         [](const In& in) { return (in[F::GuestInterruptibility] & 3) != (kBlockingBySti | kBlockingByMovSs); }},
     Row{kGuest, "blocking by STI needs RFLAGS.IF",
-        [](const In& in) { return implies(in.has(F::GuestInterruptibility, kBlockingBySti), in.has(F::GuestRflags, kFlagIf)); }},
+        [](const In& in) {
+          return implies(in.has(F::GuestInterruptibility, kBlockingBySti), in.has(F::GuestRflags, kFlagIf));
+        }},
     Row{kGuest, "no external interrupt is injected into blocking by STI or MOV SS",
         [](const In& in) {
-          return implies(in.injects_type(EventKind::ExternalInterrupt), !in.has(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs));
+          return implies(in.injects_type(EventKind::ExternalInterrupt),
+                         !in.has(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs));
         }},
     Row{kGuest, "no NMI is injected into blocking by MOV SS",
-        [](const In& in) { return implies(in.injects_type(EventKind::Nmi), !in.has(F::GuestInterruptibility, kBlockingByMovSs)); }, 3},
-    Row{kGuest, "the guest is not in blocking by SMI", [](const In& in) { return !in.has(F::GuestInterruptibility, kBlockingBySmi); }},
+        [](const In& in) {
+          return implies(in.injects_type(EventKind::Nmi), !in.has(F::GuestInterruptibility, kBlockingByMovSs));
+        },
+        3},
+    Row{kGuest, "the guest is not in blocking by SMI",
+        [](const In& in) { return !in.has(F::GuestInterruptibility, kBlockingBySmi); }},
     Row{kGuest, "with virtual NMIs, no NMI is injected into blocking by NMI",
         [](const In& in) {
-          return implies(in.pin(kPinVirtualNmis) && in.injects_type(EventKind::Nmi), !in.has(F::GuestInterruptibility, kBlockingByNmi));
+          return implies(in.pin(kPinVirtualNmis) && in.injects_type(EventKind::Nmi),
+                         !in.has(F::GuestInterruptibility, kBlockingByNmi));
         }},
     Row{kGuest, "reserved bits of pending debug exceptions are 0",
         [](const In& in) { return (in[F::GuestPendingDebugExceptions] & ~std::uint64_t{0x500f}) == 0; }},

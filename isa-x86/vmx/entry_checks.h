@@ -19,12 +19,12 @@ enum class EntryCheckGroup : std::uint8_t { Controls, HostState, GuestState };
 
 struct EntryCheckFailure {
   EntryCheckGroup group = EntryCheckGroup::Controls;
-  std::string_view sentence;               ///< What should hold.
-  std::uint64_t qualification = 0;         ///< Exit qualification of a guest-state failure.
+  std::string_view sentence;        ///< What should hold.
+  std::uint64_t qualification = 0;  ///< Exit qualification of a guest-state failure.
 };
 
 struct EntryCheckOutcome {
-  std::uint32_t passed = 0;                ///< Checks that held before the first that did not.
+  std::uint32_t passed = 0;  ///< Checks that held before the first that did not.
   std::optional<EntryCheckFailure> failure;
 };
 

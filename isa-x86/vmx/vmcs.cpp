@@ -174,7 +174,8 @@ constexpr std::uint32_t key_of(std::uint32_t encoding) {
 constexpr std::array<std::uint8_t, kKeys> make_row_table() {
   std::array<std::uint8_t, kKeys> table{};
   for (std::uint8_t& row : table) row = kNoRow;
-  for (std::size_t row = 0; row < kFields.size(); ++row) table[key_of(kFields[row].encoding())] = static_cast<std::uint8_t>(row);
+  for (std::size_t row = 0; row < kFields.size(); ++row)
+    table[key_of(kFields[row].encoding())] = static_cast<std::uint8_t>(row);
   return table;
 }
 constexpr auto kRows = make_row_table();
@@ -187,10 +188,13 @@ std::optional<std::size_t> row_of(std::uint32_t encoding) {
 
 std::uint64_t truncate(VmcsWidth width, std::uint64_t value) {
   switch (width) {
-    case VmcsWidth::Bits16: return value & 0xffff;
-    case VmcsWidth::Bits32: return value & 0xffffffff;
+    case VmcsWidth::Bits16:
+      return value & 0xffff;
+    case VmcsWidth::Bits32:
+      return value & 0xffffffff;
     case VmcsWidth::Bits64:
-    case VmcsWidth::Natural: return value;
+    case VmcsWidth::Natural:
+      return value;
   }
   return value;
 }

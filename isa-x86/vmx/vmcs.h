@@ -13,14 +13,14 @@
 
 namespace shearling::x86 {
 
-enum class VmcsField : std::uint32_t;      // Enumerators are the encodings: see vmcs_fields.h.
+enum class VmcsField : std::uint32_t;  // Enumerators are the encodings: see vmcs_fields.h.
 
-enum class VmcsWidth : std::uint8_t { Bits16, Bits64, Bits32, Natural };   // Encoding bits 14:13.
-enum class VmcsArea : std::uint8_t { Control, ExitInformation, GuestState, HostState };   // Encoding bits 11:10.
+enum class VmcsWidth : std::uint8_t { Bits16, Bits64, Bits32, Natural };                 // Encoding bits 14:13.
+enum class VmcsArea : std::uint8_t { Control, ExitInformation, GuestState, HostState };  // Encoding bits 11:10.
 
 struct VmcsFieldInfo {
   VmcsField field;
-  std::string_view name;                   ///< "guest RIP", as in the manual.
+  std::string_view name;  ///< "guest RIP", as in the manual.
   [[nodiscard]] constexpr std::uint32_t encoding() const { return static_cast<std::uint32_t>(field); }
   [[nodiscard]] constexpr VmcsWidth width() const { return static_cast<VmcsWidth>((encoding() >> 13) & 3); }
   [[nodiscard]] constexpr VmcsArea area() const { return static_cast<VmcsArea>((encoding() >> 10) & 3); }
@@ -43,10 +43,12 @@ class Vmcs {
   [[nodiscard]] bool launched() const { return launched_ != 0; }
   void set_launched(bool launched) { launched_ = launched ? 1 : 0; }
   template <typename Archive>
-  void serialize(Archive& archive) { archive(values_, launched_); }
+  void serialize(Archive& archive) {
+    archive(values_, launched_);
+  }
 
  private:
-  std::vector<std::uint64_t> values_;      ///< One a row of the table.
+  std::vector<std::uint64_t> values_;  ///< One a row of the table.
   std::uint8_t launched_ = 0;
 };
 

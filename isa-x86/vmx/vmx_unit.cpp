@@ -17,12 +17,15 @@ namespace {
 
 constexpr unsigned kRsp = 4;
 constexpr std::uint64_t kResetPat = 0x0007040600070406;
-constexpr EngineRegister segment_base_register(SegmentRegister segment) { return {RegisterClass::SegmentBase, segment}; }
+constexpr EngineRegister segment_base_register(SegmentRegister segment) {
+  return {RegisterClass::SegmentBase, segment};
+}
 
 F field_of(F first, unsigned index) { return static_cast<F>(static_cast<std::uint32_t>(first) + 2 * index); }
 
 // Host segments after an exit are not in the VMCS; the manual fixes them (SDM 27.5.2).
-constexpr std::uint32_t kHostCodeRights = 0xa09b, kHostDataRights = 0xc093, kHostTaskRights = 0x8b, kUnusable = 1U << 16;
+constexpr std::uint32_t kHostCodeRights = 0xa09b, kHostDataRights = 0xc093, kHostTaskRights = 0x8b,
+                        kUnusable = 1U << 16;
 
 std::uint64_t read_msr(const SystemState& state, std::uint32_t msr, std::uint64_t otherwise = 0) {
   const auto found = state.msrs.find(msr);
@@ -48,17 +51,22 @@ enum CrAccessType : std::uint64_t { kMovToCr = 0, kMovFromCr = 1, kClts = 2, kLm
 
 struct VmxUnit::Decision {
   bool exits = false;
-  std::string_view sentence;               ///< Of the control that decided.
+  std::string_view sentence;  ///< Of the control that decided.
   std::uint64_t actual = 0;
-  std::uint64_t required = 0;              ///< What `actual` would have to be for an exit.
-  bool silent = false;                     ///< No control looks at this: no check is made.
+  std::uint64_t required = 0;  ///< What `actual` would have to be for an exit.
+  bool silent = false;         ///< No control looks at this: no check is made.
 };
 
+/// One row says all: who is asked (a bit of a control field, nobody, or a routine of its own) and what follows.
 struct VmxUnit::InterceptRule {
+  enum class Asks : std::uint8_t { Nobody, Pin, Primary, Secondary, Routine };
   Intercept kind;
   std::uint32_t reason;
   std::string_view name;
-  Decision (*decide)(const VmxUnit&, const InterceptQuery&);
+  Asks asks;
+  std::uint32_t bit = 0;
+  std::string_view sentence{};
+  Decision (VmxUnit::*routine)(const InterceptQuery&) const = nullptr;
 };
 
 bool VmxUnit::control(VmcsField field, std::uint32_t bit) const { return (vmcs_.read(field) & bit) != 0; }
@@ -86,10 +94,13 @@ VmxUnit::Decision VmxUnit::decide_cr_write(const InterceptQuery& query) const {
   const std::uint64_t shadow = vmcs_.read(cr0 ? F::Cr0ReadShadow : F::Cr4ReadShadow);
   const std::uint64_t differing = (query.value ^ shadow) & mask;
   if (query.cr != 0 && query.cr != 4) return {.silent = true};
-  return {differing != 0,
-          cr0 ? std::string_view("Bits {actual} of the new CR0 differ from the read shadow where the guest/host mask {required} is set")
-              : std::string_view("Bits {actual} of the new CR4 differ from the read shadow where the guest/host mask {required} is set"),
-          differing, mask};
+  return {
+      differing != 0,
+      cr0 ? std::string_view(
+                "Bits {actual} of the new CR0 differ from the read shadow where the guest/host mask {required} is set")
+          : std::string_view(
+                "Bits {actual} of the new CR4 differ from the read shadow where the guest/host mask {required} is set"),
+      differing, mask};
 }
 
 VmxUnit::Decision VmxUnit::decide_msr(const InterceptQuery& query) const {
@@ -98,11 +109,15 @@ VmxUnit::Decision VmxUnit::decide_msr(const InterceptQuery& query) const {
   constexpr std::uint32_t kMsrsCovered = 0x2000, kHighMsrs = 0xc0000000;
   const bool high = query.msr >= kHighMsrs;
   const std::uint32_t index = high ? query.msr - kHighMsrs : query.msr;
-  if (index >= kMsrsCovered) return {true, "MSR {actual} lies outside both ranges of the MSR bitmap", query.msr, query.msr};
-  const std::uint64_t base = vmcs_.read(F::MsrBitmaps) + (high ? 1024U : 0U) + (query.kind == Intercept::WrMsr ? 2048U : 0U);
+  if (index >= kMsrsCovered)
+    return {true, "MSR {actual} lies outside both ranges of the MSR bitmap", query.msr, query.msr};
+  const std::uint64_t base =
+      vmcs_.read(F::MsrBitmaps) + (high ? 1024U : 0U) + (query.kind == Intercept::WrMsr ? 2048U : 0U);
   const std::uint64_t bit = context_.memory.read({base + index / 8}, 1) >> (index % 8) & 1;
-  return {bit != 0, query.kind == Intercept::WrMsr ? std::string_view("The MSR's bit in the write bitmap is {actual}")
-                                                   : std::string_view("The MSR's bit in the read bitmap is {actual}"), bit, 1};
+  return {bit != 0,
+          query.kind == Intercept::WrMsr ? std::string_view("The MSR's bit in the write bitmap is {actual}")
+                                         : std::string_view("The MSR's bit in the read bitmap is {actual}"),
+          bit, 1};
 }
 
 VmxUnit::Decision VmxUnit::decide_port(const InterceptQuery& query) const {
@@ -126,81 +141,104 @@ VmxUnit::Decision VmxUnit::decide_exception(const InterceptQuery& query) const {
     const bool exits = control(F::PinBasedControls, kPinNmiExiting);
     return {exits, "NMI exiting is {actual}", exits, 1};
   }
-  if (event.kind == EventKind::SoftwareInterrupt) return {.silent = true};   // INT n is no exception.
+  if (event.kind == EventKind::SoftwareInterrupt) return {.silent = true};  // INT n is no exception.
   const std::uint64_t bit = vmcs_.read(F::ExceptionBitmap) >> (event.vector & 31) & 1;
   if (event.vector != kPageFault || event.kind != EventKind::HardwareException)
     return {bit != 0, "The exception bitmap's bit of this vector is {actual}", bit, 1};
   const std::uint64_t masked = event.error_code & vmcs_.read(F::PageFaultErrorCodeMask);
   const bool matches = masked == vmcs_.read(F::PageFaultErrorCodeMatch);
-  return {matches == (bit != 0), matches ? std::string_view("The error code matches under its mask, and the exception bitmap's bit 14 is {actual}")
-                                         : std::string_view("The error code does not match under its mask, and the exception bitmap's bit 14 is {actual}"),
+  return {matches == (bit != 0),
+          matches
+              ? std::string_view("The error code matches under its mask, and the exception bitmap's bit 14 is {actual}")
+              : std::string_view(
+                    "The error code does not match under its mask, and the exception bitmap's bit 14 is {actual}"),
           bit, matches ? 1U : 0U};
 }
 
+VmxUnit::Decision VmxUnit::decide_cr_read(const InterceptQuery& query) const {
+  const bool exits = primary(query.cr == 3 ? kPrimaryCr3StoreExiting : kPrimaryCr8StoreExiting);
+  if (query.cr == 3) return {exits, "CR3-store exiting is {actual}", exits, 1};
+  if (query.cr == 8) return {exits, "CR8-store exiting is {actual}", exits, 1};
+  return {false, "Reading CR{actual} never leaves the guest: it gets the read shadow's bits", query.cr, query.cr};
+}
+
+VmxUnit::Decision VmxUnit::decide_clts(const InterceptQuery&) const {
+  const std::uint64_t bits = vmcs_.read(F::Cr0GuestHostMask) & vmcs_.read(F::Cr0ReadShadow) & kCr0Ts;
+  return {bits != 0, "CR0.TS in both guest/host mask and read shadow: {actual}", bits, kCr0Ts};
+}
+
+VmxUnit::Decision VmxUnit::decide_lmsw(const InterceptQuery& query) const {
+  const std::uint64_t mask = vmcs_.read(F::Cr0GuestHostMask) & 0xf;
+  std::uint64_t differing = (query.value ^ vmcs_.read(F::Cr0ReadShadow)) & mask;
+  if ((query.value & kCr0Pe) == 0) differing &= ~kCr0Pe;  // LMSW cannot clear PE.
+  return {differing != 0,
+          "Bits {actual} of the new machine status word differ from the read shadow where the mask {required} is set",
+          differing, mask};
+}
+
+VmxUnit::Decision VmxUnit::decide_window(const InterceptQuery&) const {
+  if (!primary(kPrimaryInterruptWindowExiting)) return {.silent = true};
+  const bool blocked = (state_.interruptibility & (kBlockingBySti | kBlockingByMovSs)) != 0;
+  const bool open = (state_.rflags & kFlagIf) != 0 && !blocked;
+  return {open, "Interrupt-window exiting is 1, and the window (IF = 1, no blocking) is {actual}", open, 1};
+}
+
+VmxUnit::Decision VmxUnit::decide(const InterceptRule& rule, const InterceptQuery& query) const {
+  using Asks = InterceptRule::Asks;
+  const auto by_bit = [&](bool set) { return Decision{set, rule.sentence, set, 1}; };
+  switch (rule.asks) {
+    case Asks::Nobody:
+      return by_bit(true);
+    case Asks::Pin:
+      return by_bit(control(F::PinBasedControls, rule.bit));
+    case Asks::Primary:
+      return by_bit(primary(rule.bit));
+    case Asks::Secondary:
+      return by_bit(secondary(rule.bit));
+    case Asks::Routine:
+      return (this->*rule.routine)(query);
+  }
+  return {};
+}
+
 const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
+  using Asks = InterceptRule::Asks;
+  using I = Intercept;
   using U = VmxUnit;
-  using Q = InterceptQuery;
+  // clang-format off
   static const std::array<InterceptRule, 30> kRules{{
-      {Intercept::Cpuid, kExitCpuid, "CPUID", [](const U&, const Q&) -> Decision { return {true, "CPUID always leaves the guest: no control is asked", 1, 1}; }},
-      {Intercept::Hlt, kExitHlt, "HLT", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryHltExiting), "HLT exiting is {actual}", u.primary(kPrimaryHltExiting), 1}; }},
-      {Intercept::Invlpg, kExitInvlpg, "INVLPG", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryInvlpgExiting), "INVLPG exiting is {actual}", u.primary(kPrimaryInvlpgExiting), 1}; }},
-      {Intercept::Rdtsc, kExitRdtsc, "RDTSC", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryRdtscExiting), "RDTSC exiting is {actual}", u.primary(kPrimaryRdtscExiting), 1}; }},
-      {Intercept::Rdtscp, kExitRdtscp, "RDTSCP", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryRdtscExiting), "RDTSC exiting is {actual}", u.primary(kPrimaryRdtscExiting), 1}; }},
-      {Intercept::Rdpmc, kExitRdpmc, "RDPMC", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryRdpmcExiting), "RDPMC exiting is {actual}", u.primary(kPrimaryRdpmcExiting), 1}; }},
-      {Intercept::Vmcall, kExitVmcall, "VMCALL", [](const U&, const Q&) -> Decision { return {true, "VMCALL always leaves the guest: no control is asked", 1, 1}; }},
-      {Intercept::Vmxinstruction, kExitVmxon, "VMX instruction", [](const U&, const Q&) -> Decision { return {true, "A VMX instruction always leaves the guest: no control is asked", 1, 1}; }},
-      {Intercept::Invd, kExitInvd, "INVD", [](const U&, const Q&) -> Decision { return {true, "INVD always leaves the guest: no control is asked", 1, 1}; }},
-      {Intercept::Wbinvd, kExitWbinvd, "WBINVD", [](const U& u, const Q&) -> Decision {
-         return {u.secondary(kSecondaryWbinvdExiting), "WBINVD exiting is {actual}", u.secondary(kSecondaryWbinvdExiting), 1}; }},
-      {Intercept::Xsetbv, kExitXsetbv, "XSETBV", [](const U&, const Q&) -> Decision { return {true, "XSETBV always leaves the guest: no control is asked", 1, 1}; }},
-      {Intercept::Pause, kExitPause, "PAUSE", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryPauseExiting), "PAUSE exiting is {actual}", u.primary(kPrimaryPauseExiting), 1}; }},
-      {Intercept::Mwait, kExitMwait, "MWAIT", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryMwaitExiting), "MWAIT exiting is {actual}", u.primary(kPrimaryMwaitExiting), 1}; }},
-      {Intercept::Monitor, kExitMonitor, "MONITOR", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryMonitorExiting), "MONITOR exiting is {actual}", u.primary(kPrimaryMonitorExiting), 1}; }},
-      {Intercept::CrWrite, kExitCrAccess, "MOV to CR", [](const U& u, const Q& q) { return u.decide_cr_write(q); }},
-      {Intercept::CrRead, kExitCrAccess, "MOV from CR", [](const U& u, const Q& q) -> Decision {
-         if (q.cr == 3) return {u.primary(kPrimaryCr3StoreExiting), "CR3-store exiting is {actual}", u.primary(kPrimaryCr3StoreExiting), 1};
-         if (q.cr == 8) return {u.primary(kPrimaryCr8StoreExiting), "CR8-store exiting is {actual}", u.primary(kPrimaryCr8StoreExiting), 1};
-         return {false, "Reading CR{actual} never leaves the guest: it gets the read shadow's bits", q.cr, q.cr}; }},
-      {Intercept::Clts, kExitCrAccess, "CLTS", [](const U& u, const Q&) -> Decision {
-         const std::uint64_t bits = u.vmcs_.read(F::Cr0GuestHostMask) & u.vmcs_.read(F::Cr0ReadShadow) & kCr0Ts;
-         return {bits != 0, "CR0.TS in both guest/host mask and read shadow: {actual}", bits, kCr0Ts}; }},
-      {Intercept::Lmsw, kExitCrAccess, "LMSW", [](const U& u, const Q& q) -> Decision {
-         const std::uint64_t mask = u.vmcs_.read(F::Cr0GuestHostMask) & 0xf;
-         const std::uint64_t shadow = u.vmcs_.read(F::Cr0ReadShadow);
-         std::uint64_t differing = (q.value ^ shadow) & mask;
-         if ((q.value & kCr0Pe) == 0) differing &= ~kCr0Pe;          // LMSW cannot clear PE.
-         return {differing != 0, "Bits {actual} of the new machine status word differ from the read shadow where the mask {required} is set",
-                 differing, mask}; }},
-      {Intercept::DrAccess, kExitDrAccess, "MOV DR", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryMovDrExiting), "MOV-DR exiting is {actual}", u.primary(kPrimaryMovDrExiting), 1}; }},
-      {Intercept::RdMsr, kExitRdmsr, "RDMSR", [](const U& u, const Q& q) { return u.decide_msr(q); }},
-      {Intercept::WrMsr, kExitWrmsr, "WRMSR", [](const U& u, const Q& q) { return u.decide_msr(q); }},
-      {Intercept::PortIo, kExitIo, "I/O instruction", [](const U& u, const Q& q) { return u.decide_port(q); }},
-      {Intercept::DescriptorTableAccess, kExitGdtrIdtr, "descriptor-table access", [](const U& u, const Q&) -> Decision {
-         return {u.secondary(kSecondaryDescriptorTableExiting), "Descriptor-table exiting is {actual}",
-                 u.secondary(kSecondaryDescriptorTableExiting), 1}; }},
-      {Intercept::Invpcid, kExitInvpcid, "INVPCID", [](const U& u, const Q&) -> Decision {
-         return {u.primary(kPrimaryInvlpgExiting), "INVLPG exiting, which governs INVPCID, is {actual}", u.primary(kPrimaryInvlpgExiting), 1}; }},
-      {Intercept::Exception, kExitExceptionOrNmi, "exception", [](const U& u, const Q& q) { return u.decide_exception(q); }},
-      {Intercept::ExternalInterrupt, kExitExternalInterrupt, "external interrupt", [](const U& u, const Q&) -> Decision {
-         const bool exits = u.control(F::PinBasedControls, kPinExternalInterruptExiting);
-         return {exits, "External-interrupt exiting is {actual}", exits, 1}; }},
-      {Intercept::InterruptWindow, kExitInterruptWindow, "interrupt window", [](const U& u, const Q&) -> Decision {
-         if (!u.primary(kPrimaryInterruptWindowExiting)) return {.silent = true};
-         const bool open = (u.state_.rflags & kFlagIf) != 0 && (u.state_.interruptibility & (kBlockingBySti | kBlockingByMovSs)) == 0;
-         return {open, "Interrupt-window exiting is 1, and the window (IF = 1, no blocking) is {actual}", open, 1}; }},
-      {Intercept::EptViolation, kExitEptViolation, "EPT violation", [](const U&, const Q&) -> Decision { return {true, "The EPT does not permit the access: that always leaves the guest", 1, 1}; }},
-      {Intercept::EptMisconfiguration, kExitEptMisconfiguration, "EPT misconfiguration", [](const U&, const Q&) -> Decision { return {true, "The EPT entry is malformed: that always leaves the guest", 1, 1}; }},
-      {Intercept::TripleFault, kExitTripleFault, "triple fault", [](const U&, const Q&) -> Decision { return {true, "A triple fault always leaves the guest", 1, 1}; }},
+      {I::Cpuid, kExitCpuid, "CPUID", Asks::Nobody, 0, "CPUID always leaves the guest: no control is asked"},
+      {I::Hlt, kExitHlt, "HLT", Asks::Primary, kPrimaryHltExiting, "HLT exiting is {actual}"},
+      {I::Invlpg, kExitInvlpg, "INVLPG", Asks::Primary, kPrimaryInvlpgExiting, "INVLPG exiting is {actual}"},
+      {I::Rdtsc, kExitRdtsc, "RDTSC", Asks::Primary, kPrimaryRdtscExiting, "RDTSC exiting is {actual}"},
+      {I::Rdtscp, kExitRdtscp, "RDTSCP", Asks::Primary, kPrimaryRdtscExiting, "RDTSC exiting is {actual}"},
+      {I::Rdpmc, kExitRdpmc, "RDPMC", Asks::Primary, kPrimaryRdpmcExiting, "RDPMC exiting is {actual}"},
+      {I::Vmcall, kExitVmcall, "VMCALL", Asks::Nobody, 0, "VMCALL always leaves the guest: no control is asked"},
+      {I::Vmxinstruction, kExitVmxon, "VMX instruction", Asks::Nobody, 0, "A VMX instruction always leaves the guest: no control is asked"},
+      {I::Invd, kExitInvd, "INVD", Asks::Nobody, 0, "INVD always leaves the guest: no control is asked"},
+      {I::Wbinvd, kExitWbinvd, "WBINVD", Asks::Secondary, kSecondaryWbinvdExiting, "WBINVD exiting is {actual}"},
+      {I::Xsetbv, kExitXsetbv, "XSETBV", Asks::Nobody, 0, "XSETBV always leaves the guest: no control is asked"},
+      {I::Pause, kExitPause, "PAUSE", Asks::Primary, kPrimaryPauseExiting, "PAUSE exiting is {actual}"},
+      {I::Mwait, kExitMwait, "MWAIT", Asks::Primary, kPrimaryMwaitExiting, "MWAIT exiting is {actual}"},
+      {I::Monitor, kExitMonitor, "MONITOR", Asks::Primary, kPrimaryMonitorExiting, "MONITOR exiting is {actual}"},
+      {I::CrWrite, kExitCrAccess, "MOV to CR", Asks::Routine, 0, {}, &U::decide_cr_write},
+      {I::CrRead, kExitCrAccess, "MOV from CR", Asks::Routine, 0, {}, &U::decide_cr_read},
+      {I::Clts, kExitCrAccess, "CLTS", Asks::Routine, 0, {}, &U::decide_clts},
+      {I::Lmsw, kExitCrAccess, "LMSW", Asks::Routine, 0, {}, &U::decide_lmsw},
+      {I::DrAccess, kExitDrAccess, "MOV DR", Asks::Primary, kPrimaryMovDrExiting, "MOV-DR exiting is {actual}"},
+      {I::RdMsr, kExitRdmsr, "RDMSR", Asks::Routine, 0, {}, &U::decide_msr},
+      {I::WrMsr, kExitWrmsr, "WRMSR", Asks::Routine, 0, {}, &U::decide_msr},
+      {I::PortIo, kExitIo, "I/O instruction", Asks::Routine, 0, {}, &U::decide_port},
+      {I::DescriptorTableAccess, kExitGdtrIdtr, "descriptor-table access", Asks::Secondary, kSecondaryDescriptorTableExiting, "Descriptor-table exiting is {actual}"},
+      {I::Invpcid, kExitInvpcid, "INVPCID", Asks::Primary, kPrimaryInvlpgExiting, "INVLPG exiting, which governs INVPCID, is {actual}"},
+      {I::Exception, kExitExceptionOrNmi, "exception", Asks::Routine, 0, {}, &U::decide_exception},
+      {I::ExternalInterrupt, kExitExternalInterrupt, "external interrupt", Asks::Pin, kPinExternalInterruptExiting, "External-interrupt exiting is {actual}"},
+      {I::InterruptWindow, kExitInterruptWindow, "interrupt window", Asks::Routine, 0, {}, &U::decide_window},
+      {I::EptViolation, kExitEptViolation, "EPT violation", Asks::Nobody, 0, "The EPT does not permit the access: that always leaves the guest"},
+      {I::EptMisconfiguration, kExitEptMisconfiguration, "EPT misconfiguration", Asks::Nobody, 0, "The EPT entry is malformed: that always leaves the guest"},
+      {I::TripleFault, kExitTripleFault, "triple fault", Asks::Nobody, 0, "A triple fault always leaves the guest"},
   }};
+  // clang-format on
   const InterceptRule& rule = kRules[static_cast<std::size_t>(kind)];
   SHEARLING_ASSERT(rule.kind == kind, "the interception table is out of order");
   return rule;
@@ -210,19 +248,29 @@ const VmxUnit::InterceptRule& VmxUnit::rule_of(Intercept kind) {
 std::uint64_t VmxUnit::qualification_of(const InterceptQuery& query) const {
   const auto cr_access = [&](CrAccessType type) { return query.cr | type << 4 | std::uint64_t{query.gpr & 15} << 8; };
   switch (query.kind) {
-    case Intercept::CrWrite: return cr_access(kMovToCr);
-    case Intercept::CrRead: return cr_access(kMovFromCr);
-    case Intercept::Clts: return kClts << 4;
-    case Intercept::Lmsw: return kLmsw << 4 | std::uint64_t{query.memory_operand} << 6 | (query.value & 0xffff) << 16;
-    case Intercept::DrAccess: return (query.cr & 7) | std::uint64_t{query.from_debug_register} << 4 | std::uint64_t{query.gpr & 15} << 8;
+    case Intercept::CrWrite:
+      return cr_access(kMovToCr);
+    case Intercept::CrRead:
+      return cr_access(kMovFromCr);
+    case Intercept::Clts:
+      return kClts << 4;
+    case Intercept::Lmsw:
+      return kLmsw << 4 | std::uint64_t{query.memory_operand} << 6 | (query.value & 0xffff) << 16;
+    case Intercept::DrAccess:
+      return (query.cr & 7) | std::uint64_t{query.from_debug_register} << 4 | std::uint64_t{query.gpr & 15} << 8;
     case Intercept::PortIo:
       return ((query.port_size - 1U) & 7) | std::uint64_t{query.port_in} << 3 | std::uint64_t{query.port_string} << 4 |
-             std::uint64_t{query.port_rep} << 5 | std::uint64_t{query.port_immediate} << 6 | std::uint64_t{query.port} << 16;
+             std::uint64_t{query.port_rep} << 5 | std::uint64_t{query.port_immediate} << 6 |
+             std::uint64_t{query.port} << 16;
     case Intercept::Invlpg:
-    case Intercept::Invpcid: return query.value;
-    case Intercept::Exception: return query.event.vector == kPageFault ? query.event.fault_address : 0;
-    case Intercept::EptViolation: return query.ept.qualification;
-    default: return 0;
+    case Intercept::Invpcid:
+      return query.value;
+    case Intercept::Exception:
+      return query.event.vector == kPageFault ? query.event.fault_address : 0;
+    case Intercept::EptViolation:
+      return query.ept.qualification;
+    default:
+      return 0;
   }
 }
 
@@ -231,9 +279,12 @@ VmxUnit::VmxUnit(const MachineContext& context, SystemState& state) : context_(c
 std::optional<VmExitInformation> VmxUnit::intercept(const InterceptQuery& query) {
   if (!non_root_) return std::nullopt;
   const InterceptRule& rule = rule_of(query.kind);
-  const Decision decision = rule.decide(*this, query);
+  const Decision decision = decide(rule, query);
   if (decision.silent) return std::nullopt;
-  context_.events.micro(Check{.name = rule.name, .sentence = decision.sentence, .actual = decision.actual, .required = decision.required,
+  context_.events.micro(Check{.name = rule.name,
+                              .sentence = decision.sentence,
+                              .actual = decision.actual,
+                              .required = decision.required,
                               .verdict = decision.exits ? CheckVerdict::Exits : CheckVerdict::Passed});
   if (!decision.exits) return std::nullopt;
 
@@ -259,7 +310,8 @@ std::optional<VmExitInformation> VmxUnit::intercept(const InterceptQuery& query)
 
 void VmxUnit::exit(const VmExitInformation& information, const std::optional<PendingEvent>& being_delivered) {
   const std::uint32_t cost = context_.config.costs.cost_of("vm.exit");
-  context_.events.notable(VmExit{.reason = information.reason, .name = exit_reason_name(information.reason),
+  context_.events.notable(VmExit{.reason = information.reason,
+                                 .name = exit_reason_name(information.reason),
                                  .qualification = information.qualification,
                                  .guest_pc = {context_.engine.read(program_counter_register())},
                                  .instruction_length = information.instruction_length,
@@ -274,10 +326,12 @@ void VmxUnit::exit(const VmExitInformation& information, const std::optional<Pen
   vmcs_.write(F::GuestLinearAddress, information.guest_linear_address);
   vmcs_.write(F::GuestPhysicalAddress, information.guest_physical_address);
   vmcs_.write(F::IdtVectoringInformation, being_delivered ? interruption_information(*being_delivered) : 0);
-  vmcs_.write(F::IdtVectoringErrorCode, being_delivered && being_delivered->has_error_code ? being_delivered->error_code : 0);
+  vmcs_.write(F::IdtVectoringErrorCode,
+              being_delivered && being_delivered->has_error_code ? being_delivered->error_code : 0);
   if (being_delivered && being_delivered->instruction_length != 0)
     vmcs_.write(F::ExitInstructionLength, being_delivered->instruction_length);
-  vmcs_.write(F::EntryInterruptionInformation, vmcs_.read(F::EntryInterruptionInformation) & ~std::uint64_t{kInterruptionValid});
+  vmcs_.write(F::EntryInterruptionInformation,
+              vmcs_.read(F::EntryInterruptionInformation) & ~std::uint64_t{kInterruptionValid});
   injected_.reset();
   save_guest_state();
   load_host_state();
@@ -291,7 +345,7 @@ void VmxUnit::save_guest_state() {
   if (control(F::ExitControls, kExitSaveDebugControls)) vmcs_.write(F::GuestDr7, state_.debug[7]);
   if (control(F::ExitControls, kExitSavePat)) vmcs_.write(F::GuestPat, read_msr(state_, kMsrPat, kResetPat));
   if (control(F::ExitControls, kExitSaveEfer)) vmcs_.write(F::GuestEfer, state_.efer);
-  if (secondary(kSecondaryUnrestrictedGuest)) {           // SDM 27.2: the control follows the guest's EFER.LMA.
+  if (secondary(kSecondaryUnrestrictedGuest)) {  // SDM 27.2: the control follows the guest's EFER.LMA.
     const std::uint64_t controls = vmcs_.read(F::EntryControls) & ~std::uint64_t{kEntryIa32eModeGuest};
     vmcs_.write(F::EntryControls, controls | (state_.long_mode_active() ? kEntryIa32eModeGuest : 0));
   }
@@ -337,16 +391,22 @@ void VmxUnit::load_host_state() {
   write_msr(state_, kMsrSysenterEip, vmcs_.read(F::HostSysenterEip));
   const auto data_segment = [&](SegmentRegister index, F selector, std::uint64_t base) {
     const auto value = static_cast<std::uint16_t>(vmcs_.read(selector));
-    state_.segments[index] = Segment{.base = base, .limit = 0xffffffff, .access_rights = value == 0 ? kUnusable : kHostDataRights, .selector = value};
+    state_.segments[index] = Segment{.base = base,
+                                     .limit = 0xffffffff,
+                                     .access_rights = value == 0 ? kUnusable : kHostDataRights,
+                                     .selector = value};
   };
   data_segment(kEs, F::HostEsSelector, 0);
   data_segment(kSs, F::HostSsSelector, 0);
   data_segment(kDs, F::HostDsSelector, 0);
   data_segment(kFs, F::HostFsSelector, vmcs_.read(F::HostFsBase));
   data_segment(kGs, F::HostGsSelector, vmcs_.read(F::HostGsBase));
-  state_.segments[kCs] = Segment{.limit = 0xffffffff, .access_rights = kHostCodeRights,
+  state_.segments[kCs] = Segment{.limit = 0xffffffff,
+                                 .access_rights = kHostCodeRights,
                                  .selector = static_cast<std::uint16_t>(vmcs_.read(F::HostCsSelector))};
-  state_.tr = Segment{.base = vmcs_.read(F::HostTrBase), .limit = 0x67, .access_rights = kHostTaskRights,
+  state_.tr = Segment{.base = vmcs_.read(F::HostTrBase),
+                      .limit = 0x67,
+                      .access_rights = kHostTaskRights,
                       .selector = static_cast<std::uint16_t>(vmcs_.read(F::HostTrSelector))};
   state_.ldtr = Segment{};
   state_.gdtr = {vmcs_.read(F::HostGdtrBase), 0xffff};
@@ -372,13 +432,15 @@ VmxUnit::EntryOutcome VmxUnit::enter() {
   if (checks.failure) {
     const EntryCheckFailure& failure = *checks.failure;
     outcome.failed_check = failure.sentence;
-    context_.events.micro(Check{.name = "VM entry", .sentence = failure.sentence, .required = 1, .verdict = CheckVerdict::Failed});
+    context_.events.micro(
+        Check{.name = "VM entry", .sentence = failure.sentence, .required = 1, .verdict = CheckVerdict::Failed});
     if (failure.group == EntryCheckGroup::GuestState) {
       vmcs_.write(F::ExitReason, kExitReasonEntryFailure | kExitInvalidGuestState);
       vmcs_.write(F::ExitQualification, failure.qualification);
       load_host_state();
     } else {
-      vmcs_.write(F::InstructionError, failure.group == EntryCheckGroup::Controls ? kErrorInvalidControls : kErrorInvalidHostState);
+      vmcs_.write(F::InstructionError,
+                  failure.group == EntryCheckGroup::Controls ? kErrorInvalidControls : kErrorInvalidHostState);
     }
     return outcome;
   }
@@ -388,8 +450,10 @@ VmxUnit::EntryOutcome VmxUnit::enter() {
   outcome.injected = injected_;
   const std::uint32_t cost = context_.config.costs.cost_of("vm.entry");
   context_.time.vmm_cycles += cost;
-  context_.events.notable(VmEntry{.guest_pc = {vmcs_.read(F::GuestRip)}, .injects = injected_.has_value(),
-                                  .injected_vector = injected_ ? injected_->vector : 0U, .checks_passed = checks.passed},
+  context_.events.notable(VmEntry{.guest_pc = {vmcs_.read(F::GuestRip)},
+                                  .injects = injected_.has_value(),
+                                  .injected_vector = injected_ ? injected_->vector : 0U,
+                                  .checks_passed = checks.passed},
                           cost);
   return outcome;
 }
@@ -434,18 +498,19 @@ void VmxUnit::load_guest_state() {
   nested_.enabled = secondary(kSecondaryEnableEpt);
   nested_.eptp = vmcs_.read(F::EptPointer);
   nested_.accessed_dirty = (nested_.eptp & kEptpAccessedDirty) != 0;
-  nested_.vpid = secondary(kSecondaryEnableVpid) ? static_cast<std::uint16_t>(vmcs_.read(F::VirtualProcessorIdentifier)) : std::uint16_t{0};
+  nested_.vpid = secondary(kSecondaryEnableVpid) ? static_cast<std::uint16_t>(vmcs_.read(F::VirtualProcessorIdentifier))
+                                                 : std::uint16_t{0};
 
   injected_.reset();
   const std::uint64_t information = vmcs_.read(F::EntryInterruptionInformation);
   if ((information & kInterruptionValid) == 0) return;
-  state_.activity = ActivityState::Active;                 // Delivery wakes a guest in HLT.
+  state_.activity = ActivityState::Active;  // Delivery wakes a guest in HLT.
   injected_ = PendingEvent{.kind = static_cast<EventKind>((information >> 8) & 7),
                            .vector = static_cast<std::uint8_t>(information),
                            .has_error_code = (information & kInterruptionErrorCodeValid) != 0,
                            .error_code = static_cast<std::uint32_t>(vmcs_.read(F::EntryExceptionErrorCode)),
                            .instruction_length = static_cast<std::uint32_t>(vmcs_.read(F::EntryInstructionLength)),
-                           .fault_address = state_.cr2};   // Injection leaves CR2 as it is.
+                           .fault_address = state_.cr2};  // Injection leaves CR2 as it is.
 }
 
 std::optional<PendingEvent> VmxUnit::take_injected() {
@@ -473,15 +538,71 @@ std::uint64_t VmxUnit::guest_visible_tsc(std::uint64_t host_tsc) const {
 }
 
 std::string_view exit_reason_name(std::uint32_t reason) {
-  static constexpr std::array<std::string_view, 65> kNames{
-      "exception or NMI", "external interrupt", "triple fault", "INIT signal", "start-up IPI", "I/O SMI", "other SMI",
-      "interrupt window", "NMI window", "task switch", "CPUID", "GETSEC", "HLT", "INVD", "INVLPG", "RDPMC", "RDTSC", "RSM",
-      "VMCALL", "VMCLEAR", "VMLAUNCH", "VMPTRLD", "VMPTRST", "VMREAD", "VMRESUME", "VMWRITE", "VMXOFF", "VMXON",
-      "CR access", "MOV DR", "I/O instruction", "RDMSR", "WRMSR", "invalid guest state", "MSR loading", "", "MWAIT",
-      "monitor trap flag", "", "MONITOR", "PAUSE", "machine check", "", "TPR below threshold", "APIC access",
-      "virtualized EOI", "GDTR or IDTR access", "LDTR or TR access", "EPT violation", "EPT misconfiguration", "INVEPT",
-      "RDTSCP", "VMX-preemption timer", "INVVPID", "WBINVD", "XSETBV", "APIC write", "RDRAND", "INVPCID", "VMFUNC",
-      "ENCLS", "RDSEED", "page-modification log full", "XSAVES", "XRSTORS"};
+  static constexpr std::array<std::string_view, 65> kNames{"exception or NMI",
+                                                           "external interrupt",
+                                                           "triple fault",
+                                                           "INIT signal",
+                                                           "start-up IPI",
+                                                           "I/O SMI",
+                                                           "other SMI",
+                                                           "interrupt window",
+                                                           "NMI window",
+                                                           "task switch",
+                                                           "CPUID",
+                                                           "GETSEC",
+                                                           "HLT",
+                                                           "INVD",
+                                                           "INVLPG",
+                                                           "RDPMC",
+                                                           "RDTSC",
+                                                           "RSM",
+                                                           "VMCALL",
+                                                           "VMCLEAR",
+                                                           "VMLAUNCH",
+                                                           "VMPTRLD",
+                                                           "VMPTRST",
+                                                           "VMREAD",
+                                                           "VMRESUME",
+                                                           "VMWRITE",
+                                                           "VMXOFF",
+                                                           "VMXON",
+                                                           "CR access",
+                                                           "MOV DR",
+                                                           "I/O instruction",
+                                                           "RDMSR",
+                                                           "WRMSR",
+                                                           "invalid guest state",
+                                                           "MSR loading",
+                                                           "",
+                                                           "MWAIT",
+                                                           "monitor trap flag",
+                                                           "",
+                                                           "MONITOR",
+                                                           "PAUSE",
+                                                           "machine check",
+                                                           "",
+                                                           "TPR below threshold",
+                                                           "APIC access",
+                                                           "virtualized EOI",
+                                                           "GDTR or IDTR access",
+                                                           "LDTR or TR access",
+                                                           "EPT violation",
+                                                           "EPT misconfiguration",
+                                                           "INVEPT",
+                                                           "RDTSCP",
+                                                           "VMX-preemption timer",
+                                                           "INVVPID",
+                                                           "WBINVD",
+                                                           "XSETBV",
+                                                           "APIC write",
+                                                           "RDRAND",
+                                                           "INVPCID",
+                                                           "VMFUNC",
+                                                           "ENCLS",
+                                                           "RDSEED",
+                                                           "page-modification log full",
+                                                           "XSAVES",
+                                                           "XRSTORS"};
   const std::uint32_t basic = reason & 0xffff;
   return basic < kNames.size() && !kNames[basic].empty() ? kNames[basic] : std::string_view("unknown reason");
 }

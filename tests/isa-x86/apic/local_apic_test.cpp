@@ -68,9 +68,10 @@ class LocalApicTest : public QObject {
     QCOMPARE(apic.read(kApicVersion, 4), std::uint64_t{0x50014});
     QCOMPARE(apic.read(kApicSpurious, 4), std::uint64_t{0xff});
     QCOMPARE(apic.read(kApicDestinationFormat, 4), std::uint64_t{0xffffffff});
-    for (const std::uint64_t entry : {kApicLvtTimer, kApicLvtThermal, kApicLvtPerformance, kApicLvtLint0, kApicLvtLint1, kApicLvtError})
+    for (const std::uint64_t entry :
+         {kApicLvtTimer, kApicLvtThermal, kApicLvtPerformance, kApicLvtLint0, kApicLvtLint1, kApicLvtError})
       QCOMPARE(apic.read(entry, 4), std::uint64_t{kApicLvtMasked});
-    apic.write(kApicLvtTimer, 4, 0x20);                    // While the APIC is off, the mask cannot be cleared.
+    apic.write(kApicLvtTimer, 4, 0x20);  // While the APIC is off, the mask cannot be cleared.
     QCOMPARE(apic.read(kApicLvtTimer, 4), std::uint64_t{kApicLvtMasked | 0x20});
     QVERIFY(!apic.pending_vector());
     QVERIFY(!apic.next_expiry());
@@ -130,17 +131,17 @@ class LocalApicTest : public QObject {
       QVERIFY(!bench.requested(expected));
     };
     take(0xa0);
-    QVERIFY(!bench.apic.pending_vector());                 // 0x52 has a lower class than 0xa0.
+    QVERIFY(!bench.apic.pending_vector());  // 0x52 has a lower class than 0xa0.
     QCOMPARE(bench.read(kApicProcessorPriority), std::uint64_t{0xa0});
     bench.write(kApicEoi, 0);
     take(0x52);
-    QVERIFY(!bench.apic.pending_vector());                 // 0x51 has the same class: it waits.
+    QVERIFY(!bench.apic.pending_vector());  // 0x51 has the same class: it waits.
     bench.write(kApicEoi, 0);
     take(0x51);
     bench.write(kApicEoi, 0);
     take(0x31);
     bench.write(kApicEoi, 0);
-    bench.write(kApicEoi, 0);                              // One too many changes nothing.
+    bench.write(kApicEoi, 0);  // One too many changes nothing.
     QVERIFY(!bench.apic.pending_vector());
     QCOMPARE(bench.read(kApicProcessorPriority), std::uint64_t{0});
   }
@@ -189,7 +190,7 @@ class LocalApicTest : public QObject {
     Bench bench;
     bench.write(kApicLvtError, 0x77);
     bench.send_to_self(15);
-    QCOMPARE(bench.read(kApicErrorStatus), std::uint64_t{0});           // Visible after a write only.
+    QCOMPARE(bench.read(kApicErrorStatus), std::uint64_t{0});  // Visible after a write only.
     bench.write(kApicErrorStatus, 0);
     QCOMPARE(bench.read(kApicErrorStatus), std::uint64_t{kApicSendIllegalVector});
     QVERIFY(bench.requested(0x77));
@@ -240,7 +241,7 @@ class LocalApicTest : public QObject {
     bench.time.idle += 59;
     QCOMPARE(bench.read(kApicCurrentCount), std::uint64_t{1});
     bench.time.idle += 1;
-    bench.time.vmm_cycles += 5000;                         // The VMM's time is none of the guest's.
+    bench.time.vmm_cycles += 5000;  // The VMM's time is none of the guest's.
     bench.apic.advance();
     QVERIFY(bench.requested(0x40));
   }
@@ -307,7 +308,8 @@ class LocalApicTest : public QObject {
       naive.divisor = kDivisors[divide];
       naive.periodic = random() % 2 == 0;
       naive.masked = random() % 5 == 0;
-      bench.write(kApicLvtTimer, 0x40 | (naive.periodic ? kApicTimerPeriodic : 0) | (naive.masked ? kApicLvtMasked : 0));
+      bench.write(kApicLvtTimer,
+                  0x40 | (naive.periodic ? kApicTimerPeriodic : 0) | (naive.masked ? kApicLvtMasked : 0));
       for (unsigned action = 0; action < 20; ++action) {
         switch (random() % 4) {
           case 0: {
@@ -318,9 +320,11 @@ class LocalApicTest : public QObject {
           }
           case 1:
             naive.masked = !naive.masked;
-            bench.write(kApicLvtTimer, 0x40 | (naive.periodic ? kApicTimerPeriodic : 0) | (naive.masked ? kApicLvtMasked : 0));
+            bench.write(kApicLvtTimer,
+                        0x40 | (naive.periodic ? kApicTimerPeriodic : 0) | (naive.masked ? kApicLvtMasked : 0));
             break;
-          default: break;
+          default:
+            break;
         }
         for (unsigned ticks = random() % 200; ticks != 0; --ticks) {
           const unsigned before = naive.interrupts;

@@ -29,13 +29,19 @@ MachineConfig machine() {
 
 struct Bench {
   Bench()
-      : memory({0}, NestedMemory::physical_memory_bytes(config)), path(config.translation, config.caches, events), devices(events),
-        nested(memory, config), tables(vmcs, nested, memory), mmu({config, memory, engine, events, path, devices, request, time}, state, translation) {
+      : memory({0}, NestedMemory::physical_memory_bytes(config)),
+        path(config.translation, config.caches, events),
+        devices(events),
+        nested(memory, config),
+        tables(vmcs, nested, memory),
+        mmu({config, memory, engine, events, path, devices, request, time}, state, translation) {
     path.set_models_on(false);
     for (std::uint64_t page = 0; page < kRam; page += kFrameBytes) nested.map({page});
     translation = {.enabled = true, .accessed_dirty = false, .vpid = 1, .eptp = nested.root().value | 6 | 3 << 3};
   }
-  void put(std::uint64_t guest_physical, std::uint64_t entry) { memory.write(nested.backing({guest_physical}), 8, entry); }
+  void put(std::uint64_t guest_physical, std::uint64_t entry) {
+    memory.write(nested.backing({guest_physical}), 8, entry);
+  }
   std::uint64_t get(std::uint64_t guest_physical) const { return nested.read({guest_physical}, 8); }
 
   MachineConfig config = machine();
@@ -71,7 +77,8 @@ class GuestTablesTest : public QObject {
       for (unsigned table = 0; table < kTableCount; ++table) {
         for (unsigned index = 0; index < 8; ++index) {
           const bool leaf = one_in(3);
-          std::uint64_t entry = leaf ? random() % kRam & ~std::uint64_t{0xfff} : kTables + random() % kTableCount * kFrameBytes;
+          std::uint64_t entry =
+              leaf ? random() % kRam & ~std::uint64_t{0xfff} : kTables + random() % kTableCount * kFrameBytes;
           entry |= one_in(8) ? 0 : kEntryPresent;
           entry |= one_in(4) ? 0 : kEntryWritable;
           entry |= one_in(3) ? 0 : kEntryUser;
@@ -79,7 +86,7 @@ class GuestTablesTest : public QObject {
           entry |= one_in(4) ? kEntryDirty : 0;
           entry |= one_in(5) ? kEntryExecuteDisable : 0;
           if (one_in(6)) entry = (entry & ~(page_offset_mask(PageSize::Size2M) & ~std::uint64_t{0xfff})) | kEntryLarge;
-          if (one_in(40)) entry |= std::uint64_t{1} << 45;          // Reserved.
+          if (one_in(40)) entry |= std::uint64_t{1} << 45;  // Reserved.
           bench.put(kTables + table * kFrameBytes + 8 * index, entry);
         }
       }
@@ -107,12 +114,13 @@ class GuestTablesTest : public QObject {
         const auto entries = [&] {
           std::vector<std::uint64_t> values;
           for (unsigned table = 0; table < kTableCount; ++table)
-            for (unsigned index = 0; index < 8; ++index) values.push_back(bench.get(kTables + table * kFrameBytes + 8 * index));
+            for (unsigned index = 0; index < 8; ++index)
+              values.push_back(bench.get(kTables + table * kFrameBytes + 8 * index));
           return values;
         };
         left = entries();
         const bool beyond = std::holds_alternative<EptFault>(expected);
-        if (one_in(2)) static_cast<void>(bench.memory.restore(picture));   // Else it walks what the MMU left: the same.
+        if (one_in(2)) static_cast<void>(bench.memory.restore(picture));  // Else it walks what the MMU left: the same.
         const GuestTables::Result found = bench.tables.translate({address}, kind, cpl);
         if (const auto* translation = std::get_if<Translation>(&expected)) {
           const auto* place = std::get_if<GuestPhysicalAddress>(&found);

@@ -21,8 +21,11 @@ QString difference(const Machine& bare, const Machine& virtualized) {
       if (other.name != row.name || other.group == "vmx") continue;
       ++compared;
       if (other.believed != row.believed)
-        return QStringLiteral("step %1: %2 is %3 bare and %4 under VT-x").arg(bare.position()).arg(QString::fromStdString(std::string(row.name)))
-            .arg(row.believed, 0, 16).arg(other.believed, 0, 16);
+        return QStringLiteral("step %1: %2 is %3 bare and %4 under VT-x")
+            .arg(bare.position())
+            .arg(QString::fromStdString(std::string(row.name)))
+            .arg(row.believed, 0, 16)
+            .arg(other.believed, 0, 16);
     }
   }
   return compared > 20 ? QString() : QStringLiteral("only %1 registers were compared").arg(compared);
@@ -38,7 +41,8 @@ class LockstepTest : public QObject {
     QTest::addColumn<quint64>("from");
     QTest::addColumn<quint64>("stride");
     QTest::addColumn<quint64>("most");
-    QTest::newRow("privilege levels, every instruction") << "privilege-levels" << quint64{0} << quint64{1} << quint64{5000};
+    QTest::newRow("privilege levels, every instruction")
+        << "privilege-levels" << quint64{0} << quint64{1} << quint64{5000};
     QTest::newRow("page walk, every instruction") << "page-walk" << quint64{0} << quint64{1} << quint64{5000};
     QTest::newRow("kernel, strides over all of it") << "kernel" << quint64{0} << quint64{997} << quint64{5000};
     QTest::newRow("kernel, its end, every instruction") << "kernel" << quint64{806000} << quint64{1} << quint64{20000};
@@ -52,7 +56,8 @@ class LockstepTest : public QObject {
     auto virtualized = guest_machine(guest, VmmTechnique::VtX);
     unsigned compared = 0;
     for (quint64 target = from; compared < most; target += stride, ++compared) {
-      const StopReason first = bare->run_until(target, Observation::Direct), second = virtualized->run_until(target, Observation::Direct);
+      const StopReason first = bare->run_until(target, Observation::Direct),
+                       second = virtualized->run_until(target, Observation::Direct);
       QCOMPARE(second, first);
       QCOMPARE(virtualized->position(), bare->position());
       const QString found = difference(*bare, *virtualized);

@@ -16,14 +16,18 @@ using namespace shearling::x86;
 namespace {
 
 constexpr std::uint64_t kCode = 0x1000, kData = 0x3000, kOperand = kData + 0x80;
-constexpr std::uint64_t kCompared = 0x8d5;                  // CF PF AF ZF SF OF
+constexpr std::uint64_t kCompared = 0x8d5;  // CF PF AF ZF SF OF
 constexpr unsigned kRbx = 3, kRdi = 7;
 
 /// Memory as it is, everything allowed.
 class PlainClient : public EngineClient {
  public:
   FillAnswer fill(VirtualAddress address, AccessKind) override {
-    return {.granted = true, .page = {address.value & ~(kFrameBytes - 1)}, .readable = true, .writable = true, .executable = true};
+    return {.granted = true,
+            .page = {address.value & ~(kFrameBytes - 1)},
+            .readable = true,
+            .writable = true,
+            .executable = true};
   }
   void memory_access(PhysicalAddress, AccessKind, unsigned, std::uint64_t) override {}
   std::uint64_t device_read(PhysicalAddress, unsigned) override { return 0; }
@@ -54,20 +58,35 @@ struct Form {
 };
 const std::vector<Form>& forms() {
   static const std::vector<Form> kForms = [] {
-    std::vector<Form> list{
-        {"mov m8, r8", {0x88}, -1, 0, true},      {"mov m, r", {0x89}, -1, 0, false},   {"mov r8, m8", {0x8a}, -1, 0, true},
-        {"mov r, m", {0x8b}, -1, 0, false},       {"mov m8, imm8", {0xc6}, 0, 1, true}, {"mov m, imm", {0xc7}, 0, -1, false},
-        {"test m8, r8", {0x84}, -1, 0, true},     {"test m, r", {0x85}, -1, 0, false},  {"test m8, imm8", {0xf6}, 0, 1, true},
-        {"test m, imm", {0xf7}, 0, -1, false},    {"not m8", {0xf6}, 2, 0, true},       {"not m", {0xf7}, 2, 0, false},
-        {"neg m8", {0xf6}, 3, 0, true},           {"neg m", {0xf7}, 3, 0, false},       {"inc m8", {0xfe}, 0, 0, true},
-        {"inc m", {0xff}, 0, 0, false},           {"dec m8", {0xfe}, 1, 0, true},       {"dec m", {0xff}, 1, 0, false},
-        {"xchg m8, r8", {0x86}, -1, 0, true},     {"xchg m, r", {0x87}, -1, 0, false},  {"movzx r, m8", {0x0f, 0xb6}, -1, 0, false},
-        {"movzx r, m16", {0x0f, 0xb7}, -1, 0, false}, {"movsx r, m8", {0x0f, 0xbe}, -1, 0, false},
-        {"movsx r, m16", {0x0f, 0xbf}, -1, 0, false}};
+    std::vector<Form> list{{"mov m8, r8", {0x88}, -1, 0, true},
+                           {"mov m, r", {0x89}, -1, 0, false},
+                           {"mov r8, m8", {0x8a}, -1, 0, true},
+                           {"mov r, m", {0x8b}, -1, 0, false},
+                           {"mov m8, imm8", {0xc6}, 0, 1, true},
+                           {"mov m, imm", {0xc7}, 0, -1, false},
+                           {"test m8, r8", {0x84}, -1, 0, true},
+                           {"test m, r", {0x85}, -1, 0, false},
+                           {"test m8, imm8", {0xf6}, 0, 1, true},
+                           {"test m, imm", {0xf7}, 0, -1, false},
+                           {"not m8", {0xf6}, 2, 0, true},
+                           {"not m", {0xf7}, 2, 0, false},
+                           {"neg m8", {0xf6}, 3, 0, true},
+                           {"neg m", {0xf7}, 3, 0, false},
+                           {"inc m8", {0xfe}, 0, 0, true},
+                           {"inc m", {0xff}, 0, 0, false},
+                           {"dec m8", {0xfe}, 1, 0, true},
+                           {"dec m", {0xff}, 1, 0, false},
+                           {"xchg m8, r8", {0x86}, -1, 0, true},
+                           {"xchg m, r", {0x87}, -1, 0, false},
+                           {"movzx r, m8", {0x0f, 0xb6}, -1, 0, false},
+                           {"movzx r, m16", {0x0f, 0xb7}, -1, 0, false},
+                           {"movsx r, m8", {0x0f, 0xbe}, -1, 0, false},
+                           {"movsx r, m16", {0x0f, 0xbf}, -1, 0, false}};
     static const std::vector<std::string> kNames = [] {
       std::vector<std::string> names;
       for (const char* operation : {"add", "or", "adc", "sbb", "and", "sub", "xor", "cmp"})
-        for (const char* operands : {" m8, r8", " m, r", " r8, m8", " r, m", " m8, imm8", " m, imm", " m, simm8"}) names.push_back(std::string(operation) + operands);
+        for (const char* operands : {" m8, r8", " m, r", " r8, m8", " r, m", " m8, imm8", " m, imm", " m, simm8"})
+          names.push_back(std::string(operation) + operands);
       return names;
     }();
     for (unsigned operation = 0; operation < 8; ++operation) {
@@ -113,14 +132,16 @@ class MemoryInstructionTest : public QObject {
 
     std::array<std::uint64_t, 33> registers = before.integer;
     std::uint64_t memory = memory_before;
-    EmulationTarget target{.read_register = [&](unsigned reg) { return registers[reg]; },
-                           .write_register = [&](unsigned reg, std::uint64_t value) { registers[reg] = value; },
-                           .read_memory = [&](unsigned size) { return size == 8 ? memory : memory & ((1ULL << 8 * size) - 1); },
-                           .write_memory = [&](unsigned size, std::uint64_t value) {
-                             const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (1ULL << 8 * size) - 1;
-                             memory = (memory & ~mask) | (value & mask);
-                           },
-                           .rflags = before.flags | 0x202};
+    EmulationTarget target{
+        .read_register = [&](unsigned reg) { return registers[reg]; },
+        .write_register = [&](unsigned reg, std::uint64_t value) { registers[reg] = value; },
+        .read_memory = [&](unsigned size) { return size == 8 ? memory : memory & ((1ULL << 8 * size) - 1); },
+        .write_memory =
+            [&](unsigned size, std::uint64_t value) {
+              const std::uint64_t mask = size == 8 ? ~std::uint64_t{0} : (1ULL << 8 * size) - 1;
+              memory = (memory & ~mask) | (value & mask);
+            },
+        .rflags = before.flags | 0x202};
     const auto length = emulate_memory_instruction(padded, sixty_four, target);
     QVERIFY(length.has_value());
     QCOMPARE(*length, static_cast<unsigned>(bytes.size()));
@@ -144,11 +165,21 @@ class MemoryInstructionTest : public QObject {
     bytes.insert(bytes.end(), form.opcode.begin(), form.opcode.end());
     unsigned reg = form.extension >= 0 ? static_cast<unsigned>(form.extension) : static_cast<unsigned>(random() % 8);
     switch (random() % 5) {
-      case 0: bytes.push_back(static_cast<std::uint8_t>(reg << 3 | 3)); break;                                     // [rbx]
-      case 1: bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x40 | reg << 3 | 3), 0}); break;               // [rbx + disp8]
-      case 2: bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x80 | reg << 3 | 3), 0, 0, 0, 0}); break;      // [rbx + disp32]
-      case 3: bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x40 | reg << 3 | 4), 0x3b, 0xfc}); break;      // [rbx + rdi - 4]
-      default: bytes.insert(bytes.end(), {static_cast<std::uint8_t>(reg << 3 | 4), 0x25, 0x80, 0x30, 0, 0}); break;   // [disp32]
+      case 0:
+        bytes.push_back(static_cast<std::uint8_t>(reg << 3 | 3));
+        break;  // [rbx]
+      case 1:
+        bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x40 | reg << 3 | 3), 0});
+        break;  // [rbx + disp8]
+      case 2:
+        bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x80 | reg << 3 | 3), 0, 0, 0, 0});
+        break;  // [rbx + disp32]
+      case 3:
+        bytes.insert(bytes.end(), {static_cast<std::uint8_t>(0x40 | reg << 3 | 4), 0x3b, 0xfc});
+        break;  // [rbx + rdi - 4]
+      default:
+        bytes.insert(bytes.end(), {static_cast<std::uint8_t>(reg << 3 | 4), 0x25, 0x80, 0x30, 0, 0});
+        break;  // [disp32]
     }
     const bool wide = (rex & 8) != 0;
     unsigned immediate = form.immediate >= 0 ? static_cast<unsigned>(form.immediate) : word && !wide ? 2U : 4U;
@@ -174,7 +205,8 @@ class MemoryInstructionTest : public QObject {
       const Bytes bytes = encode(forms()[index], sixty_four);
       compare(sixty_four ? long_mode : protected_mode, bytes, sixty_four);
       if (QTest::currentTestFailed()) {
-        qInfo() << QByteArray(reinterpret_cast<const char*>(bytes.data()), static_cast<qsizetype>(bytes.size())).toHex(' ');
+        qInfo()
+            << QByteArray(reinterpret_cast<const char*>(bytes.data()), static_cast<qsizetype>(bytes.size())).toHex(' ');
         return;
       }
     }
@@ -183,7 +215,9 @@ class MemoryInstructionTest : public QObject {
   void special_forms_do_what_the_engine_does_data() {
     QTest::addColumn<QByteArray>("code");
     QTest::addColumn<bool>("sixty_four");
-    const auto row = [](const char* name, const char* code, bool sixty_four) { QTest::newRow(name) << QByteArray::fromHex(code) << sixty_four; };
+    const auto row = [](const char* name, const char* code, bool sixty_four) {
+      QTest::newRow(name) << QByteArray::fromHex(code) << sixty_four;
+    };
     row("movsxd rcx, [rbx]", "48630b", true);
     row("movsxd ecx, [rbx]", "630b", true);
     row("mov eax, [moffs64]", "a18030000000000000", true);
@@ -206,7 +240,9 @@ class MemoryInstructionTest : public QObject {
   void what_is_left_out_is_refused_and_changes_nothing_data() {
     QTest::addColumn<QByteArray>("code");
     QTest::addColumn<bool>("sixty_four");
-    const auto row = [](const char* name, const char* code, bool sixty_four = true) { QTest::newRow(name) << QByteArray::fromHex(code) << sixty_four; };
+    const auto row = [](const char* name, const char* code, bool sixty_four = true) {
+      QTest::newRow(name) << QByteArray::fromHex(code) << sixty_four;
+    };
     row("register operand", "89d8");
     row("push [rbx]", "ff33");
     row("movsd", "a5");
@@ -229,7 +265,11 @@ class MemoryInstructionTest : public QObject {
     unsigned touched = 0;
     EmulationTarget target{.read_register = [&](unsigned) { return std::uint64_t{0}; },
                            .write_register = [&](unsigned, std::uint64_t) { ++touched; },
-                           .read_memory = [&](unsigned) { ++touched; return std::uint64_t{0}; },
+                           .read_memory =
+                               [&](unsigned) {
+                                 ++touched;
+                                 return std::uint64_t{0};
+                               },
                            .write_memory = [&](unsigned, std::uint64_t) { ++touched; },
                            .rflags = 0x246};
     QVERIFY(!emulate_memory_instruction(Bytes(code.begin(), code.end()), sixty_four, target));
@@ -239,8 +279,11 @@ class MemoryInstructionTest : public QObject {
 
   void random_bytes_never_read_beyond_their_end() {
     std::mt19937_64 noise(5);
-    EmulationTarget target{.read_register = [](unsigned reg) { return std::uint64_t{reg}; }, .write_register = [](unsigned, std::uint64_t) {},
-                           .read_memory = [](unsigned) { return std::uint64_t{1}; }, .write_memory = [](unsigned, std::uint64_t) {}, .rflags = 2};
+    EmulationTarget target{.read_register = [](unsigned reg) { return std::uint64_t{reg}; },
+                           .write_register = [](unsigned, std::uint64_t) {},
+                           .read_memory = [](unsigned) { return std::uint64_t{1}; },
+                           .write_memory = [](unsigned, std::uint64_t) {},
+                           .rflags = 2};
     unsigned emulated = 0;
     for (unsigned round = 0; round < 200000; ++round) {
       Bytes bytes(noise() % 16);

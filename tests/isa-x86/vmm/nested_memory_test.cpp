@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kMegabyte = 1 << 20, kGigabyte = 1 << 30;
 
 struct Leaf {
-  std::uint64_t physical = 0;              ///< Of the very address.
+  std::uint64_t physical = 0;  ///< Of the very address.
   unsigned shift = 0;
 };
 
@@ -58,7 +58,8 @@ class NestedMemoryTest : public QObject {
     QTest::newRow("2 MB pages") << static_cast<int>(PageSize::Size2M) << 64 * kMegabyte;
     QTest::newRow("2 MB pages, ragged end") << static_cast<int>(PageSize::Size2M) << 63 * kMegabyte + 12288;
     QTest::newRow("1 GB pages") << static_cast<int>(PageSize::Size1G) << 2 * kGigabyte;
-    QTest::newRow("1 GB pages, ragged end") << static_cast<int>(PageSize::Size1G) << 2 * kGigabyte + 3 * kMegabyte + 4096;
+    QTest::newRow("1 GB pages, ragged end")
+        << static_cast<int>(PageSize::Size1G) << 2 * kGigabyte + 3 * kMegabyte + 4096;
     QTest::newRow("1 GB pages, RAM below 1 GB") << static_cast<int>(PageSize::Size1G) << 256 * kMegabyte;
   }
   void every_address_maps_to_its_backing() {
@@ -86,12 +87,14 @@ class NestedMemoryTest : public QObject {
       QVERIFY(memory.contains({leaf->physical}));
       const std::uint64_t end = (address | ((1ULL << leaf->shift) - 1)) + 1;
       QVERIFY2(end <= ram, "a leaf reaches beyond the guest's RAM");
-      const std::uint64_t next_smaller_fits = page_shift(size) == leaf->shift ? 1 : (address | ((1ULL << page_shift(size)) - 1)) >= ram;
+      const std::uint64_t next_smaller_fits =
+          page_shift(size) == leaf->shift ? 1 : (address | ((1ULL << page_shift(size)) - 1)) >= ram;
       QVERIFY2(next_smaller_fits != 0 || ram < page_bytes(size), "a leaf is smaller than it need be");
     }
     // No two guest addresses share a physical one, and none lies in a table.
     std::set<std::uint64_t> physical;
-    for (const std::uint64_t address : asked) QVERIFY(physical.insert(walk(memory, nested.root().value, address)->physical).second);
+    for (const std::uint64_t address : asked)
+      QVERIFY(physical.insert(walk(memory, nested.root().value, address)->physical).second);
   }
 
   void backing_is_given_in_the_order_of_first_touch_and_is_no_identity() {

@@ -5,10 +5,10 @@
 
 #include <set>
 
+#include "../vmx/vmx_bench.h"
 #include "core/devices/simple_devices.h"
 #include "isa-x86/cpu/cpuid.h"
 #include "isa-x86/vmm/vtx_host.h"
-#include "../vmx/vmx_bench.h"
 
 using namespace shearling;
 using namespace shearling::x86;
@@ -25,16 +25,24 @@ MachineConfig machine() {
   MachineConfig config;
   config.ram_bytes = 16 << 20;
   config.cpu_features = {"tsc", "apic", "pge", "pcid", "syscall", "nx", "rdtscp", "smep"};
-  config.costs.actions = {{"vm.exit", 600}, {"vm.entry", 400}, {"exit.dispatch", 100}, {"cpuid.emulate", 70}, {"tsc.hide", 20}, {"instruction.skip", 50}};
+  config.costs.actions = {{"vm.exit", 600},      {"vm.entry", 400}, {"exit.dispatch", 100},
+                          {"cpuid.emulate", 70}, {"tsc.hide", 20},  {"instruction.skip", 50}};
   return config;
 }
 
 /// A guest as a multiboot loader leaves it: 32-bit protected mode, no paging, interrupts off.
 struct HostBench {
   explicit HostBench(MachineConfig description = machine())
-      : config(std::move(description)), memory({0}, vtx_physical_memory_bytes(config)), path(config.translation, config.caches, events),
-        devices(events), serial(events), exit_port(request), vmx(context(), state), mmu(context(), state, vmx.nested()),
-        apic("local APIC", time, events), host(make_vtx_host(context(), state, vmx, mmu, apic)) {
+      : config(std::move(description)),
+        memory({0}, vtx_physical_memory_bytes(config)),
+        path(config.translation, config.caches, events),
+        devices(events),
+        serial(events),
+        exit_port(request),
+        vmx(context(), state),
+        mmu(context(), state, vmx.nested()),
+        apic("local APIC", time, events),
+        host(make_vtx_host(context(), state, vmx, mmu, apic)) {
     events.set_sinks(&log, nullptr);
     events.begin_step(0);
     path.set_models_on(false);
@@ -43,7 +51,9 @@ struct HostBench {
     state.cr0 = kCr0Pe | kCr0Et;
     state.debug[7] = 0x400;
     for (unsigned index = 0; index < kSegmentCount; ++index)
-      state.segments[index] = {.limit = 0xffffffff, .access_rights = index == kCs ? 0xc09bU : 0xc093U, .selector = static_cast<std::uint16_t>(index == kCs ? 8 : 16)};
+      state.segments[index] = {.limit = 0xffffffff,
+                               .access_rights = index == kCs ? 0xc09bU : 0xc093U,
+                               .selector = static_cast<std::uint16_t>(index == kCs ? 8 : 16)};
     state.tr = {.limit = 0xffff, .access_rights = 0x8b};
     state.gdtr.limit = state.idtr.limit = 0xffff;
     engine.registers.program_counter = kEntry;
@@ -69,15 +79,19 @@ struct HostBench {
   void touch(const char* code, std::uint64_t address, std::uint64_t qualification) {
     const QByteArray bytes = QByteArray::fromHex(code);
     for (qsizetype index = 0; index < bytes.size(); ++index)
-      memory.write(host->backing({pc() + static_cast<std::uint64_t>(index)}), 1, static_cast<std::uint8_t>(bytes[index]));
-    leave({.reason = 48, .qualification = qualification, .guest_linear_address = address, .guest_physical_address = address});
+      memory.write(host->backing({pc() + static_cast<std::uint64_t>(index)}), 1,
+                   static_cast<std::uint8_t>(bytes[index]));
+    leave({.reason = 48,
+           .qualification = qualification,
+           .guest_linear_address = address,
+           .guest_physical_address = address});
   }
   void write_apic(std::uint64_t offset, std::uint32_t value) {
     set_reg(kRax, value);
-    touch("8903", kApic + offset, kTranslatedWrite);       // mov [ebx], eax
+    touch("8903", kApic + offset, kTranslatedWrite);  // mov [ebx], eax
   }
   std::uint64_t read_apic(std::uint64_t offset) {
-    touch("8b0b", kApic + offset, kTranslatedRead);        // mov ecx, [ebx]
+    touch("8b0b", kApic + offset, kTranslatedRead);  // mov ecx, [ebx]
     return reg(kRcx);
   }
   void interrupts(bool on) { state.rflags = on ? state.rflags | kFlagIf : state.rflags & ~kFlagIf; }
@@ -88,7 +102,9 @@ struct HostBench {
   /// What the processor does at an instruction boundary.
   bool take_interrupt() {
     if (!apic.pending_vector()) return false;
-    const auto exit = vmx.intercept({.kind = Intercept::ExternalInterrupt, .event = {.kind = EventKind::ExternalInterrupt, .vector = *apic.pending_vector()}});
+    const auto exit =
+        vmx.intercept({.kind = Intercept::ExternalInterrupt,
+                       .event = {.kind = EventKind::ExternalInterrupt, .vector = *apic.pending_vector()}});
     if (exit) leave(*exit);
     return exit.has_value();
   }
@@ -156,7 +172,8 @@ class VtxHostTest : public QObject {
   }
 
  private slots:
-  // --- setting up ------------------------------------------------------------------------------------------------------
+  // --- setting up
+  // ------------------------------------------------------------------------------------------------------
 
   void it_enters_a_guest_that_a_loader_left_in_protected_mode() {
     HostBench bench;
@@ -164,7 +181,8 @@ class VtxHostTest : public QObject {
     QVERIFY(bench.vmx.in_non_root());
     QCOMPARE(bench.request.stop, StopReason::None);
     QCOMPARE(bench.count<VmEntry>(), 1U);
-    for (const char* action : {"vmx.on", "vmcs.clear", "vmcs.load", "bitmaps.build", "ept.create", "vmcs.write-controls", "vmcs.write-host", "vmcs.write-guest"})
+    for (const char* action : {"vmx.on", "vmcs.clear", "vmcs.load", "bitmaps.build", "ept.create",
+                               "vmcs.write-controls", "vmcs.write-host", "vmcs.write-guest"})
       QVERIFY2(bench.did(action), action);
     QCOMPARE(bench.pc(), kEntry);
     QCOMPARE(bench.state.cr0, kCr0Pe | kCr0Et | kCr0Ne);
@@ -186,10 +204,12 @@ class VtxHostTest : public QObject {
 
   void the_vmm_never_writes_into_backing_of_the_guest() {
     HostBench bench;
-    for (std::uint64_t address = 0; address < bench.config.ram_bytes; address += 4096) QVERIFY(!bench.host->find_backing({address}));
+    for (std::uint64_t address = 0; address < bench.config.ram_bytes; address += 4096)
+      QVERIFY(!bench.host->find_backing({address}));
   }
 
-  // --- time ------------------------------------------------------------------------------------------------------------
+  // --- time
+  // ------------------------------------------------------------------------------------------------------------
 
   void the_guests_clock_hides_the_vmms_cycles() {
     HostBench bench;
@@ -222,12 +242,13 @@ class VtxHostTest : public QObject {
     QCOMPARE(bench.visible_tsc(), std::uint64_t{0x100000000 + 5000});
     bench.time.step += 7;
     QCOMPARE(bench.visible_tsc(), std::uint64_t{0x100000000 + 5007});
-    bench.instruction(16);                                  // RDTSC, were it to exit
+    bench.instruction(16);  // RDTSC, were it to exit
     QCOMPARE(bench.reg(kRax), std::uint64_t{5007});
     QCOMPARE(bench.reg(kRdx), std::uint64_t{1});
   }
 
-  // --- simple instructions ---------------------------------------------------------------------------------------------
+  // --- simple instructions
+  // ---------------------------------------------------------------------------------------------
 
   void cpuid_answers_as_the_hardware_but_for_the_hypervisor_bit() {
     HostBench bench;
@@ -288,7 +309,7 @@ class VtxHostTest : public QObject {
     bench.set_reg(kRax, 77);
     bench.instruction(18, 0, 3);
     QCOMPARE(bench.reg(kRax), ~std::uint64_t{0});
-    bench.state.segments[kSs].access_rights = 0xc0f3;       // Ring 3 may not.
+    bench.state.segments[kSs].access_rights = 0xc0f3;  // Ring 3 may not.
     bench.state.segments[kCs].access_rights = 0xc0fb;
     bench.state.cpl = 3;
     bench.set_reg(kRax, 0);
@@ -310,8 +331,10 @@ class VtxHostTest : public QObject {
     HostBench bench;
     bench.instruction(reason, 0, 3);
     QCOMPARE(bench.pc(), kEntry);
-    if (vector == 6) verify_fault(bench, 6);
-    else verify_fault(bench, 13, 0);
+    if (vector == 6)
+      verify_fault(bench, 6);
+    else
+      verify_fault(bench, 13, 0);
   }
 
   void cache_instructions_and_pause_do_nothing() {
@@ -326,12 +349,16 @@ class VtxHostTest : public QObject {
 
   void an_exception_that_the_bitmap_caught_goes_to_the_guest() {
     HostBench bench;
-    bench.leave({.reason = 0, .qualification = 0xbeef000, .interruption_information = 0x80000b0e, .interruption_error_code = 6});
+    bench.leave({.reason = 0,
+                 .qualification = 0xbeef000,
+                 .interruption_information = 0x80000b0e,
+                 .interruption_error_code = 6});
     QCOMPARE(bench.state.cr2, std::uint64_t{0xbeef000});
     verify_fault(bench, 14, 6);
   }
 
-  // --- control registers and MSRs ----------------------------------------------------------------------------------------
+  // --- control registers and MSRs
+  // ----------------------------------------------------------------------------------------
 
   void long_mode_is_switched_on_by_three_exits() {
     HostBench bench;
@@ -391,8 +418,8 @@ class VtxHostTest : public QObject {
     HostBench bench;
     bench.to_long_mode();
     bench.set_reg(5, 9);
-    bench.instruction(28, 8 | 5 << 8, 4);                   // mov cr8, rbp
-    bench.instruction(28, 8 | 1 << 4 | 6 << 8, 4);          // mov rsi, cr8
+    bench.instruction(28, 8 | 5 << 8, 4);           // mov cr8, rbp
+    bench.instruction(28, 8 | 1 << 4 | 6 << 8, 4);  // mov rsi, cr8
     QCOMPARE(bench.reg(kRsi), std::uint64_t{9});
     QCOMPARE(bench.state.cr8, std::uint64_t{9});
     QCOMPARE(bench.apic.task_priority(), std::uint64_t{0});  // The physical one is the VMM's.
@@ -435,24 +462,29 @@ class VtxHostTest : public QObject {
     bench.set_reg(kRcx, kMsrApicBase);
     bench.instruction(31);
     QCOMPARE(bench.reg(kRax), std::uint64_t{0xfee00900});
-    bench.instruction(32);                                  // The same value again.
+    bench.instruction(32);  // The same value again.
     QVERIFY(!bench.vmx.take_injected());
     QCOMPARE(bench.request.stop, StopReason::None);
   }
 
   void the_msr_bitmap_passes_what_the_vmcs_switches() {
     HostBench bench;
-    const auto exits = [&](Intercept kind, std::uint32_t msr) { return bench.vmx.intercept({.kind = kind, .msr = msr}).has_value(); };
-    for (const std::uint32_t msr : {kMsrFsBase, kMsrGsBase, kMsrKernelGsBase, kMsrStar, kMsrLstar, kMsrFmask, kMsrSysenterCs, kMsrPat, kMsrTscAux}) {
+    const auto exits = [&](Intercept kind, std::uint32_t msr) {
+      return bench.vmx.intercept({.kind = kind, .msr = msr}).has_value();
+    };
+    for (const std::uint32_t msr : {kMsrFsBase, kMsrGsBase, kMsrKernelGsBase, kMsrStar, kMsrLstar, kMsrFmask,
+                                    kMsrSysenterCs, kMsrPat, kMsrTscAux}) {
       QVERIFY(!exits(Intercept::RdMsr, msr));
       QVERIFY(!exits(Intercept::WrMsr, msr));
     }
     QVERIFY(!exits(Intercept::RdMsr, kMsrEfer) && exits(Intercept::WrMsr, kMsrEfer));
     QVERIFY(!exits(Intercept::RdMsr, kMsrTsc) && exits(Intercept::WrMsr, kMsrTsc));
-    QVERIFY(exits(Intercept::RdMsr, kMsrApicBase) && exits(Intercept::RdMsr, 0x480) && exits(Intercept::WrMsr, kMsrFeatureControl));
+    QVERIFY(exits(Intercept::RdMsr, kMsrApicBase) && exits(Intercept::RdMsr, 0x480) &&
+            exits(Intercept::WrMsr, kMsrFeatureControl));
   }
 
-  // --- ports -----------------------------------------------------------------------------------------------------------
+  // --- ports
+  // -----------------------------------------------------------------------------------------------------------
 
   void the_serial_port_is_forwarded() {
     HostBench bench;
@@ -461,9 +493,9 @@ class VtxHostTest : public QObject {
     QCOMPARE(bench.serial.console(), std::string("x"));
     QVERIFY(bench.did("port.write"));
     bench.set_reg(kRax, 0x1122334455667788);
-    bench.instruction(30, 0x3fdULL << 16 | 8, 1);           // in al, dx
+    bench.instruction(30, 0x3fdULL << 16 | 8, 1);  // in al, dx
     QCOMPARE(bench.reg(kRax), std::uint64_t{0x1122334455667760});
-    bench.instruction(30, 0x80ULL << 16 | 8 | 3, 1);        // in eax, dx: nobody there
+    bench.instruction(30, 0x80ULL << 16 | 8 | 3, 1);  // in eax, dx: nobody there
     QCOMPARE(bench.reg(kRax), std::uint64_t{0xffffffff});
   }
 
@@ -473,7 +505,7 @@ class VtxHostTest : public QObject {
     bench.instruction(30, 0xf4ULL << 16 | 3, 1);
     QCOMPARE(bench.request.stop, StopReason::ExitPort);
     QCOMPARE(bench.request.code, 25U);
-    QVERIFY(bench.vmx.in_non_root());                       // The guest's registers are where views look for them.
+    QVERIFY(bench.vmx.in_non_root());  // The guest's registers are where views look for them.
     QCOMPARE(bench.pc(), kEntry + 1);
   }
 
@@ -486,8 +518,9 @@ class VtxHostTest : public QObject {
 
   void repeated_string_output_reads_guest_memory() {
     HostBench bench;
-    for (std::uint64_t index = 0; index < 5; ++index) bench.memory.write(bench.host->backing({0x2ffe + index}), 1, "wolf!"[index]);
-    bench.memory.write(bench.host->backing({kEntry}), 2, 0x6ef3);   // rep outsb
+    for (std::uint64_t index = 0; index < 5; ++index)
+      bench.memory.write(bench.host->backing({0x2ffe + index}), 1, "wolf!"[index]);
+    bench.memory.write(bench.host->backing({kEntry}), 2, 0x6ef3);  // rep outsb
     bench.set_reg(kRsi, 0x2ffe);
     bench.set_reg(kRcx, 5);
     bench.set_reg(kRdx, 0x3f8);
@@ -500,9 +533,9 @@ class VtxHostTest : public QObject {
 
   void string_input_goes_backwards_with_the_direction_flag() {
     HostBench bench;
-    bench.memory.write(bench.host->backing({kEntry}), 1, 0x6d);     // insd
+    bench.memory.write(bench.host->backing({kEntry}), 1, 0x6d);  // insd
     bench.engine.registers.flags = kFlagDf;
-    bench.set_reg(kRdi, 0x3ffe);                             // Across two pages.
+    bench.set_reg(kRdi, 0x3ffe);  // Across two pages.
     bench.instruction(30, 0x80ULL << 16 | 3 | 8 | 1 << 4, 1);
     QCOMPARE(bench.memory.read(*bench.host->find_backing({0x3ffe}), 2), std::uint64_t{0xffff});
     QCOMPARE(bench.memory.read(*bench.host->find_backing({0x4000}), 2), std::uint64_t{0xffff});
@@ -513,10 +546,12 @@ class VtxHostTest : public QObject {
   void a_string_operand_that_the_guest_has_not_mapped_is_its_page_fault() {
     HostBench bench;
     bench.to_long_mode();
-    const auto entry = [&](std::uint64_t address, std::uint64_t value) { bench.memory.write(bench.host->backing({address}), 8, value); };
+    const auto entry = [&](std::uint64_t address, std::uint64_t value) {
+      bench.memory.write(bench.host->backing({address}), 8, value);
+    };
     entry(0x5000, 0x6000 | 3);
     entry(0x6000, 0x7000 | 3);
-    entry(0x7000, 0x83);                                     // 0..2 MB as one page
+    entry(0x7000, 0x83);  // 0..2 MB as one page
     bench.state.cr3 = 0x5000;
     bench.memory.write(bench.host->backing({bench.pc()}), 2, 0x6ef3);
     bench.set_reg(kRsi, 0x1fffff);
@@ -528,29 +563,39 @@ class VtxHostTest : public QObject {
     QCOMPARE(bench.pc(), from);
     QCOMPARE(bench.state.cr2, std::uint64_t{0x200000});
     verify_fault(bench, 14, 0);
-    QCOMPARE(bench.memory.read(*bench.host->find_backing({0x7000}), 8), std::uint64_t{0xa3});   // Accessed, not dirty.
+    QCOMPARE(bench.memory.read(*bench.host->find_backing({0x7000}), 8), std::uint64_t{0xa3});  // Accessed, not dirty.
   }
 
-  // --- nested paging ---------------------------------------------------------------------------------------------------
+  // --- nested paging
+  // ---------------------------------------------------------------------------------------------------
 
   void ram_is_mapped_when_it_is_touched_first_and_only_then() {
     HostBench bench;
     bench.memory.write(bench.host->backing({0x3000}), 1, 0x5a);
     const std::uint64_t from = bench.pc();
-    bench.leave({.reason = 48, .qualification = kTranslatedRead, .guest_linear_address = 0x3000, .guest_physical_address = 0x3000});
-    QCOMPARE(bench.pc(), from);                              // The instruction runs again.
+    bench.leave({.reason = 48,
+                 .qualification = kTranslatedRead,
+                 .guest_linear_address = 0x3000,
+                 .guest_physical_address = 0x3000});
+    QCOMPARE(bench.pc(), from);  // The instruction runs again.
     QVERIFY(bench.did("ept.map"));
     QCOMPARE(bench.mmu.inspect_nested({0x3000}), bench.host->find_backing({0x3000}));
     QVERIFY(!bench.mmu.inspect_nested({0x4000}));
     QCOMPARE(bench.request.stop, StopReason::None);
-    bench.leave({.reason = 48, .qualification = kTranslatedRead, .guest_linear_address = 0x3000, .guest_physical_address = 0x3000});
-    QCOMPARE(bench.request.stop, StopReason::Unsupported);   // Nothing more can be granted.
+    bench.leave({.reason = 48,
+                 .qualification = kTranslatedRead,
+                 .guest_linear_address = 0x3000,
+                 .guest_physical_address = 0x3000});
+    QCOMPARE(bench.request.stop, StopReason::Unsupported);  // Nothing more can be granted.
   }
 
   void a_fetch_where_no_ram_is_is_undefined() {
     HostBench bench;
     bench.set_pc(0xd0000000);
-    bench.leave({.reason = 48, .qualification = kTranslatedFetch, .guest_linear_address = 0xd0000000, .guest_physical_address = 0xd0000000});
+    bench.leave({.reason = 48,
+                 .qualification = kTranslatedFetch,
+                 .guest_linear_address = 0xd0000000,
+                 .guest_physical_address = 0xd0000000});
     verify_fault(bench, kInvalidOpcode);
   }
 
@@ -558,21 +603,27 @@ class VtxHostTest : public QObject {
     HostBench bench;
     bench.to_long_mode();
     bench.state.cr3 = 0x80000000;
-    bench.leave({.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000});
+    bench.leave(
+        {.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000});
     QCOMPARE(bench.state.cr2, std::uint64_t{0x1234000});
     verify_fault(bench, 14, 9);
     // The same while that fault is delivered: double fault, and then the end.
-    bench.leave({.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000},
-                PendingEvent{.vector = 14, .has_error_code = true, .error_code = 9});
+    bench.leave(
+        {.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000},
+        PendingEvent{.vector = 14, .has_error_code = true, .error_code = 9});
     verify_fault(bench, 8, 0);
-    bench.leave({.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000},
-                PendingEvent{.vector = 8, .has_error_code = true});
+    bench.leave(
+        {.reason = 48, .qualification = 0x81, .guest_linear_address = 0x1234000, .guest_physical_address = 0x80000000},
+        PendingEvent{.vector = 8, .has_error_code = true});
     QCOMPARE(bench.request.stop, StopReason::TripleFault);
   }
 
   void an_event_whose_delivery_broke_off_is_injected_again() {
     HostBench bench;
-    bench.leave({.reason = 48, .qualification = kTranslatedWrite, .guest_linear_address = 0x8000, .guest_physical_address = 0x8000},
+    bench.leave({.reason = 48,
+                 .qualification = kTranslatedWrite,
+                 .guest_linear_address = 0x8000,
+                 .guest_physical_address = 0x8000},
                 PendingEvent{.kind = EventKind::SoftwareInterrupt, .vector = 0x80, .instruction_length = 2});
     const auto event = bench.vmx.take_injected();
     QVERIFY(event);
@@ -592,7 +643,7 @@ class VtxHostTest : public QObject {
     QCOMPARE(second.pc(), kEntry);
     QCOMPARE(second.state.activity, ActivityState::Shutdown);
     HostBench third;
-    third.instruction(9);                                    // A task switch: nobody handles that.
+    third.instruction(9);  // A task switch: nobody handles that.
     QCOMPARE(third.request.stop, StopReason::Unsupported);
   }
 
@@ -606,11 +657,12 @@ class VtxHostTest : public QObject {
     QCOMPARE(bench.request.stop, StopReason::None);
   }
 
-  // --- the virtual APIC --------------------------------------------------------------------------------------------------
+  // --- the virtual APIC
+  // --------------------------------------------------------------------------------------------------
 
   void every_form_of_access_reaches_the_virtual_apic_data() {
     QTest::addColumn<QByteArray>("code");
-    QTest::addColumn<std::uint64_t>("expected");            // TPR, 0x30 before
+    QTest::addColumn<std::uint64_t>("expected");  // TPR, 0x30 before
     QTest::newRow("mov [ebx], eax") << QByteArray("8903") << std::uint64_t{0x51};
     QTest::newRow("mov dword [ebx], 0x60") << QByteArray("c70360000000") << std::uint64_t{0x60};
     QTest::newRow("or [ebx], eax") << QByteArray("0903") << std::uint64_t{0x71};
@@ -637,7 +689,7 @@ class VtxHostTest : public QObject {
 
   void instructions_that_cannot_be_emulated_end_the_machine() {
     HostBench bench;
-    bench.touch("a5", kApic, kTranslatedRead);               // movsd
+    bench.touch("a5", kApic, kTranslatedRead);  // movsd
     QCOMPARE(bench.request.stop, StopReason::Unsupported);
   }
 
@@ -669,7 +721,7 @@ class VtxHostTest : public QObject {
     QVERIFY(!bench.vmx.take_injected());
     QVERIFY(!bench.take_window());
     bench.write_apic(kApicEoi, 0);
-    QVERIFY(!bench.vmx.take_injected());                     // Not in the middle of the guest's step.
+    QVERIFY(!bench.vmx.take_injected());  // Not in the middle of the guest's step.
     QVERIFY(bench.did("window.open"));
     QVERIFY(bench.take_window());
     QVERIFY(bench.did("interrupt.inject") && bench.did("window.close"));
@@ -699,7 +751,7 @@ class VtxHostTest : public QObject {
     bench.write_apic(kApicLvtTimer, 0x40);
     bench.write_apic(kApicInitialCount, 10);
     bench.run(10);
-    QVERIFY(bench.take_interrupt());                         // IF is 0.
+    QVERIFY(bench.take_interrupt());  // IF is 0.
     QVERIFY(!bench.vmx.take_injected());
     QVERIFY(bench.did("window.open"));
     QVERIFY(!bench.take_window());
@@ -722,7 +774,7 @@ class VtxHostTest : public QObject {
     bench.interrupts(true);
     bench.write_apic(kApicSpurious, 0x1ff);
     bench.write_apic(kApicTaskPriority, 0x40);
-    bench.write_apic(kApicCommandLow, 1U << 18 | 0x45);      // self-IPI
+    bench.write_apic(kApicCommandLow, 1U << 18 | 0x45);  // self-IPI
     QVERIFY(!bench.take_window());
     bench.write_apic(kApicTaskPriority, 0x30);
     QVERIFY(bench.take_window());
@@ -751,7 +803,7 @@ class VtxHostTest : public QObject {
     bench.interrupts(true);
     bench.write_apic(kApicSpurious, 0x1ff);
     bench.write_apic(kApicCommandLow, 1U << 18 | 0x45);
-    bench.state.interruptibility = kBlockingBySti;           // sti; hlt
+    bench.state.interruptibility = kBlockingBySti;  // sti; hlt
     bench.instruction(12, 0, 1);
     QCOMPARE(bench.state.activity, ActivityState::Active);
     QVERIFY(bench.take_window());
@@ -765,10 +817,11 @@ class VtxHostTest : public QObject {
     bench.write_apic(kApicInitialCount, 77);
     bench.instruction(12, 0, 1);
     QCOMPARE(bench.state.activity, ActivityState::Halted);
-    QVERIFY(!bench.apic.next_expiry());                      // The processor finds nothing to sleep for.
+    QVERIFY(!bench.apic.next_expiry());  // The processor finds nothing to sleep for.
   }
 
-  // --- state -----------------------------------------------------------------------------------------------------------
+  // --- state
+  // -----------------------------------------------------------------------------------------------------------
 
   void a_restored_host_goes_on_as_the_saved_one() {
     HostBench bench;
@@ -787,7 +840,10 @@ class VtxHostTest : public QObject {
       bench.run(100);
       bench.take_interrupt();
       bench.vmx.take_injected();
-      bench.leave({.reason = 48, .qualification = kTranslatedWrite, .guest_linear_address = 0x9000, .guest_physical_address = 0x9000});
+      bench.leave({.reason = 48,
+                   .qualification = kTranslatedWrite,
+                   .guest_linear_address = 0x9000,
+                   .guest_physical_address = 0x9000});
       std::vector<std::uint8_t> bytes;
       Writer out(bytes);
       bench.host->save(out);
@@ -816,7 +872,8 @@ class VtxHostTest : public QObject {
       QCOMPARE(bench.count<VmEntry>(), 1U);
       QVERIFY(std::holds_alternative<VmExit>(bench.log.events.front().payload));
       QVERIFY(std::holds_alternative<VmEntry>(bench.log.events.back().payload));
-      for (std::size_t index = 1; index + 1 < bench.log.events.size(); ++index) QCOMPARE(bench.log.events[index].actor, Actor::Vmm);
+      for (std::size_t index = 1; index + 1 < bench.log.events.size(); ++index)
+        QCOMPARE(bench.log.events[index].actor, Actor::Vmm);
       QVERIFY(bench.did("exit.dispatch") && bench.did("tsc.hide"));
     }
   }

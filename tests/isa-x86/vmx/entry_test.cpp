@@ -20,7 +20,7 @@ namespace {
 using F = VmcsField;
 struct Broken {
   EntryCheckGroup group = EntryCheckGroup::Controls;
-  QString words;                                        ///< Of the sentence that must fail.
+  QString words;  ///< Of the sentence that must fail.
   std::function<void(VmxBench&)> damage;
   std::uint64_t qualification = 0;
 };
@@ -35,10 +35,13 @@ std::function<void(VmxBench&)> drop(F field, std::uint64_t bits) {
   return [=](VmxBench& bench) { bench.remove(field, bits); };
 }
 std::function<void(VmxBench&)> all(std::vector<std::function<void(VmxBench&)>> steps) {
-  return [=](VmxBench& bench) { for (const auto& step : steps) step(bench); };
+  return [=](VmxBench& bench) {
+    for (const auto& step : steps) step(bench);
+  };
 }
 std::function<void(VmxBench&)> inject(EventKind kind, unsigned vector, bool code = false) {
-  return put(F::EntryInterruptionInformation, kInterruptionValid | vector | static_cast<unsigned>(kind) << 8 | (code ? kInterruptionErrorCodeValid : 0));
+  return put(F::EntryInterruptionInformation,
+             kInterruptionValid | vector | static_cast<unsigned>(kind) << 8 | (code ? kInterruptionErrorCodeValid : 0));
 }
 /// Without "unrestricted guest", more is checked.
 std::function<void(VmxBench&)> restricted() { return drop(F::SecondaryControls, kSecondaryUnrestrictedGuest); }
@@ -56,7 +59,8 @@ class EntryTest : public QObject {
     Broken broken;
   };
   std::vector<Row> rows_;
-  void row(const char* name, EntryCheckGroup group, const char* words, std::function<void(VmxBench&)> damage, std::uint64_t qualification = 0) {
+  void row(const char* name, EntryCheckGroup group, const char* words, std::function<void(VmxBench&)> damage,
+           std::uint64_t qualification = 0) {
     rows_.push_back({name, Broken{group, QString(words), std::move(damage), qualification}});
   }
 
@@ -79,41 +83,56 @@ class EntryTest : public QObject {
   }
 
   void initTestCase() {
-    const auto controls = EntryCheckGroup::Controls, host = EntryCheckGroup::HostState, guest = EntryCheckGroup::GuestState;
+    const auto controls = EntryCheckGroup::Controls, host = EntryCheckGroup::HostState,
+               guest = EntryCheckGroup::GuestState;
     row("pin: a required bit is 0", controls, "pin-based controls", drop(F::PinBasedControls, 2));
     row("pin: the preemption timer does not exist", controls, "pin-based controls", add(F::PinBasedControls, 1U << 6));
     row("primary: a required bit is 0", controls, "primary controls", drop(F::PrimaryControls, 1U << 26));
     row("primary: monitor trap flag does not exist", controls, "primary controls", add(F::PrimaryControls, 1U << 27));
     row("secondary: virtual APIC accesses do not exist", controls, "secondary controls", add(F::SecondaryControls, 1));
     row("five CR3 targets", controls, "CR3-target count", put(F::Cr3TargetCount, 5));
-    row("I/O bitmap A not aligned", controls, "I/O bitmaps", all({add(F::PrimaryControls, kPrimaryUseIoBitmaps), add(F::IoBitmapA, 8)}));
-    row("I/O bitmap B beyond memory", controls, "I/O bitmaps", all({add(F::PrimaryControls, kPrimaryUseIoBitmaps), add(F::IoBitmapB, kBeyond)}));
-    row("MSR bitmap not aligned", controls, "MSR bitmaps", all({add(F::PrimaryControls, kPrimaryUseMsrBitmaps), add(F::MsrBitmaps, 1)}));
+    row("I/O bitmap A not aligned", controls, "I/O bitmaps",
+        all({add(F::PrimaryControls, kPrimaryUseIoBitmaps), add(F::IoBitmapA, 8)}));
+    row("I/O bitmap B beyond memory", controls, "I/O bitmaps",
+        all({add(F::PrimaryControls, kPrimaryUseIoBitmaps), add(F::IoBitmapB, kBeyond)}));
+    row("MSR bitmap not aligned", controls, "MSR bitmaps",
+        all({add(F::PrimaryControls, kPrimaryUseMsrBitmaps), add(F::MsrBitmaps, 1)}));
     row("virtual NMIs without NMI exiting", controls, "virtual NMIs need", add(F::PinBasedControls, kPinVirtualNmis));
-    row("NMI window without virtual NMIs", controls, "NMI-window exiting", add(F::PrimaryControls, kPrimaryNmiWindowExiting));
+    row("NMI window without virtual NMIs", controls, "NMI-window exiting",
+        add(F::PrimaryControls, kPrimaryNmiWindowExiting));
     row("VPID 0", controls, "VPID is not 0", put(F::VirtualProcessorIdentifier, 0));
-    row("EPTP memory type 2", controls, "memory type of the EPT pointer", put(F::EptPointer, VmxBench::kEptRoot | 2 | kEptpFourLevels));
+    row("EPTP memory type 2", controls, "memory type of the EPT pointer",
+        put(F::EptPointer, VmxBench::kEptRoot | 2 | kEptpFourLevels));
     row("EPTP five levels", controls, "four levels", put(F::EptPointer, VmxBench::kEptRoot | kEptpWriteBack | 4 << 3));
     row("EPTP reserved bit 7", controls, "reserved bits 11:7", add(F::EptPointer, 1U << 7));
     row("EPTP beyond memory", controls, "EPT pointer lies within", add(F::EptPointer, kBeyond));
-    row("unrestricted guest without EPT", controls, "unrestricted guest needs EPT", drop(F::SecondaryControls, kSecondaryEnableEpt));
+    row("unrestricted guest without EPT", controls, "unrestricted guest needs EPT",
+        drop(F::SecondaryControls, kSecondaryEnableEpt));
     row("exit: a required bit is 0", controls, "VM-exit controls", drop(F::ExitControls, 1U << 13));
     row("exit: bit 30 does not exist", controls, "VM-exit controls", add(F::ExitControls, 1U << 30));
-    row("MSR-store area not aligned", controls, "MSR-store area", all({put(F::ExitMsrStoreCount, 1), put(F::ExitMsrStoreAddress, 8)}));
-    row("exit MSR-load area not aligned", controls, "VM-exit MSR-load area", all({put(F::ExitMsrLoadCount, 1), put(F::ExitMsrLoadAddress, 4)}));
+    row("MSR-store area not aligned", controls, "MSR-store area",
+        all({put(F::ExitMsrStoreCount, 1), put(F::ExitMsrStoreAddress, 8)}));
+    row("exit MSR-load area not aligned", controls, "VM-exit MSR-load area",
+        all({put(F::ExitMsrLoadCount, 1), put(F::ExitMsrLoadAddress, 4)}));
     row("entry: a required bit is 0", controls, "VM-entry controls", drop(F::EntryControls, 1U << 4));
     row("entry: SMM does not exist", controls, "VM-entry controls", add(F::EntryControls, 1U << 10));
-    row("entry MSR-load area beyond memory", controls, "VM-entry MSR-load area", all({put(F::EntryMsrLoadCount, 1), put(F::EntryMsrLoadAddress, kBeyond)}));
-    row("injection of type 1", controls, "type that exists", put(F::EntryInterruptionInformation, kInterruptionValid | 1U << 8 | 32));
+    row("entry MSR-load area beyond memory", controls, "VM-entry MSR-load area",
+        all({put(F::EntryMsrLoadCount, 1), put(F::EntryMsrLoadAddress, kBeyond)}));
+    row("injection of type 1", controls, "type that exists",
+        put(F::EntryInterruptionInformation, kInterruptionValid | 1U << 8 | 32));
     row("NMI with vector 3", controls, "vector to inject", inject(EventKind::Nmi, 3));
     row("exception 32", controls, "vector to inject", inject(EventKind::HardwareException, 32));
     row("#GP without its error code", controls, "error code is given", inject(EventKind::HardwareException, 13));
     row("#UD with an error code", controls, "error code is given", inject(EventKind::HardwareException, 6, true));
-    row("interrupt with an error code", controls, "error code is given", inject(EventKind::ExternalInterrupt, 32, true));
-    row("reserved injection bit", controls, "reserved bits 30:12", all({inject(EventKind::HardwareException, 6), add(F::EntryInterruptionInformation, 1U << 20)}));
-    row("error code with high bits", controls, "bits 31:16 of the error code", all({inject(EventKind::HardwareException, 13, true), put(F::EntryExceptionErrorCode, 0x10000)}));
+    row("interrupt with an error code", controls, "error code is given",
+        inject(EventKind::ExternalInterrupt, 32, true));
+    row("reserved injection bit", controls, "reserved bits 30:12",
+        all({inject(EventKind::HardwareException, 6), add(F::EntryInterruptionInformation, 1U << 20)}));
+    row("error code with high bits", controls, "bits 31:16 of the error code",
+        all({inject(EventKind::HardwareException, 13, true), put(F::EntryExceptionErrorCode, 0x10000)}));
     row("INT n of length 0", controls, "instruction length", inject(EventKind::SoftwareInterrupt, 0x80));
-    row("INT3 of length 16", controls, "instruction length", all({inject(EventKind::SoftwareException, 3), put(F::EntryInstructionLength, 16)}));
+    row("INT3 of length 16", controls, "instruction length",
+        all({inject(EventKind::SoftwareException, 3), put(F::EntryInstructionLength, 16)}));
 
     row("host CR0.PG", host, "host CR0", drop(F::HostCr0, kCr0Pg));
     row("host CR0.NE", host, "host CR0", drop(F::HostCr0, kCr0Ne));
@@ -130,7 +149,8 @@ class EntryTest : public QObject {
     row("host TR null", host, "host TR selector", put(F::HostTrSelector, 0));
     row("host GS base", host, "host FS, GS and TR", put(F::HostGsBase, kNotCanonical));
     row("host IDTR base", host, "host GDTR and IDTR", put(F::HostIdtrBase, kNotCanonical));
-    row("host in 32-bit mode", host, "64-bit mode", all({drop(F::ExitControls, kExitHostAddressSpaceSize), put(F::HostEfer, 0)}));
+    row("host in 32-bit mode", host, "64-bit mode",
+        all({drop(F::ExitControls, kExitHostAddressSpaceSize), put(F::HostEfer, 0)}));
     row("host CR4.PAE", host, "CR4.PAE", drop(F::HostCr4, kCr4Pae));
     row("host RIP", host, "host RIP", put(F::HostRip, kNotCanonical));
 
@@ -142,7 +162,8 @@ class EntryTest : public QObject {
     row("guest CR4 reserved", guest, "guest CR4 has", add(F::GuestCr4, 1U << 22));
     row("long mode without PG", guest, "IA-32e mode guest has CR0.PG", drop(F::GuestCr0, kCr0Pg));
     row("long mode without PAE", guest, "IA-32e mode guest has CR4.PAE", drop(F::GuestCr4, kCr4Pae));
-    row("PCIDE outside long mode", guest, "PCIDE", all({drop(F::EntryControls, kEntryIa32eModeGuest), put(F::GuestEfer, 0), add(F::GuestCr4, kCr4Pcide)}));
+    row("PCIDE outside long mode", guest, "PCIDE",
+        all({drop(F::EntryControls, kEntryIa32eModeGuest), put(F::GuestEfer, 0), add(F::GuestCr4, kCr4Pcide)}));
     row("guest CR3 beyond memory", guest, "guest CR3", add(F::GuestCr3, kBeyond));
     row("guest DR7 high half", guest, "guest DR7", put(F::GuestDr7, 1ULL << 32));
     row("guest DEBUGCTL reserved", guest, "DEBUGCTL", put(F::GuestDebugControl, 4));
@@ -152,30 +173,36 @@ class EntryTest : public QObject {
     row("guest EFER.LMA against the control", guest, "EFER.LMA", drop(F::EntryControls, kEntryIa32eModeGuest));
     row("guest EFER.LMA without LME", guest, "EFER.LME", drop(F::GuestEfer, kEferLme));
     row("guest TR in an LDT", guest, "TR selector", put(F::GuestTrSelector, 0x34));
-    row("guest LDTR in an LDT", guest, "LDTR selector", all({put(F::GuestLdtrAccessRights, 0x82), put(F::GuestLdtrSelector, 0x3c)}));
+    row("guest LDTR in an LDT", guest, "LDTR selector",
+        all({put(F::GuestLdtrAccessRights, 0x82), put(F::GuestLdtrSelector, 0x3c)}));
     row("SS RPL against CS RPL", guest, "RPL of guest SS", all({restricted(), put(F::GuestSsSelector, 0x13)}));
     row("guest GS base", guest, "TR, FS and GS bases", put(F::GuestGsBase, kNotCanonical));
     row("guest TR base", guest, "TR, FS and GS bases", put(F::GuestTrBase, kNotCanonical));
-    row("guest LDTR base", guest, "LDTR base", all({put(F::GuestLdtrAccessRights, 0x82), put(F::GuestLdtrBase, kNotCanonical)}));
+    row("guest LDTR base", guest, "LDTR base",
+        all({put(F::GuestLdtrAccessRights, 0x82), put(F::GuestLdtrBase, kNotCanonical)}));
     row("guest CS base wide", guest, "CS base", put(F::GuestCsBase, 1ULL << 32));
     row("guest DS base wide", guest, "SS, DS and ES bases", put(F::GuestDsBase, 1ULL << 32));
     row("guest CS not accessed", guest, "guest CS is accessed code", put(F::GuestCsAccessRights, 0xa09a));
-    row("restricted guest with CS data", guest, "guest CS is accessed code", all({restricted(), put(F::GuestCsAccessRights, 0xc093)}));
+    row("restricted guest with CS data", guest, "guest CS is accessed code",
+        all({restricted(), put(F::GuestCsAccessRights, 0xc093)}));
     row("guest SS read-only", guest, "guest SS, if usable", put(F::GuestSsAccessRights, 0xc091));
     row("guest FS not accessed", guest, "are accessed", put(F::GuestFsAccessRights, 0xc092));
     row("guest ES execute-only", guest, "is readable", put(F::GuestEsAccessRights, 0xc099));
     row("guest DS a system segment", guest, "code or data", put(F::GuestDsAccessRights, 0xc083));
     row("guest CS DPL against SS DPL", guest, "DPL of guest CS", put(F::GuestCsAccessRights, 0xa0fb));
     row("guest conforming CS above SS", guest, "DPL of guest CS", put(F::GuestCsAccessRights, 0xa0bf));
-    row("guest SS DPL against its RPL", guest, "DPL of guest SS", all({restricted(), put(F::GuestSsAccessRights, 0xc0f3), put(F::GuestCsAccessRights, 0xa0fb)}));
+    row("guest SS DPL against its RPL", guest, "DPL of guest SS",
+        all({restricted(), put(F::GuestSsAccessRights, 0xc0f3), put(F::GuestCsAccessRights, 0xa0fb)}));
     row("guest SS DPL without protection", guest, "DPL of guest SS",
-        all({drop(F::GuestCr0, kCr0Pe | kCr0Pg), drop(F::EntryControls, kEntryIa32eModeGuest), put(F::GuestEfer, 0), put(F::GuestRip, 0x1000),
-             put(F::GuestSsAccessRights, 0xc0f3), put(F::GuestCsAccessRights, 0xc0fb)}));
-    row("guest DS DPL below its RPL", guest, "DPL of at least their RPL", all({restricted(), put(F::GuestDsSelector, 0x13)}));
+        all({drop(F::GuestCr0, kCr0Pe | kCr0Pg), drop(F::EntryControls, kEntryIa32eModeGuest), put(F::GuestEfer, 0),
+             put(F::GuestRip, 0x1000), put(F::GuestSsAccessRights, 0xc0f3), put(F::GuestCsAccessRights, 0xc0fb)}));
+    row("guest DS DPL below its RPL", guest, "DPL of at least their RPL",
+        all({restricted(), put(F::GuestDsSelector, 0x13)}));
     row("guest GS not present", guest, "are present", put(F::GuestGsAccessRights, 0xc013));
     row("guest ES reserved bit 8", guest, "reserved bits in the access rights", add(F::GuestEsAccessRights, 1U << 8));
     row("guest CS with L and D/B", guest, "L and D/B", add(F::GuestCsAccessRights, 1U << 14));
-    row("guest DS limit too large for bytes", guest, "limits and granularity of usable", put(F::GuestDsAccessRights, 0x4093));
+    row("guest DS limit too large for bytes", guest, "limits and granularity of usable",
+        put(F::GuestDsAccessRights, 0x4093));
     row("guest DS limit not of pages", guest, "limits and granularity of usable", put(F::GuestDsLimit, 0xfffff000));
     row("guest TR available", guest, "busy TSS", put(F::GuestTrAccessRights, 0x89));
     row("guest TR 16-bit in long mode", guest, "busy TSS", put(F::GuestTrAccessRights, 0x83));
@@ -190,22 +217,32 @@ class EntryTest : public QObject {
     row("guest RFLAGS bit 1", guest, "reserved bits of guest RFLAGS", put(F::GuestRflags, kFlagIf));
     row("guest RFLAGS bit 3", guest, "reserved bits of guest RFLAGS", put(F::GuestRflags, 0xa));
     row("guest RFLAGS.VM in long mode", guest, "RFLAGS.VM", add(F::GuestRflags, kFlagVm));
-    row("interrupt without IF", guest, "only with RFLAGS.IF", all({inject(EventKind::ExternalInterrupt, 32), put(F::GuestRflags, 2)}));
+    row("interrupt without IF", guest, "only with RFLAGS.IF",
+        all({inject(EventKind::ExternalInterrupt, 32), put(F::GuestRflags, 2)}));
     row("activity 3", guest, "activity state is", put(F::GuestActivityState, 3));
     row("HLT in ring 3", guest, "HLT runs in ring 0",
         all({put(F::GuestActivityState, 1), put(F::GuestSsAccessRights, 0xc0f3), put(F::GuestCsAccessRights, 0xa0fb)}));
-    row("HLT with blocking", guest, "is active", all({put(F::GuestActivityState, 1), put(F::GuestInterruptibility, kBlockingBySti)}));
-    row("#UD into HLT", guest, "can reach a guest", all({put(F::GuestActivityState, 1), inject(EventKind::HardwareException, 6)}));
-    row("interrupt into shutdown", guest, "can reach a guest", all({put(F::GuestActivityState, 2), inject(EventKind::ExternalInterrupt, 32)}));
-    row("interruptibility reserved", guest, "reserved bits of guest interruptibility", put(F::GuestInterruptibility, 1U << 5));
+    row("HLT with blocking", guest, "is active",
+        all({put(F::GuestActivityState, 1), put(F::GuestInterruptibility, kBlockingBySti)}));
+    row("#UD into HLT", guest, "can reach a guest",
+        all({put(F::GuestActivityState, 1), inject(EventKind::HardwareException, 6)}));
+    row("interrupt into shutdown", guest, "can reach a guest",
+        all({put(F::GuestActivityState, 2), inject(EventKind::ExternalInterrupt, 32)}));
+    row("interruptibility reserved", guest, "reserved bits of guest interruptibility",
+        put(F::GuestInterruptibility, 1U << 5));
     row("STI and MOV SS at once", guest, "both STI and MOV SS", put(F::GuestInterruptibility, 3));
-    row("STI without IF", guest, "blocking by STI needs", all({put(F::GuestInterruptibility, 1), put(F::GuestRflags, 2)}));
-    row("interrupt into blocking by STI", guest, "no external interrupt", all({put(F::GuestInterruptibility, 1), inject(EventKind::ExternalInterrupt, 32)}));
-    row("NMI into blocking by MOV SS", guest, "no NMI is injected into blocking by MOV SS", all({put(F::GuestInterruptibility, 2), inject(EventKind::Nmi, 2)}), 3);
+    row("STI without IF", guest, "blocking by STI needs",
+        all({put(F::GuestInterruptibility, 1), put(F::GuestRflags, 2)}));
+    row("interrupt into blocking by STI", guest, "no external interrupt",
+        all({put(F::GuestInterruptibility, 1), inject(EventKind::ExternalInterrupt, 32)}));
+    row("NMI into blocking by MOV SS", guest, "no NMI is injected into blocking by MOV SS",
+        all({put(F::GuestInterruptibility, 2), inject(EventKind::Nmi, 2)}), 3);
     row("blocking by SMI", guest, "blocking by SMI", put(F::GuestInterruptibility, 4));
     row("virtual NMI into blocking by NMI", guest, "with virtual NMIs",
-        all({add(F::PinBasedControls, kPinNmiExiting | kPinVirtualNmis), put(F::GuestInterruptibility, 8), inject(EventKind::Nmi, 2)}));
-    row("pending debug exceptions reserved", guest, "pending debug exceptions", put(F::GuestPendingDebugExceptions, 1U << 13));
+        all({add(F::PinBasedControls, kPinNmiExiting | kPinVirtualNmis), put(F::GuestInterruptibility, 8),
+             inject(EventKind::Nmi, 2)}));
+    row("pending debug exceptions reserved", guest, "pending debug exceptions",
+        put(F::GuestPendingDebugExceptions, 1U << 13));
     row("VMCS link pointer", guest, "link pointer", put(F::VmcsLinkPointer, 0x40000), 4);
   }
 
@@ -223,7 +260,8 @@ class EntryTest : public QObject {
     QVERIFY(!bench.vmx.in_non_root());
     QVERIFY(!bench.vmcs().launched());
     QVERIFY(bench.of<VmEntry>().empty());
-    const QString sentence = QString::fromUtf8(outcome.failed_check.data(), static_cast<qsizetype>(outcome.failed_check.size()));
+    const QString sentence =
+        QString::fromUtf8(outcome.failed_check.data(), static_cast<qsizetype>(outcome.failed_check.size()));
     QVERIFY2(sentence.contains(given.words), qPrintable(sentence));
     const auto checks = bench.of<Check>();
     QCOMPARE(checks.size(), std::size_t{1});
@@ -246,7 +284,8 @@ class EntryTest : public QObject {
       one.broken.damage(bench);
       failed.insert(std::string(bench.vmx.enter().failed_check));
     }
-    for (const std::string_view sentence : vm_entry_check_sentences()) QVERIFY2(failed.contains(std::string(sentence)), std::string(sentence).c_str());
+    for (const std::string_view sentence : vm_entry_check_sentences())
+      QVERIFY2(failed.contains(std::string(sentence)), std::string(sentence).c_str());
   }
 
   void a_restricted_guest_with_consistent_segments_enters() {
@@ -292,7 +331,7 @@ class EntryTest : public QObject {
     QCOMPARE(bench.state.rflags, std::uint64_t{2});
     QCOMPARE(bench.state.segments[kCs].access_rights, 0xa09bU);
     QCOMPARE(bench.state.segments[kGs].base, std::uint64_t{0x2222000});
-    QVERIFY(bench.state.segments[kDs].unusable());          // Its host selector is null.
+    QVERIFY(bench.state.segments[kDs].unusable());  // Its host selector is null.
     QCOMPARE(bench.engine.read(integer_register(4)), std::uint64_t{0xffff800000008000});
     QCOMPARE(bench.of<VmExit>()[0].guest_pc, VirtualAddress{0xffff800000400000});
     QCOMPARE(bench.of<VmExit>()[0].name, std::string_view("CPUID"));
@@ -304,7 +343,7 @@ class EntryTest : public QObject {
     bench.state.cr0 |= kCr0Ts;
     bench.state.cr3 = 0x9000;
     bench.state.cpl = 3;
-    bench.state.segments[kSs] = Segment{};                  // Null in 64-bit ring 3: the DPL still says the level.
+    bench.state.segments[kSs] = Segment{};  // Null in 64-bit ring 3: the DPL still says the level.
     bench.state.interruptibility = kBlockingBySti;
     bench.state.activity = ActivityState::Halted;
     bench.state.debug[7] = 0x455;
@@ -368,11 +407,14 @@ class EntryTest : public QObject {
   void an_exit_during_delivery_records_the_event() {
     VmxBench bench;
     QVERIFY(bench.vmx.enter().entered);
-    bench.vmx.exit({.reason = 48}, PendingEvent{.kind = EventKind::HardwareException, .vector = 13, .has_error_code = true, .error_code = 0x28});
+    bench.vmx.exit(
+        {.reason = 48},
+        PendingEvent{.kind = EventKind::HardwareException, .vector = 13, .has_error_code = true, .error_code = 0x28});
     QCOMPARE(bench.get(F::IdtVectoringInformation), std::uint64_t{0x80000b0d});
     QCOMPARE(bench.get(F::IdtVectoringErrorCode), std::uint64_t{0x28});
     QVERIFY(bench.vmx.enter().entered);
-    bench.vmx.exit({.reason = 48}, PendingEvent{.kind = EventKind::SoftwareInterrupt, .vector = 0x80, .instruction_length = 2});
+    bench.vmx.exit({.reason = 48},
+                   PendingEvent{.kind = EventKind::SoftwareInterrupt, .vector = 0x80, .instruction_length = 2});
     QCOMPARE(bench.get(F::IdtVectoringInformation), std::uint64_t{0x80000480});
     QCOMPARE(bench.get(F::ExitInstructionLength), std::uint64_t{2});
     QVERIFY(bench.vmx.enter().entered);

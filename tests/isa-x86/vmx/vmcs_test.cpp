@@ -23,7 +23,7 @@ class VmcsTest : public QObject {
     for (const VmcsFieldInfo& info : vmcs_field_table()) {
       QVERIFY2(first || info.encoding() > last, std::string(info.name).c_str());
       QCOMPARE(info.encoding() & 1U, 0U);
-      QCOMPARE(info.encoding() & ~0x6ffeU, 0U);           // Bits 12 and 15 up are reserved.
+      QCOMPARE(info.encoding() & ~0x6ffeU, 0U);  // Bits 12 and 15 up are reserved.
       QVERIFY2(names.insert(info.name).second, std::string(info.name).c_str());
       QVERIFY(!info.name.empty());
       last = info.encoding();
@@ -47,7 +47,9 @@ class VmcsTest : public QObject {
     QTest::addColumn<std::uint32_t>("encoding");
     QTest::addColumn<QString>("name");
     QTest::addColumn<int>("width");
-    const auto row = [](std::uint32_t encoding, const char* name, int width) { QTest::newRow(name) << encoding << QString(name) << width; };
+    const auto row = [](std::uint32_t encoding, const char* name, int width) {
+      QTest::newRow(name) << encoding << QString(name) << width;
+    };
     row(0x0000, "virtual-processor identifier (VPID)", 16);
     row(0x0802, "guest CS selector", 16);
     row(0x0c02, "host CS selector", 16);
@@ -87,10 +89,14 @@ class VmcsTest : public QObject {
     QFETCH(QString, name);
     QFETCH(int, width);
     const auto table = vmcs_field_table();
-    const auto found = std::find_if(table.begin(), table.end(), [&](const VmcsFieldInfo& info) { return info.encoding() == encoding; });
+    const auto found = std::find_if(table.begin(), table.end(),
+                                    [&](const VmcsFieldInfo& info) { return info.encoding() == encoding; });
     QVERIFY(found != table.end());
     QCOMPARE(QString::fromUtf8(found->name.data(), static_cast<qsizetype>(found->name.size())), name);
-    const VmcsWidth expected = width == 16 ? VmcsWidth::Bits16 : width == 64 ? VmcsWidth::Bits64 : width == 32 ? VmcsWidth::Bits32 : VmcsWidth::Natural;
+    const VmcsWidth expected = width == 16   ? VmcsWidth::Bits16
+                               : width == 64 ? VmcsWidth::Bits64
+                               : width == 32 ? VmcsWidth::Bits32
+                                             : VmcsWidth::Natural;
     QCOMPARE(found->width(), expected);
   }
 
@@ -107,7 +113,9 @@ class VmcsTest : public QObject {
     }
     for (const VmcsFieldInfo& info : vmcs_field_table()) {
       const std::uint64_t value = 0xa5a5'0000'0000'1234 ^ (std::uint64_t{info.encoding()} << 16);
-      const std::uint64_t mask = info.width() == VmcsWidth::Bits16 ? 0xffff : info.width() == VmcsWidth::Bits32 ? 0xffffffff : ~std::uint64_t{0};
+      const std::uint64_t mask = info.width() == VmcsWidth::Bits16   ? 0xffff
+                                 : info.width() == VmcsWidth::Bits32 ? 0xffffffff
+                                                                     : ~std::uint64_t{0};
       QCOMPARE(vmcs.read(info.field), value & mask);
       QCOMPARE(vmcs.read_encoding(info.encoding()), std::optional<std::uint64_t>(value & mask));
     }
@@ -118,7 +126,7 @@ class VmcsTest : public QObject {
     unsigned known = 0;
     for (std::uint32_t encoding = 0; encoding < 0x10000; ++encoding) known += vmcs.read_encoding(encoding) ? 1U : 0U;
     QCOMPARE(known, static_cast<unsigned>(vmcs_field_table().size()));
-    QVERIFY(!vmcs.read_encoding(0x2001));                 // The high half of I/O bitmap A.
+    QVERIFY(!vmcs.read_encoding(0x2001));  // The high half of I/O bitmap A.
     QVERIFY(!vmcs.read_encoding(0xffffffff));
   }
 

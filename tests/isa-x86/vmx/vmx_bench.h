@@ -23,7 +23,9 @@ class RegisterEngine : public CpuEngine {
   [[nodiscard]] ExecutionMode mode() const override { return registers.mode; }
   EngineOutcome step_one() override { return {}; }
   EngineOutcome run(std::uint64_t) override { return {}; }
-  [[nodiscard]] std::uint64_t read(EngineRegister reg) const override { return const_cast<RegisterEngine*>(this)->at(reg); }
+  [[nodiscard]] std::uint64_t read(EngineRegister reg) const override {
+    return const_cast<RegisterEngine*>(this)->at(reg);
+  }
   void write(EngineRegister reg, std::uint64_t value) override { at(reg) = value; }
   [[nodiscard]] EngineState state() const override { return registers; }
   void set_state(const EngineState& state) override { registers = state; }
@@ -35,11 +37,16 @@ class RegisterEngine : public CpuEngine {
  private:
   std::uint64_t& at(EngineRegister reg) {
     switch (reg.register_class) {
-      case RegisterClass::Integer: return registers.integer[reg.index];
-      case RegisterClass::ProgramCounter: return registers.program_counter;
-      case RegisterClass::Flags: return registers.flags;
-      case RegisterClass::SegmentBase: return registers.segment_base[reg.index - 4U];
-      default: return registers.vector_control[0];
+      case RegisterClass::Integer:
+        return registers.integer[reg.index];
+      case RegisterClass::ProgramCounter:
+        return registers.program_counter;
+      case RegisterClass::Flags:
+        return registers.flags;
+      case RegisterClass::SegmentBase:
+        return registers.segment_base[reg.index - 4U];
+      default:
+        return registers.vector_control[0];
     }
   }
 };
@@ -49,7 +56,10 @@ struct VmxBench {
   static constexpr std::uint64_t kIoBitmapA = 0x10000, kIoBitmapB = 0x11000, kMsrBitmap = 0x12000, kEptRoot = 0x20000;
 
   explicit VmxBench(std::uint64_t memory_bytes = 1 << 20)
-      : memory({0}, memory_bytes), path(config.translation, config.caches, events), devices(events), vmx(context(), state) {
+      : memory({0}, memory_bytes),
+        path(config.translation, config.caches, events),
+        devices(events),
+        vmx(context(), state) {
     events.set_sinks(&log, nullptr);
     events.begin_step(0);
     write_valid_vmcs();
@@ -76,9 +86,10 @@ struct VmxBench {
     set(F::SecondaryControls, kSecondaryEnableEpt | kSecondaryEnableVpid | kSecondaryUnrestrictedGuest);
     set(F::VirtualProcessorIdentifier, 1);
     set(F::EptPointer, kEptRoot | kEptpWriteBack | kEptpFourLevels | kEptpAccessedDirty);
-    set(F::ExitControls, kExitCapability.required | kExitHostAddressSpaceSize | kExitSaveDebugControls | kExitSaveEfer | kExitLoadEfer |
-                             kExitSavePat | kExitLoadPat);
-    set(F::EntryControls, kEntryCapability.required | kEntryLoadDebugControls | kEntryLoadEfer | kEntryLoadPat | kEntryIa32eModeGuest);
+    set(F::ExitControls, kExitCapability.required | kExitHostAddressSpaceSize | kExitSaveDebugControls | kExitSaveEfer |
+                             kExitLoadEfer | kExitSavePat | kExitLoadPat);
+    set(F::EntryControls,
+        kEntryCapability.required | kEntryLoadDebugControls | kEntryLoadEfer | kEntryLoadPat | kEntryIa32eModeGuest);
     set(F::IoBitmapA, kIoBitmapA);
     set(F::IoBitmapB, kIoBitmapB);
     set(F::MsrBitmaps, kMsrBitmap);
@@ -105,10 +116,12 @@ struct VmxBench {
     set(F::GuestEfer, kEferLme | kEferLma | kEferNxe | kEferSce);
     set(F::GuestPat, kPat);
     set(F::GuestDr7, 0x400);
-    for (const F field : {F::GuestEsAccessRights, F::GuestSsAccessRights, F::GuestDsAccessRights, F::GuestFsAccessRights, F::GuestGsAccessRights})
+    for (const F field : {F::GuestEsAccessRights, F::GuestSsAccessRights, F::GuestDsAccessRights,
+                          F::GuestFsAccessRights, F::GuestGsAccessRights})
       set(field, 0xc093);
     set(F::GuestCsAccessRights, 0xa09b);
-    for (const F field : {F::GuestEsLimit, F::GuestCsLimit, F::GuestSsLimit, F::GuestDsLimit, F::GuestFsLimit, F::GuestGsLimit})
+    for (const F field :
+         {F::GuestEsLimit, F::GuestCsLimit, F::GuestSsLimit, F::GuestDsLimit, F::GuestFsLimit, F::GuestGsLimit})
       set(field, 0xffffffff);
     for (const F field : {F::GuestEsSelector, F::GuestSsSelector, F::GuestDsSelector}) set(field, 16);
     set(F::GuestCsSelector, 8);
