@@ -9,12 +9,13 @@ namespace shearling::gui {
 StageLayout stage_layout(const QSizeF& size, double zoom) {
   const double margin = 8 * zoom;
   const double gap = 24 * zoom;
-  const double narration = 44 * zoom;
+  const double narration = 50 * zoom;
   const double width = size.width() - 2 * margin;
   const double below = 12 * zoom;
   const double usable = std::max(0.0, size.height() - narration - gap - below - 8 * zoom);
-  const double guest = usable * 130 / 266;
-  const double band = usable * 68 / 266;
+  // The guest's boxes need three lines; where there is little room, the other two make do with one.
+  const double guest = std::max(usable * 130 / 266, std::min(118 * zoom, usable - 2 * 32 * zoom));
+  const double band = (usable - guest) / 2;
   StageLayout layout;
   layout.guest = {margin, 0, width, guest};
   layout.vmm = {margin, guest + gap, width, band};

@@ -324,6 +324,7 @@ void LessonView::add_text(const QString& markdown) {
   label->setTextFormat(Qt::MarkdownText);
   label->setText(markdown);
   label->setWordWrap(true);
+  label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Minimum);
   label->setTextInteractionFlags(Qt::LinksAccessibleByMouse);
   label->setOpenExternalLinks(true);
   texts_.push_back(label);
@@ -444,11 +445,6 @@ void LessonView::show_moment(const Moment& moment) {
   QTimer::singleShot(0, this, [this, row] {
     if (row != nullptr) scroll_->ensureWidgetVisible(row, 0, 120);
   });
-}
-
-void LessonView::resizeEvent(QResizeEvent* event) {
-  View::resizeEvent(event);
-  page_->setMaximumWidth(scroll_->viewport()->width());
 }
 
 }  // namespace shearling::gui

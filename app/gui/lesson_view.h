@@ -50,7 +50,6 @@ class LessonView : public View {
 
  protected:
   void theme_changed() override;
-  void resizeEvent(QResizeEvent* event) override;
 
  private:
   void rebuild();

@@ -276,7 +276,8 @@ void MainWindow::make_toolbar() {
   auto* stretch = new QWidget(toolbar_);
   stretch->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
   toolbar_->addWidget(stretch);
-  hint_label_ = label();
+  hint_label_ = new QLabel(toolbar_);
+  hint_action_ = toolbar_->addWidget(hint_label_);
   hint_label_->setText(tr("F1 commands    F2 keys    F8 presenter"));
 }
 
@@ -316,6 +317,7 @@ QStringList MainWindow::action_ids() const {
 
 void MainWindow::arrange(Preset preset) {
   preset_ = preset;
+  keeps_shares_ = true;
   for (const auto& [id, dock] : docks_) {
     dock->setFloating(false);
     removeDockWidget(dock);
@@ -325,15 +327,8 @@ void MainWindow::arrange(Preset preset) {
   const auto beside = [&](const char* id, const char* after) { splitDockWidget(at(id), at(after), Qt::Horizontal); };
   const auto below = [&](const char* id, const char* after) { splitDockWidget(at(id), at(after), Qt::Vertical); };
   const auto bottom = [&](const char* id) { addDockWidget(Qt::BottomDockWidgetArea, at(id)); };
-  const auto sizes = [&](std::initializer_list<const char*> ids, QList<int> shares, Qt::Orientation orientation) {
-    QList<QDockWidget*> shown;
-    for (const char* id : ids) {
-      at(id)->show();
-      shown.push_back(at(id));
-    }
-    const int whole = orientation == Qt::Horizontal ? width() : height();
-    for (int& share : shares) share = share * whole / 1000;
-    resizeDocks(shown, shares, orientation);
+  const auto show = [&](std::initializer_list<const char*> ids) {
+    for (const char* id : ids) at(id)->show();
   };
   switch (preset) {
     case Preset::Lecture:
@@ -343,10 +338,7 @@ void MainWindow::arrange(Preset preset) {
       below("stage", "microscope");
       below("registers", "source");
       bottom("timeline");
-      sizes({"lesson", "stage", "registers"}, {235, 465, 290}, Qt::Horizontal);
-      sizes({"stage", "microscope"}, {390, 255}, Qt::Vertical);
-      sizes({"registers", "source"}, {365, 280}, Qt::Vertical);
-      sizes({"timeline"}, {245}, Qt::Vertical);
+      show({"lesson", "stage", "registers", "microscope", "source", "timeline"});
       break;
     case Preset::Lab:
       first("source");
@@ -354,9 +346,7 @@ void MainWindow::arrange(Preset preset) {
       beside("microscope", "registers");
       below("microscope", "memory");
       below("source", "console");
-      sizes({"source", "microscope", "registers"}, {310, 380, 310}, Qt::Horizontal);
-      sizes({"source", "console"}, {680, 250}, Qt::Vertical);
-      sizes({"microscope", "memory"}, {500, 430}, Qt::Vertical);
+      show({"source", "microscope", "registers", "memory", "console"});
       break;
     case Preset::Paging:
       first("walk");
@@ -364,21 +354,62 @@ void MainWindow::arrange(Preset preset) {
       below("walk", "microscope");
       below("tlbs", "memory");
       below("memory", "control");
-      sizes({"walk", "tlbs"}, {620, 380}, Qt::Horizontal);
-      sizes({"walk", "microscope"}, {640, 290}, Qt::Vertical);
-      sizes({"tlbs", "memory", "control"}, {330, 300, 300}, Qt::Vertical);
+      show({"walk", "tlbs", "microscope", "memory", "control"});
       break;
     case Preset::Cache:
       first("cache");
       beside("cache", "microscope");
       below("microscope", "tlbs");
       bottom("timeline");
-      sizes({"cache", "microscope"}, {620, 380}, Qt::Horizontal);
-      sizes({"microscope", "tlbs"}, {360, 320}, Qt::Vertical);
-      sizes({"timeline"}, {230}, Qt::Vertical);
+      show({"cache", "microscope", "tlbs", "timeline"});
       break;
   }
+  // The others have a place too, out of sight: a layout that is kept must know of every dock.
+  for (const auto& [id, dock] : docks_) {
+    if (!dock->isHidden()) continue;
+    addDockWidget(Qt::RightDockWidgetArea, dock);
+    dock->hide();
+  }
   arranged_ = true;
+  apply_shares();
+  // Once more when the layout has taken its place: before that, sizes are only wishes.
+  QTimer::singleShot(0, this, &MainWindow::apply_shares);
+}
+
+void MainWindow::apply_shares() {
+  if (!keeps_shares_ || presenter_) return;
+  const auto share = [this](std::initializer_list<const char*> ids, QList<int> shares, Qt::Orientation orientation) {
+    QList<QDockWidget*> shown;
+    for (const char* id : ids) shown.push_back(docks_.at(QLatin1String(id)));
+    const int whole = orientation == Qt::Horizontal ? width() : height();
+    for (int& one : shares) one = one * whole / 1000;
+    resizeDocks(shown, shares, orientation);
+  };
+  constexpr int kLowWindow = 820;
+  const bool low = height() < kLowWindow;              // The Stage's lines come first.
+  switch (preset_) {
+    case Preset::Lecture:
+      share({"timeline"}, {low ? 200 : 245}, Qt::Vertical);
+      share({"lesson", "stage", "registers"}, {235, 465, 290}, Qt::Horizontal);
+      share({"stage", "microscope"}, {low ? 430 : 390, low ? 230 : 255}, Qt::Vertical);
+      share({"registers", "source"}, {low ? 400 : 390, 255}, Qt::Vertical);
+      break;
+    case Preset::Lab:
+      share({"source", "microscope", "registers"}, {310, 380, 310}, Qt::Horizontal);
+      share({"source", "console"}, {680, 250}, Qt::Vertical);
+      share({"microscope", "memory"}, {500, 430}, Qt::Vertical);
+      break;
+    case Preset::Paging:
+      share({"walk", "tlbs"}, {600, 400}, Qt::Horizontal);
+      share({"walk", "microscope"}, {640, 290}, Qt::Vertical);
+      share({"tlbs", "memory", "control"}, {330, 300, 300}, Qt::Vertical);
+      break;
+    case Preset::Cache:
+      share({"timeline"}, {low ? 200 : 230}, Qt::Vertical);
+      share({"cache", "microscope"}, {600, 400}, Qt::Horizontal);
+      share({"microscope", "tlbs"}, {360, 320}, Qt::Vertical);
+      break;
+  }
 }
 
 // A view that is not on the screen comes as a tab of the one it goes with.
@@ -410,7 +441,6 @@ void MainWindow::set_presenter(bool on) {
   presenter_ = on;
   action(QStringLiteral("presenter"))->setChecked(on);
   menuBar()->setVisible(!on);
-  hint_label_->setVisible(!on);
   if (on) {
     before_presenter_ = saveState(kStateVersion);
     zoom_before_presenter_ = theme().zoom();
@@ -420,6 +450,7 @@ void MainWindow::set_presenter(bool on) {
     }
     for (const char* id : {"stage", "microscope"}) docks_.at(QLatin1String(id))->show();
     theme().set_zoom(zoom_before_presenter_ * kPresenterZoom);
+    resizeDocks({docks_.at(QStringLiteral("stage")), docks_.at(QStringLiteral("microscope"))}, {height() * 3 / 5, height() * 2 / 5}, Qt::Vertical);
     return;
   }
   theme().set_zoom(zoom_before_presenter_);
@@ -445,6 +476,7 @@ void MainWindow::apply_theme() {
   mono(step_label_, palette.text, 600);
   mono(cycle_label_, palette.muted, 400);
   hint_label_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px;").arg(palette.muted.name()).arg(std::lround(theme().px(13))));
+  apply_hint();
   for (QAction* action : themes_->actions()) action->setChecked(action->data().toInt() == static_cast<int>(theme().choice()));
 }
 
@@ -457,6 +489,20 @@ void MainWindow::paintEvent(QPaintEvent*) {
   painter.fillRect(QRect(0, 0, width(), bottom + 1), palette.surface);
   painter.fillRect(QRect(0, bottom, width(), 1), palette.line);
 }
+
+// The shares of a preset hold until someone moves a separator.
+bool MainWindow::event(QEvent* event) {
+  if (event->type() == QEvent::MouseButtonPress) keeps_shares_ = false;
+  return QMainWindow::event(event);
+}
+
+void MainWindow::resizeEvent(QResizeEvent* event) {
+  QMainWindow::resizeEvent(event);
+  apply_hint();
+  if (arranged_) QTimer::singleShot(0, this, &MainWindow::apply_shares);
+}
+
+void MainWindow::apply_hint() { hint_action_->setVisible(!presenter_ && width() > theme().px(1360)); }
 
 void MainWindow::showEvent(QShowEvent* event) {
   QMainWindow::showEvent(event);

@@ -56,6 +56,8 @@ class MainWindow : public QMainWindow {
   bool export_view(QWidget& widget, const QString& file);
 
  protected:
+  bool event(QEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
   void paintEvent(QPaintEvent* event) override;
   void showEvent(QShowEvent* event) override;
   void closeEvent(QCloseEvent* event) override;
@@ -86,6 +88,8 @@ class MainWindow : public QMainWindow {
   void show_palette();
   void show_keys();
   void show_about();
+  void apply_shares();
+  void apply_hint();
   void zoom_by(double factor);
   void restore();
   void keep() const;
@@ -104,11 +108,13 @@ class MainWindow : public QMainWindow {
   QLabel* step_label_ = nullptr;
   QLabel* cycle_label_ = nullptr;
   QLabel* hint_label_ = nullptr;
+  QAction* hint_action_ = nullptr;
   QActionGroup* techniques_ = nullptr;
   QActionGroup* themes_ = nullptr;
   QString guest_path_;
   bool remembers_ = true;
   bool arranged_ = false;
+  bool keeps_shares_ = false;                  ///< The preset's sizes follow the window's.
   Preset preset_ = Preset::Lecture;
   bool presenter_ = false;
   QByteArray before_presenter_;

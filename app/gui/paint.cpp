@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <QFontInfo>
 #include <QFontMetricsF>
 #include <QPainterPath>
 #include <QRegularExpression>
@@ -27,6 +28,13 @@ QList<QTextLayout::FormatRange> mono_numbers(const QString& text, const QFont& f
 }
 
 }  // namespace
+
+QString rich(const QString& text) {
+  static const QRegularExpression number(QStringLiteral("(0x[0-9a-fA-F_]+)"));
+  QString html = text.toHtmlEscaped();
+  html.replace(number, QStringLiteral("<span style=\"font-family:'JetBrains Mono',monospace\">\\1</span>"));
+  return html.replace(QLatin1Char('\n'), QStringLiteral("<br>"));
+}
 
 void prepare(QPainter& painter) {
   painter.setRenderHint(QPainter::Antialiasing);
@@ -61,19 +69,32 @@ double draw_text(QPainter& painter, const QRectF& box, const QString& text, cons
 
 double draw_wrapped(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour) {
   QTextLayout layout(text, font);
-  layout.setFormats(mono_numbers(text, font));
+  if (!QFontInfo(font).fixedPitch()) layout.setFormats(mono_numbers(text, font));
   painter.setPen(colour);
   double height = 0;
-  layout.beginLayout();
+  int cut_from = -1;
   std::vector<QTextLine> lines;
+  layout.beginLayout();
   for (QTextLine line = layout.createLine(); line.isValid(); line = layout.createLine()) {
     line.setLineWidth(box.width());
-    if (height + line.height() > box.height() + 1) break;
+    if (!lines.empty() && height + line.height() > box.height() + 1) {
+      cut_from = lines.back().textStart();
+      break;
+    }
     line.setPosition({0, height});
-    height += std::ceil(line.height() * 1.12);
+    height += std::ceil(line.height() * 1.08);
     lines.push_back(line);
   }
   layout.endLayout();
+  if (lines.empty()) return 0;
+  // What does not fit ends in an ellipsis.
+  if (cut_from >= 0) {
+    const double top = lines.back().y();
+    const double line_height = lines.back().height();
+    lines.pop_back();
+    draw_text(painter, {box.left(), box.top() + top, box.width(), line_height}, text.mid(cut_from), font, colour);
+    painter.setPen(colour);
+  }
   for (const QTextLine& line : lines) line.draw(&painter, box.topLeft());
   return height;
 }

@@ -11,6 +11,8 @@
 
 namespace shearling::gui {
 
+/// Plain text as HTML with every hexadecimal number in the monospaced face: for tooltips and notes.
+QString rich(const QString& text);
 /// A painter set up for a view: antialiased, no brush.
 void prepare(QPainter& painter);
 void draw_box(QPainter& painter, const QRectF& box, const QColor& fill, const QColor& line, double width = 1, double radius = 6);

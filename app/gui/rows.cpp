@@ -201,7 +201,7 @@ std::vector<Row> event_rows(const Moment& moment) {
 
 // --- code -------------------------------------------------------------------------------------------------------------
 
-std::vector<Column> code_columns() { return {{QString(), 4}, {tr("place"), 18}, {tr("code"), 0}}; }
+std::vector<Column> code_columns() { return {{QString(), 5}, {tr("place"), 18}, {tr("code"), 0}}; }
 
 namespace {
 
@@ -258,6 +258,32 @@ std::vector<Row> source_rows(const MachineView& view) {
 }
 
 // --- translations -----------------------------------------------------------------------------------------------------
+
+std::vector<Column> structure_columns() { return {{QString(), 2}, {tr("structure"), 18}, {tr("held"), 0}}; }
+
+std::vector<Row> structure_rows(const MachineView& view) {
+  std::vector<Row> rows;
+  const auto add = [&](const QString& name, const QString& held, const QString& mark = {}, Ink ink = Ink::Text) {
+    Row row;
+    row.cells = {sign(mark, ink), words(name), right(held, Ink::Muted)};
+    row.key = rows.size();
+    rows.push_back(std::move(row));
+  };
+  for (const TlbView& tlb : view.tlbs) {
+    std::optional<bool> hit;
+    for (const Event& event : view.events) {
+      const auto* lookup = std::get_if<TlbLookup>(&event.payload);
+      if (lookup != nullptr && lookup->structure == tlb.name) hit = lookup->hit;
+    }
+    add(QString::fromStdString(tlb.name), QStringLiteral("%1/%2").arg(tlb.valid.size()).arg(tlb.entries), hit ? hit_sign(*hit) : QString(),
+        hit ? hit_ink(*hit) : Ink::Text);
+  }
+  add(tr("page-walk caches"), QString::number(view.walk_caches.size()));
+  if (view.caches.tft.empty()) return rows;
+  const auto valid = std::count_if(view.caches.tft.begin(), view.caches.tft.end(), [](const auto& entry) { return entry.valid != 0; });
+  add(QStringLiteral("TFT"), QStringLiteral("%1/%2").arg(valid).arg(view.caches.tft.size()));
+  return rows;
+}
 
 std::vector<Column> tlb_columns() {
   return {{QString(), 3}, {tr("set·way"), 8}, {tr("page"), 19}, {tr("frame"), 14}, {tr("size"), 6}, {tr("space"), 6}, {tr("VM"), 4}, {tr("flags"), 0}};

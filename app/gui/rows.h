@@ -36,6 +36,9 @@ std::vector<Row> event_rows(const Moment& moment);
 std::vector<Column> code_columns();
 std::vector<Row> disassembly_rows(const MachineView& view);
 std::vector<Row> source_rows(const MachineView& view);
+/// The list of TLBs, page-walk caches and TFT: how full each is, and what the shown step did with it.
+std::vector<Column> structure_columns();
+std::vector<Row> structure_rows(const MachineView& view);
 std::vector<Column> tlb_columns();
 /// `structure`: an index into view.tlbs; one past them the page-walk caches; two past them the TFT.
 std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure);

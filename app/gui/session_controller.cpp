@@ -18,9 +18,9 @@ bool is_failed_check(const Event& event) {
 }
 
 // What says most about a step comes first.
-constexpr std::array<bool (*)(const Event&), 14> kTelling = {
+constexpr std::array<bool (*)(const Event&), 15> kTelling = {
     is<MachineStopped>, is<VmExit>, is<TrapRaised>, is<TrapDelivered>, is<Hypercall>, is<TrapReturned>, is<ModeChanged>,
-    is<PrivilegeChanged>, is_failed_check, is<LessonMark>, is<DeviceAccess>, is<WalkEnd>, is<RegisterWritten>, is<InstructionRetired>};
+    is<PrivilegeChanged>, is_failed_check, is<LessonMark>, is<DeviceAccess>, is<WalkEnd>, is<RegisterWritten>, is<MemoryAccess>, is<InstructionRetired>};
 
 /// Below L1, or what the cache did of its own accord, or for the page walker.
 bool is_cache_detail(const Event& event) {

@@ -125,7 +125,25 @@ QString StageView::hardware_words() const {
   if (const auto* walk = newest<WalkEnd>(moment_)) {
     return tr("walk of %1: %2 references, %3 skipped · %4 cycles").arg(hex(walk->virtual_address.value)).arg(walk->references).arg(walk->skipped).arg(walk->latency);
   }
-  return tr("privilege %1 · %2").arg(view.privilege).arg(text_of(view.mode));
+  QString words = tr("privilege %1 · %2").arg(view.privilege).arg(text_of(view.mode));
+  const auto tally = [&](const QString& name, const auto& is_hit) {
+    std::size_t hits = 0;
+    std::size_t misses = 0;
+    for (std::size_t index = 0; index < std::min(moment_.happened(), view.events.size()); ++index) {
+      const std::optional<bool> hit = is_hit(view.events[index]);
+      if (hit) ++(*hit ? hits : misses);
+    }
+    if (hits + misses != 0) words += tr(" · %1 ✓ %2 ✗ %3").arg(name).arg(hits).arg(misses);
+  };
+  tally(tr("TLB"), [](const Event& event) {
+    const auto* lookup = std::get_if<TlbLookup>(&event.payload);
+    return lookup == nullptr ? std::nullopt : std::optional(lookup->hit);
+  });
+  tally(tr("caches"), [](const Event& event) {
+    const auto* lookup = std::get_if<CacheLookup>(&event.payload);
+    return lookup == nullptr ? std::nullopt : std::optional(lookup->hit);
+  });
+  return words;
 }
 
 void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, const QString& name, bool lit) const {

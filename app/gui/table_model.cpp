@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/table_model.h"
 
+#include <algorithm>
+
 #include <utility>
+
+#include "app/gui/paint.h"
 
 namespace shearling::gui {
 namespace {
@@ -62,7 +66,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
   switch (role) {
     case Qt::DisplayRole: return cell.text;
     case Qt::AccessibleTextRole: return cell.text;
-    case Qt::ToolTipRole: return row.tooltip.isEmpty() ? QVariant() : row.tooltip;
+    case Qt::ToolTipRole: return row.tooltip.isEmpty() ? QVariant() : rich(row.tooltip);
     case Qt::ForegroundRole: return text_colour(cell.ink);
     case Qt::TextAlignmentRole: return QVariant::fromValue(Qt::AlignVCenter | (cell.right ? Qt::AlignRight : Qt::AlignLeft));
     case Qt::FontRole: {

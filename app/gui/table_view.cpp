@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/table_view.h"
 
+#include <algorithm>
+
 #include <QHeaderView>
 #include <QPainter>
 #include <QPainterPath>
@@ -45,7 +47,7 @@ class RowDelegate : public QStyledItemDelegate {
 
 }  // namespace
 
-TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* parent) : QTableView(parent), row_height_(row_height) {
+TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* parent) : QTableView(parent), row_height_(row_height), headings_(headings) {
   setModel(model);
   setItemDelegate(new RowDelegate(this));
   setShowGrid(false);
@@ -75,12 +77,24 @@ TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* 
 void TableView::apply_theme() {
   verticalHeader()->setMinimumSectionSize(8);
   verticalHeader()->setDefaultSectionSize(static_cast<int>(theme().px(row_height_)));
-  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
-  const std::vector<Column>& columns = table().columns();
-  for (std::size_t column = 0; column + 1 < columns.size(); ++column) {
-    setColumnWidth(static_cast<int>(column), columns[column].characters * character + 8);
-  }
+  fit_columns();
   viewport()->update();
+}
+
+void TableView::fit_columns() {
+  const std::vector<Column>& columns = table().columns();
+  characters_.resize(columns.size());
+  for (const Row& row : table().rows()) {
+    for (std::size_t column = 0; column < std::min(columns.size(), row.cells.size()); ++column) {
+      characters_[column] = std::max(characters_[column], static_cast<int>(row.cells[column].text.size()));
+    }
+  }
+  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
+  for (std::size_t column = 0; column + 1 < columns.size(); ++column) {
+    const int heading = headings_ ? static_cast<int>(columns[column].heading.size()) : 2;
+    const int width = std::clamp(std::max(characters_[column], heading), 1, columns[column].characters);
+    setColumnWidth(static_cast<int>(column), (width + 1) * character + 8);
+  }
 }
 
 void TableView::reveal(int row) {

@@ -14,6 +14,8 @@ class TableView : public QTableView {
  public:
   /// `row_height` in pixels at 100 %.
   explicit TableView(TableModel* model, int row_height = 26, bool headings = false, QWidget* parent = nullptr);
+  /// Makes the columns as wide as what they show, up to what the model allows; they never shrink, so nothing jumps.
+  void fit_columns();
   /// Brings a row into sight, some rows away from the border.
   void reveal(int row);
 
@@ -25,6 +27,8 @@ class TableView : public QTableView {
   void apply_theme();
   [[nodiscard]] const TableModel& table() const { return *static_cast<const TableModel*>(model()); }
   int row_height_;
+  bool headings_;
+  std::vector<int> characters_;    ///< Widest text so far, for each column.
 };
 
 }  // namespace shearling::gui

@@ -59,6 +59,7 @@ TableOrNote::TableOrNote(TableModel* model, int row_height, bool headings, QWidg
 void TableOrNote::set_rows(std::vector<Row> rows, const QString& note_when_empty) {
   const bool none = rows.empty();
   model_->set_rows(std::move(rows));
+  table_->fit_columns();
   note_->setText(note_when_empty);
   note_->setStyleSheet(QStringLiteral("color: %1;").arg(theme().palette().muted.name()));
   stack_->setCurrentWidget(none ? static_cast<QWidget*>(note_) : table_);
@@ -67,29 +68,15 @@ void TableOrNote::set_rows(std::vector<Row> rows, const QString& note_when_empty
 // --- registers --------------------------------------------------------------------------------------------------------
 
 RegistersView::RegistersView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(register_columns()), 26, true, this)), groups_(make_tabs(this, {tr("essential"), tr("all")})) {
+    : View(parent), table_(new TableOrNote(new TableModel(register_columns()), 26, false, this)), choice_(make_tabs(this, {tr("essential"), tr("all")})) {
   auto* layout = make_column(this);
   layout->addWidget(table_);
-  layout->addWidget(groups_, 0, Qt::AlignRight);
-  groups_->hide();
-  connect(groups_, &QTabBar::currentChanged, this, &RegistersView::fill);
+  layout->addWidget(choice_, 0, Qt::AlignRight);
+  connect(choice_, &QTabBar::currentChanged, this, &RegistersView::fill);
 }
 
 void RegistersView::show_moment(const Moment& moment) {
   machine_ = moment.machine;
-  QStringList groups = {tr("essential"), tr("all")};
-  for (const RegisterRow& row : machine_->registers) {
-    const QString group = QString::fromUtf8(row.group.data(), static_cast<qsizetype>(row.group.size()));
-    if (!groups.contains(group)) groups.push_back(group);
-  }
-  bool same = groups.size() == groups_->count();
-  for (int index = 0; same && index < groups_->count(); ++index) same = groups_->tabText(index) == groups[index];
-  if (!same) {
-    const QSignalBlocker blocked(groups_);
-    while (groups_->count() != 0) groups_->removeTab(0);
-    for (const QString& group : groups) groups_->addTab(group);
-  }
-  groups_->setVisible(groups.size() > 3);
   emit title_changed(tr("what the guest believes | what the hardware holds"));
   fill();
 }
@@ -97,13 +84,8 @@ void RegistersView::show_moment(const Moment& moment) {
 void RegistersView::fill() {
   if (machine_ == nullptr) return;
   std::vector<Row> rows;
-  const int chosen = groups_->currentIndex();
-  const QString wanted = groups_->tabText(chosen);
   for (Row& row : register_rows(*machine_)) {
-    const RegisterRow& shown = machine_->registers[row.key];
-    const bool in = chosen <= 0 ? is_essential(shown)
-                                : chosen == 1 || wanted == QString::fromUtf8(shown.group.data(), static_cast<qsizetype>(shown.group.size()));
-    if (in) rows.push_back(std::move(row));
+    if (choice_->currentIndex() == 1 || is_essential(machine_->registers[row.key])) rows.push_back(std::move(row));
   }
   table_->set_rows(std::move(rows), no_run_note());
 }
@@ -186,8 +168,7 @@ void CodeView::fill() {
   int here = 0;
   const std::uint64_t key = shows_source_ ? machine_->source.line : machine_->pc.value;
   while (here < static_cast<int>(rows.size()) && rows[static_cast<std::size_t>(here)].key != key) ++here;
-  table_->table().setColumnWidth(1, static_cast<int>(theme().px(shows_source_ ? 44 : 152)));
-  table_->set_rows(std::move(rows), empty(*machine_) ? no_run_note() : tr("There is no code that can be read at %1.").arg(hex(machine_->pc.value)));
+  table_->set_rows(std::move(rows), empty(*machine_) ? no_run_note() : tr("There is no code that can be read here."));
   table_->table().reveal(here);
   const QString file = QString::fromStdString(machine_->source.file).section(QLatin1Char('/'), -1);
   const QString place = QString::fromStdString(machine_->symbol);
@@ -208,34 +189,20 @@ void CodeView::clicked(quint64 key, int column) {
 // --- TLBs -------------------------------------------------------------------------------------------------------------
 
 TlbsView::TlbsView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)), structures_(make_tabs(this, {})) {
-  auto* layout = make_column(this);
-  layout->addWidget(structures_);
-  layout->addWidget(table_);
-  connect(structures_, &QTabBar::currentChanged, this, &TlbsView::fill);
+    : View(parent), structures_(new TableOrNote(new TableModel(structure_columns()), 24, false, this)),
+      table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)) {
+  auto* layout = new QHBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(structures_, 2);
+  layout->addWidget(table_, 5);
+  connect(&structures_->table(), &TableView::row_clicked, this, [this](quint64 key, int) {
+    chosen_ = static_cast<std::size_t>(key);
+    fill();
+  });
 }
 
 void TlbsView::show_moment(const Moment& moment) {
   machine_ = moment.machine;
-  QStringList names;
-  for (const TlbView& tlb : machine_->tlbs) {
-    names.push_back(tr("%1  %2/%3").arg(QString::fromStdString(tlb.name)).arg(tlb.valid.size()).arg(tlb.entries));
-  }
-  if (!empty(*machine_)) {
-    names.push_back(tr("page-walk caches  %1").arg(machine_->walk_caches.size()));
-    if (!machine_->caches.tft.empty()) {
-      const auto valid = std::count_if(machine_->caches.tft.begin(), machine_->caches.tft.end(), [](const auto& entry) { return entry.valid != 0; });
-      names.push_back(tr("TFT  %1/%2").arg(valid).arg(machine_->caches.tft.size()));
-    }
-  }
-  {
-    const QSignalBlocker blocked(structures_);
-    while (structures_->count() > names.size()) structures_->removeTab(structures_->count() - 1);
-    for (int index = 0; index < names.size(); ++index) {
-      if (index < structures_->count()) structures_->setTabText(index, names[index]);
-      else structures_->addTab(names[index]);
-    }
-  }
   const MemoryPathCounters& counters = machine_->translation;
   emit title_changed(empty(*machine_) ? QString() : tr("%1 lookups, %2 misses").arg(grouped(counters.tlb_lookups), grouped(counters.tlb_misses)));
   fill();
@@ -243,9 +210,13 @@ void TlbsView::show_moment(const Moment& moment) {
 
 void TlbsView::fill() {
   if (machine_ == nullptr) return;
-  const int structure = structures_->currentIndex();
-  if (empty(*machine_) || structure < 0) return table_->set_rows({}, no_run_note());
-  table_->set_rows(tlb_rows(*machine_, static_cast<std::size_t>(structure)), tr("This structure holds nothing yet."));
+  structures_->setVisible(!empty(*machine_));
+  if (empty(*machine_)) return table_->set_rows({}, no_run_note());
+  std::vector<Row> structures = structure_rows(*machine_);
+  chosen_ = std::min(chosen_, structures.size() - 1);
+  structures[chosen_].tint = Ink::Hardware;
+  structures_->set_rows(std::move(structures), {});
+  table_->set_rows(tlb_rows(*machine_, chosen_), tr("This structure holds nothing yet."));
 }
 
 // --- memory -----------------------------------------------------------------------------------------------------------
@@ -256,6 +227,8 @@ MemoryView::MemoryView(QWidget* parent)
   space_->addItems({tr("virtual"), tr("guest-physical"), tr("physical")});
   address_->setPlaceholderText(tr("address, as 0x100000"));
   address_->setText(hex(wanted_.address));
+  address_->setFont(theme().mono(13));
+  address_->setStyleSheet(QStringLiteral("font-family: 'JetBrains Mono', monospace;"));
   address_->setAccessibleName(tr("Address shown in Memory"));
   auto* line = new QHBoxLayout;
   line->addWidget(space_);
@@ -298,8 +271,7 @@ void MemoryView::show_moment(const Moment& moment) {
   if (view.position != shown_step_) before_ = std::move(shown_);
   shown_ = view.memory.front();
   shown_step_ = view.position;
-  table_->set_rows(memory_rows(shown_, &before_), tr("Nothing is mapped at %1.").arg(hex(shown_.address)));
-  emit title_changed(hex(shown_.address));
+  table_->set_rows(memory_rows(shown_, &before_), tr("Nothing is mapped at this address."));
 }
 
 // --- console ----------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class RegistersView : public View {
  private:
   void fill();
   TableOrNote* table_;
-  QTabBar* groups_;
+  QTabBar* choice_;
   std::shared_ptr<const MachineView> machine_;
 };
 
@@ -94,9 +94,10 @@ class TlbsView : public View {
 
  private:
   void fill();
+  TableOrNote* structures_;
   TableOrNote* table_;
-  QTabBar* structures_;
   std::shared_ptr<const MachineView> machine_;
+  std::size_t chosen_ = 0;
 };
 
 class MemoryView : public View {

@@ -282,7 +282,7 @@ bool WalkGridView::event(QEvent* event) {
   }
   QString tip = QString::fromStdString(narrate(moment_.machine->events[*index]));
   if (*index < moment_.machine->entries.size()) tip += QLatin1Char('\n') + QString::fromStdString(moment_.machine->entries[*index]);
-  QToolTip::showText(help->globalPos(), tip, this);
+  QToolTip::showText(help->globalPos(), rich(tip), this);
   return true;
 }
 
