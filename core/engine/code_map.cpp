@@ -40,8 +40,7 @@ bool CodeMap::cover(std::uint64_t frame, std::uint32_t offset, std::uint32_t len
 void CodeMap::uncover(std::uint64_t frame, std::uint32_t offset, std::uint32_t length) {
   const auto found = frames_.find(frame);
   if (found == frames_.end()) return;
-  for_each_word(offset, length,
-                [&](std::uint32_t word, std::uint64_t mask) { found->second->covered[word] &= ~mask; });
+  for_each_word(offset, length, [&](std::uint32_t word, std::uint64_t mask) { found->second->covered[word] &= ~mask; });
 }
 
 bool CodeMap::differs(std::uint64_t frame, const std::uint8_t* now) const {

@@ -22,7 +22,7 @@ enum class ExecutionMode : std::uint8_t { X86Protected32, X86Long64, AArch64 };
 
 /// The engine's register file: what innocuous instructions can read and write. System registers are the ISA module's.
 enum class RegisterClass : std::uint8_t {
-  Integer,        ///< x86: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15, in encoding order. Arm: X0..X30, then SP as 31.
+  Integer,  ///< x86: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15, in encoding order. Arm: X0..X30, then SP as 31.
   ProgramCounter,
   Flags,          ///< x86: arithmetic flags and DF of RFLAGS (the rest is the ISA module's). Arm: NZCV.
   SegmentBase,    ///< x86: FS is 4, GS is 5 (encoding order). Arm: TPIDR_EL0 is 0.
@@ -35,7 +35,9 @@ struct EngineRegister {
   std::uint8_t index = 0;
   bool operator==(const EngineRegister&) const = default;
 };
-constexpr EngineRegister integer_register(unsigned index) { return {RegisterClass::Integer, static_cast<std::uint8_t>(index)}; }
+constexpr EngineRegister integer_register(unsigned index) {
+  return {RegisterClass::Integer, static_cast<std::uint8_t>(index)};
+}
 constexpr EngineRegister program_counter_register() { return {RegisterClass::ProgramCounter, 0}; }
 constexpr EngineRegister flags_register() { return {RegisterClass::Flags, 0}; }
 
@@ -45,7 +47,7 @@ struct EngineState {
   std::array<std::uint64_t, 33> integer{};
   std::uint64_t program_counter = 0;
   std::uint64_t flags = 0;
-  std::array<std::uint64_t, 2> segment_base{};               ///< FS, GS (x86); TPIDR_EL0 (Arm).
+  std::array<std::uint64_t, 2> segment_base{};  ///< FS, GS (x86); TPIDR_EL0 (Arm).
   std::array<std::array<std::uint64_t, 2>, 32> vector{};
   std::array<std::uint64_t, 2> vector_control{};
   std::array<std::array<std::uint64_t, 2>, 8> floating_point{};
@@ -54,14 +56,15 @@ struct EngineState {
 
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(mode, integer, program_counter, flags, segment_base, vector, vector_control, floating_point, floating_point_control);
+    archive(mode, integer, program_counter, flags, segment_base, vector, vector_control, floating_point,
+            floating_point_control);
   }
 };
 
 /// The answer to a soft-TLB miss.
 struct FillAnswer {
   bool granted = false;
-  PhysicalAddress page;                 ///< Base of the 4 KB frame that holds the asked page.
+  PhysicalAddress page;  ///< Base of the 4 KB frame that holds the asked page.
   bool readable = false, writable = false, executable = false;
 };
 
@@ -86,27 +89,30 @@ class EngineClient {
   /// stopper at offset 0 matters; they may then end in the middle of an instruction. The answer is kept until
   /// invalidate_code() or forget_plans(), so it must not depend on anything else but `pc`, `bytes` and the mode.
   struct BlockPlan {
-    std::uint32_t instructions = 0;           ///< Up to the stopper, without it; all of them when there is none.
-    std::optional<std::uint32_t> stopper;     ///< Byte offset of the first instruction that stops the run.
+    std::uint32_t instructions = 0;        ///< Up to the stopper, without it; all of them when there is none.
+    std::optional<std::uint32_t> stopper;  ///< Byte offset of the first instruction that stops the run.
   };
   virtual BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) = 0;
   /// run() only: number of whole instructions in `bytes` that begin before `offset`; mends the count after a stop
   /// in the middle of a block.
-  virtual std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes, std::uint32_t offset) = 0;
+  virtual std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
+                                            std::uint32_t offset) = 0;
 };
 
 enum class EngineStop : std::uint8_t {
-  Completed,        ///< step_one: the instruction (or one iteration of a repeated one) is complete. run: the budget is used up.
-  Stopper,          ///< run: the program counter stands on an instruction that must not reach the engine.
-  FillRefused,      ///< The program counter stands exactly on the instruction whose access was refused.
+  Completed,    ///< step_one: the instruction (or one iteration of a repeated one) is complete. run: the budget is used
+                ///< up.
+  Stopper,      ///< run: the program counter stands on an instruction that must not reach the engine.
+  FillRefused,  ///< The program counter stands exactly on the instruction whose access was refused.
   NativeException,  ///< The instruction raised an exception of its own (#DE, #MF, #XM, ...): see exception().
   InvalidOpcode,    ///< The engine does not know the instruction; the program counter stands on it.
 };
 
 struct EngineOutcome {
   EngineStop stop = EngineStop::Completed;
-  std::uint64_t instructions = 0;       ///< Completed by this call. A repeated instruction counts when its last iteration is done.
-  std::uint32_t exception = 0;          ///< Vector (x86) for NativeException.
+  std::uint64_t instructions =
+      0;  ///< Completed by this call. A repeated instruction counts when its last iteration is done.
+  std::uint32_t exception = 0;  ///< Vector (x86) for NativeException.
   /// FillRefused: the exact byte address of the access (x86: what CR2 gets) and its kind. fill() is asked for pages.
   VirtualAddress refused_address;
   AccessKind refused_kind = AccessKind::Fetch;
@@ -116,7 +122,7 @@ class CpuEngine {
  public:
   virtual ~CpuEngine() = default;
 
-  virtual void set_client(EngineClient* client) = 0;   ///< Borrowed; must outlive the engine's use.
+  virtual void set_client(EngineClient* client) = 0;  ///< Borrowed; must outlive the engine's use.
   /// Switches between the modes of one ISA family; the register file is carried over.
   virtual void set_mode(ExecutionMode mode) = 0;
   [[nodiscard]] virtual ExecutionMode mode() const = 0;
@@ -132,8 +138,8 @@ class CpuEngine {
   [[nodiscard]] virtual EngineState state() const = 0;
   virtual void set_state(const EngineState& state) = 0;
 
-  /// Forget translations: after anything that changes what fill() would answer (mode, tables, TLB contents, CPL). Within
-  /// a fill it takes effect before the next block.
+  /// Forget translations: after anything that changes what fill() would answer (mode, tables, TLB contents, CPL).
+  /// Within a fill it takes effect before the next block.
   virtual void flush_translations() = 0;
   /// Forget translated code of a frame: after a host write or a restored snapshot changed it.
   virtual void invalidate_code(PhysicalAddress frame) = 0;

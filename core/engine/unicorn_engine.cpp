@@ -15,9 +15,9 @@
 // - FS_BASE and GS_BASE cannot be written in 32-bit mode, but the MSRs can (and cannot be read back).
 // - Unicorn's #XM and the #GP of misaligned SSE operands do not exist; a 16-byte store is two stores of 8.
 // - After BT, BTS, BTR and BTC the undefined flags depend on what stands before them in the same translation block, and
-//   after CMPXCHG8B and 16B even defined ones are wrong; RCL and RCR of memory that is refused lose the flags. These are
-//   always stepped, which has none of this: bit tests leave all flags but CF alone as on real processors, and the flags
-//   from before a refused step are put back.
+//   after CMPXCHG8B and 16B even defined ones are wrong; RCL and RCR of memory that is refused lose the flags. These
+//   are always stepped, which has none of this: bit tests leave all flags but CF alone as on real processors, and the
+//   flags from before a refused step are put back.
 // - The fill hook is told the page, never the byte: the exact address of a refused access is found by executing the
 //   instruction once more with that page on a device that notes where it is touched, and taking everything back.
 #include <unicorn/unicorn.h>
@@ -119,7 +119,8 @@ RegisterList make_register_list(ExecutionMode mode) {
   constexpr std::array<int, 8> kNarrow{UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX,
                                        UC_X86_REG_ESP, UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI};
   const unsigned count = wide ? 16 : 8;
-  for (unsigned index = 0; index < count; ++index) add(RegisterClass::Integer, index, wide ? kWide[index] : kNarrow[index]);
+  for (unsigned index = 0; index < count; ++index)
+    add(RegisterClass::Integer, index, wide ? kWide[index] : kNarrow[index]);
   add(RegisterClass::ProgramCounter, 0, wide ? UC_X86_REG_RIP : UC_X86_REG_EIP);
   add(RegisterClass::Flags, 0, UC_X86_REG_EFLAGS);
   if (wide) {
@@ -151,14 +152,19 @@ constexpr std::size_t kMostRegisters = 64;
 /// architecture has no such register.
 std::span<std::uint64_t> words_of(EngineState& state, EngineRegister reg) {
   switch (reg.register_class) {
-    case RegisterClass::Integer: return std::span(state.integer).subspan(reg.index & 15, 1);
-    case RegisterClass::ProgramCounter: return {&state.program_counter, 1};
-    case RegisterClass::Flags: return {&state.flags, 1};
+    case RegisterClass::Integer:
+      return std::span(state.integer).subspan(reg.index & 15, 1);
+    case RegisterClass::ProgramCounter:
+      return {&state.program_counter, 1};
+    case RegisterClass::Flags:
+      return {&state.flags, 1};
     case RegisterClass::SegmentBase:
       if (reg.index != kFsIndex && reg.index != kFsIndex + 1) return {};
       return std::span(state.segment_base).subspan(reg.index - kFsIndex, 1);
-    case RegisterClass::Vector: return state.vector[reg.index & 15];
-    case RegisterClass::VectorControl: return std::span(state.vector_control).first(1);
+    case RegisterClass::Vector:
+      return state.vector[reg.index & 15];
+    case RegisterClass::VectorControl:
+      return std::span(state.vector_control).first(1);
     case RegisterClass::FloatingPoint:
       if (reg.index >= 8) return std::span(state.floating_point_control).subspan((reg.index - 8) % 3, 1);
       return state.floating_point[reg.index];
@@ -180,11 +186,11 @@ void normalize(EngineState& state) {
 struct Plan {
   std::uint64_t pc = 0;
   std::uint32_t size = 0;
-  std::uint32_t instructions = 0;                ///< Up to the stopper.
+  std::uint32_t instructions = 0;  ///< Up to the stopper.
   bool stopper = false;
-  bool stepped = false;                          ///< Ends with an instruction that must be stepped; it is counted.
-  std::optional<std::uint32_t> repeated;         ///< Byte offset of a repeated string instruction at its end.
-  std::array<std::uint64_t, 2> frames{};         ///< The second counts when the block crosses into another page.
+  bool stepped = false;                   ///< Ends with an instruction that must be stepped; it is counted.
+  std::optional<std::uint32_t> repeated;  ///< Byte offset of a repeated string instruction at its end.
+  std::array<std::uint64_t, 2> frames{};  ///< The second counts when the block crosses into another page.
   [[nodiscard]] bool crosses() const { return (pc & kPageOffsetMask) + size > kFrameBytes; }
 };
 
@@ -192,7 +198,7 @@ struct Plan {
 /// program counter with the present generation in bits 48 to 63, where canonical addresses differ in bit 47 alone.
 struct FastPlan {
   std::uint64_t tag = kNowhere;
-  std::uint64_t charge = kNeverAffordable;       ///< Instructions; never affordable when the block must not begin.
+  std::uint64_t charge = kNeverAffordable;  ///< Instructions; never affordable when the block must not begin.
   std::uint64_t repeat_pc = kNowhere;
   const Plan* plan = nullptr;
 };
@@ -207,7 +213,8 @@ struct PlanKey {
 };
 struct PlanKeyHash {
   std::size_t operator()(const PlanKey& key) const {
-    return static_cast<std::size_t>((key.pc * 0x9e3779b97f4a7c15) ^ (key.frames[0] * 0xc2b2ae3d27d4eb4f) ^ key.frames[1]);
+    return static_cast<std::size_t>((key.pc * 0x9e3779b97f4a7c15) ^ (key.frames[0] * 0xc2b2ae3d27d4eb4f) ^
+                                    key.frames[1]);
   }
 };
 
@@ -226,12 +233,12 @@ struct Handle {
   uc_engine* uc = nullptr;
   ExecutionMode mode = ExecutionMode::X86Long64;
   bool stepping = false;
-  uc_context* clean = nullptr;      ///< As opened, with no exception pending.
+  uc_context* clean = nullptr;  ///< As opened, with no exception pending.
   uc_context* scratch = nullptr;
   bool soft_tlb_stale = true;
-  std::unordered_set<std::uint64_t> writable;   ///< Direct: frames that the soft TLB may let it store to.
+  std::unordered_set<std::uint64_t> writable;  ///< Direct: frames that the soft TLB may let it store to.
   CodeMap code;
-  std::unordered_set<std::uint64_t> suspect;    ///< Frames of `code` whose bytes may have changed.
+  std::unordered_set<std::uint64_t> suspect;  ///< Frames of `code` whose bytes may have changed.
   bool drop_all = false;
   std::unordered_map<PlanKey, Plan, PlanKeyHash> plans;
   std::unordered_multimap<std::uint64_t, PlanKey> plans_of_frame;
@@ -241,10 +248,10 @@ struct Handle {
 /// Why a fill was refused, or by whom.
 enum class Refusal : std::uint8_t {
   None,
-  Client,         ///< It belongs to the instruction at the program counter.
-  Ahead,          ///< A block was being translated into a page that may never be reached.
-  BudgetUsedUp,   ///< The next block is not to run in this call.
-  CodeStore,      ///< A direct store to a frame that holds translated code.
+  Client,        ///< It belongs to the instruction at the program counter.
+  Ahead,         ///< A block was being translated into a page that may never be reached.
+  BudgetUsedUp,  ///< The next block is not to run in this call.
+  CodeStore,     ///< A direct store to a frame that holds translated code.
   FetchOutsideRam,
 };
 
@@ -372,14 +379,14 @@ class UnicornEngine final : public CpuEngine {
   ExecutionMode mode_;
   EngineClient* client_ = nullptr;
   std::array<std::unique_ptr<Handle>, 4> handles_;
-  Handle* owner_ = nullptr;             ///< Holds the register file; null: registers_ does.
-  EngineState registers_;               ///< Without an owner all; with one what its mode cannot hold.
+  Handle* owner_ = nullptr;  ///< Holds the register file; null: registers_ does.
+  EngineState registers_;    ///< Without an owner all; with one what its mode cannot hold.
   std::uint64_t mark_epoch_ = 0;
 
   // Of the present call.
-  bool observing_ = false;              ///< step_one(): report accesses, grant only what is asked.
+  bool observing_ = false;  ///< step_one(): report accesses, grant only what is asked.
   std::uint64_t steps_left_ = 0;
-  std::uint64_t flags_before_ = 0;      ///< Before the instruction that is being stepped.
+  std::uint64_t flags_before_ = 0;  ///< Before the instruction that is being stepped.
   bool code_stored_ = false;
   std::optional<std::uint32_t> vector_;
   Refusal refusal_ = Refusal::None;
@@ -392,11 +399,11 @@ class UnicornEngine final : public CpuEngine {
   unsigned crossing_read_rest_ = 0;
   bool probing_ = false;
   std::optional<std::uint64_t> probed_offset_;
-  std::optional<std::uint64_t> drop_frame_;   ///< Answers fills while translations of a frame are being dropped.
+  std::optional<std::uint64_t> drop_frame_;  ///< Answers fills while translations of a frame are being dropped.
 
   // Of run().
-  // The order matters to speed: next to repeat_pc_, remaining_ was stored as half of a vector, and each block waited for
-  // that of the one before (3.4 ns a block).
+  // The order matters to speed: next to repeat_pc_, remaining_ was stored as half of a vector, and each block waited
+  // for that of the one before (3.4 ns a block).
   std::uint64_t remaining_ = 0;
   std::uint64_t budget_ = 0;
   std::uint64_t repeat_pc_ = kNowhere;  ///< Where the repeated instruction stands that ends the latest block.
@@ -411,7 +418,9 @@ class UnicornEngine final : public CpuEngine {
 
 bool fill_hook(uc_engine*, std::uint64_t address, uc_mem_type type, uc_tlb_entry* entry, void* user) {
   auto& handle = *static_cast<Handle*>(user);
-  const AccessKind kind = type == UC_MEM_FETCH ? AccessKind::Fetch : type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read;
+  const AccessKind kind = type == UC_MEM_FETCH   ? AccessKind::Fetch
+                          : type == UC_MEM_WRITE ? AccessKind::Write
+                                                 : AccessKind::Read;
   return handle.engine->on_fill(handle, address, kind, *entry);
 }
 void block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user);
@@ -459,8 +468,8 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool step
   bool good = uc_ctl_set_cpu_model(uc, UC_CPU_X86_NEHALEM) == UC_ERR_OK;
   good = good && uc_ctl_set_tcg_buffer_size(uc, stepping ? kSteppingCodeBytes : kDirectCodeBytes) == UC_ERR_OK;
   good = good && uc_mem_map_ptr(uc, base, memory_.size(), UC_PROT_ALL, memory_.host_data()) == UC_ERR_OK;
-  good = good && uc_mmio_map(uc, end, kPhysicalEnd - end, &device_read_hook<true>, opened.get(), &device_write_hook<true>,
-                             opened.get()) == UC_ERR_OK;
+  good = good && uc_mmio_map(uc, end, kPhysicalEnd - end, &device_read_hook<true>, opened.get(),
+                             &device_write_hook<true>, opened.get()) == UC_ERR_OK;
   if (base != 0) {
     good = good && uc_mmio_map(uc, 0, base, &device_read_hook<false>, opened.get(), &device_write_hook<false>,
                                opened.get()) == UC_ERR_OK;
@@ -477,7 +486,8 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool step
   good = good && uc_reg_read(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
   control |= 0x20;
   good = good && uc_reg_write(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
-  good = good && uc_context_alloc(uc, &opened->clean) == UC_ERR_OK && uc_context_alloc(uc, &opened->scratch) == UC_ERR_OK;
+  good =
+      good && uc_context_alloc(uc, &opened->clean) == UC_ERR_OK && uc_context_alloc(uc, &opened->scratch) == UC_ERR_OK;
   good = good && uc_context_save(uc, opened->clean) == UC_ERR_OK;
   if (!good) return nullptr;
   return opened;
@@ -791,8 +801,10 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
     if (kind == AccessKind::Fetch) {
       const std::uint64_t pc = hook_program_counter(handle);
       const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
-      if (page == page_of(pc)) cover(handle, frame, offset, kLongestInstruction);
-      else cover(handle, frame, 0, kLongestInstruction);
+      if (page == page_of(pc))
+        cover(handle, frame, offset, kLongestInstruction);
+      else
+        cover(handle, frame, 0, kLongestInstruction);
     }
   }
   unsigned permissions = kind == AccessKind::Fetch  ? UC_PROT_EXEC
@@ -870,7 +882,8 @@ void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
   uc_emu_stop(handle.uc);
 }
 
-void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value) {
+void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size,
+                              std::uint64_t value) {
   if (probing_) {
     // Unaligned accesses reach a device in aligned parts, but are reported whole here first.
     if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
@@ -919,7 +932,8 @@ void UnicornEngine::finish_stores(Handle& target, bool completed) {
       const auto second = wrote(fill.page + 1);
       if (second == fills_.end() || !memory_.contains({second->frame * kFrameBytes})) continue;
       if (holds_code_frame(second->frame)) code_stores_.push_back({second->frame, 0, crossing_store_->size});
-      client_->memory_access({second->frame * kFrameBytes}, AccessKind::Write, crossing_store_->size, crossing_store_->value);
+      client_->memory_access({second->frame * kFrameBytes}, AccessKind::Write, crossing_store_->size,
+                             crossing_store_->value);
       break;
     }
     if (!observing_) suspect_everything();
@@ -927,8 +941,10 @@ void UnicornEngine::finish_stores(Handle& target, bool completed) {
   for (const CodeStore& store : code_stores_) {
     for (auto& each : handles_) {
       if (each == nullptr || !each->code.holds(store.frame)) continue;
-      if (each.get() == &target && completed) each->code.uncover(store.frame, store.offset, store.size);
-      else each->suspect.insert(store.frame);
+      if (each.get() == &target && completed)
+        each->code.uncover(store.frame, store.offset, store.size);
+      else
+        each->suspect.insert(store.frame);
     }
   }
   code_stores_.clear();
@@ -983,9 +999,12 @@ UnicornEngine::Stepped UnicornEngine::drive(Handle& target, std::uint64_t count)
   const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
   Stepped result;
   result.instructions = count - steps_left_;
-  if (vector_) result.stop = EngineStop::NativeException;
-  else if (error != UC_ERR_OK && refusal_ == Refusal::Client) result.stop = EngineStop::FillRefused;
-  else if (error != UC_ERR_OK || result.instructions == 0) result.stop = EngineStop::InvalidOpcode;
+  if (vector_)
+    result.stop = EngineStop::NativeException;
+  else if (error != UC_ERR_OK && refusal_ == Refusal::Client)
+    result.stop = EngineStop::FillRefused;
+  else if (error != UC_ERR_OK || result.instructions == 0)
+    result.stop = EngineStop::InvalidOpcode;
   if (result.stop == EngineStop::FillRefused) write(flags_register(), flags_before_);
   finish_stores(target, result.stop == EngineStop::Completed);
   if (result.stop == EngineStop::NativeException || result.stop == EngineStop::InvalidOpcode) repair(target);
@@ -1029,7 +1048,8 @@ EngineOutcome UnicornEngine::step_one() {
   observing_ = false;
   target.soft_tlb_stale = true;  // What was granted held for this step.
   EngineOutcome outcome = outcome_of(stepped);
-  if (stepped.stop == EngineStop::Completed && program_counter() == before && repeats_at(before)) outcome.instructions = 0;
+  if (stepped.stop == EngineStop::Completed && program_counter() == before && repeats_at(before))
+    outcome.instructions = 0;
   return outcome;
 }
 
@@ -1096,8 +1116,10 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
     if (block_stop_ == BlockStop::Careful) return careful_step();
   }
   const bool between_blocks = refusal_ != Refusal::None && refused_kind_ == AccessKind::Fetch;
-  if (!between_blocks) take_back_rest_of_block();
-  else if (program_counter() == repeat_pc_) ++remaining_;
+  if (!between_blocks)
+    take_back_rest_of_block();
+  else if (program_counter() == repeat_pc_)
+    ++remaining_;
   if (vector_ || refusal_ == Refusal::None || refusal_ == Refusal::FetchOutsideRam) {
     EngineOutcome outcome = stopped(vector_ ? EngineStop::NativeException : EngineStop::InvalidOpcode);
     outcome.exception = vector_.value_or(0);
@@ -1130,8 +1152,8 @@ void UnicornEngine::take_back_rest_of_block() {
   const std::uint64_t offset = program_counter() - current_->pc;
   if (offset >= current_->size) return;
   const auto bytes = bytes_of(*current_);
-  remaining_ += current_->instructions -
-                client_->instructions_before({current_->pc}, bytes, static_cast<std::uint32_t>(offset));
+  remaining_ +=
+      current_->instructions - client_->instructions_before({current_->pc}, bytes, static_cast<std::uint32_t>(offset));
 }
 
 /// The part of a block before its stopper, or as far as the budget goes, by steps.
@@ -1180,7 +1202,8 @@ std::optional<EngineOutcome> UnicornEngine::careful_step() {
   const auto first = fetch_frame(page_of(pc));
   if (!first) return refused();
   Handle& target = *handle(mode_, true);
-  const std::uint32_t here = std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
+  const std::uint32_t here =
+      std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
   std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
   if (here < kLongestInstruction && client_->instructions_before({pc}, bytes, 1) == 0) {
     const auto second = fetch_frame(next_page(page_of(pc)));
@@ -1213,7 +1236,8 @@ std::vector<std::uint8_t> UnicornEngine::bytes_of(const Plan& plan) const {
   const std::size_t here = std::min<std::size_t>(plan.size, kFrameBytes - offset);
   const std::uint8_t* first = frame_data(plan.frames[0]) + offset;
   std::vector<std::uint8_t> bytes(first, first + here);
-  if (plan.crosses()) bytes.insert(bytes.end(), frame_data(plan.frames[1]), frame_data(plan.frames[1]) + (plan.size - here));
+  if (plan.crosses())
+    bytes.insert(bytes.end(), frame_data(plan.frames[1]), frame_data(plan.frames[1]) + (plan.size - here));
   return bytes;
 }
 

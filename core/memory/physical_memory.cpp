@@ -65,8 +65,12 @@ const FrameContent* MemorySnapshot::frame(std::uint64_t index) const {
 /// set of their own, because the one may come more often than the other, and both end the validity of `marked`.
 struct PhysicalMemory::Implementation {
   explicit Implementation(std::uint64_t frame_count)
-      : frames(frame_count), touched(frame_count), marked(frame_count), since_snapshot(frame_count),
-        since_digest(frame_count), frame_hash(frame_count, 0) {
+      : frames(frame_count),
+        touched(frame_count),
+        marked(frame_count),
+        since_snapshot(frame_count),
+        since_digest(frame_count),
+        frame_hash(frame_count, 0) {
     auto empty = std::make_shared<MemorySnapshot>();
     empty->chunks.resize((frame_count + MemorySnapshot::kChunkFrames - 1) / MemorySnapshot::kChunkFrames);
     picture = std::move(empty);
@@ -87,7 +91,7 @@ struct PhysicalMemory::Implementation {
 
   std::uint64_t frames;
   std::uint64_t epoch = 0;
-  FrameBits touched;         ///< Marked at any time; every other frame is zero and has no host memory behind it.
+  FrameBits touched;  ///< Marked at any time; every other frame is zero and has no host memory behind it.
   FrameBits marked;
   FrameBits since_snapshot;  ///< May differ from `picture`.
   FrameBits since_digest;    ///< May differ from `frame_hash`.

@@ -23,7 +23,7 @@ class MemorySnapshot {
  public:
   static constexpr std::size_t kChunkFrames = 256;
   using Chunk = std::array<std::shared_ptr<const FrameContent>, kChunkFrames>;
-  std::vector<std::shared_ptr<const Chunk>> chunks;     ///< Null chunk: 256 zero frames.
+  std::vector<std::shared_ptr<const Chunk>> chunks;  ///< Null chunk: 256 zero frames.
   [[nodiscard]] const FrameContent* frame(std::uint64_t index) const;
 };
 
@@ -88,7 +88,7 @@ class FrameSha256 {
  public:
   FrameSha256();
   ~FrameSha256();
-  void add(std::uint64_t frame_number, std::span<const std::uint8_t> bytes);   ///< All-zero frames are left out.
+  void add(std::uint64_t frame_number, std::span<const std::uint8_t> bytes);  ///< All-zero frames are left out.
   [[nodiscard]] std::string finish();
 
  private:

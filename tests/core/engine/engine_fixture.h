@@ -90,7 +90,8 @@ class TestClient final : public EngineClient {
     if (!plan.stopper && offset != bytes.size()) plan.stopper = offset;
     return plan;
   }
-  std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes, std::uint32_t limit) override {
+  std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
+                                    std::uint32_t limit) override {
     std::uint32_t count = 0;
     std::uint32_t offset = 0;
     for_each_instruction(pc, bytes, [&](const cs_insn& instruction) {
@@ -109,11 +110,12 @@ class TestClient final : public EngineClient {
 
   CpuEngine* engine = nullptr;
   std::map<std::uint64_t, Mapping> pages;
-  std::set<unsigned> stoppers{X86_INS_HLT,   X86_INS_CPUID, X86_INS_IN,    X86_INS_OUT,   X86_INS_SYSCALL, X86_INS_INT,
-                              X86_INS_PUSHF, X86_INS_POPF,  X86_INS_PUSHFD, X86_INS_POPFD, X86_INS_PUSHFQ,  X86_INS_POPFQ,
-                              X86_INS_INT3,  X86_INS_INT1,  X86_INS_INTO,  X86_INS_IRET,  X86_INS_IRETD,   X86_INS_IRETQ,
-                              X86_INS_INSB,  X86_INS_INSD,  X86_INS_OUTSB, X86_INS_OUTSD, X86_INS_LJMP,    X86_INS_LCALL,
-                              X86_INS_RDTSC, X86_INS_RDTSCP, X86_INS_RDRAND, X86_INS_RDSEED, X86_INS_RDPMC};
+  std::set<unsigned> stoppers{X86_INS_HLT,    X86_INS_CPUID,  X86_INS_IN,     X86_INS_OUT,    X86_INS_SYSCALL,
+                              X86_INS_INT,    X86_INS_PUSHF,  X86_INS_POPF,   X86_INS_PUSHFD, X86_INS_POPFD,
+                              X86_INS_PUSHFQ, X86_INS_POPFQ,  X86_INS_INT3,   X86_INS_INT1,   X86_INS_INTO,
+                              X86_INS_IRET,   X86_INS_IRETD,  X86_INS_IRETQ,  X86_INS_INSB,   X86_INS_INSD,
+                              X86_INS_OUTSB,  X86_INS_OUTSD,  X86_INS_LJMP,   X86_INS_LCALL,  X86_INS_RDTSC,
+                              X86_INS_RDTSCP, X86_INS_RDRAND, X86_INS_RDSEED, X86_INS_RDPMC};
   bool refuse_code_writes = false;
   std::function<void(std::uint64_t page, AccessKind kind)> on_fill;
   std::vector<Fill> fills;

@@ -16,42 +16,42 @@ constexpr std::uint64_t kCodeAddress = Rig::kCodeFrame * kFrameBytes;
 void busy_guest(Rig& rig) {
   rig.client.map(Rig::kCode + 0x1000, 0x55);
   rig.code({
-      0xbe, 0x00, 0x00, 0x50, 0x00,              // 00 mov esi, 0x500000
-      0xbf, 0x00, 0x03, 0x50, 0x00,              // 05 mov edi, 0x500300
-      0xb9, 0x07, 0x00, 0x00, 0x00,              // 0a mov ecx, 7
-      0x48, 0x01, 0xc8,                          // 0f add rax, rcx
-      0xf3, 0xa4,                                // 12 rep movsb
-      0x48, 0x69, 0xd8, 0x35, 0x01, 0x00, 0x00,  // 14 imul rbx, rax, 309
-      0x89, 0x1c, 0x25, 0x10, 0x00, 0x50, 0x00,  // 1b mov [0x500010], ebx
+      0xbe, 0x00, 0x00, 0x50, 0x00,                    // 00 mov esi, 0x500000
+      0xbf, 0x00, 0x03, 0x50, 0x00,                    // 05 mov edi, 0x500300
+      0xb9, 0x07, 0x00, 0x00, 0x00,                    // 0a mov ecx, 7
+      0x48, 0x01, 0xc8,                                // 0f add rax, rcx
+      0xf3, 0xa4,                                      // 12 rep movsb
+      0x48, 0x69, 0xd8, 0x35, 0x01, 0x00, 0x00,        // 14 imul rbx, rax, 309
+      0x89, 0x1c, 0x25, 0x10, 0x00, 0x50, 0x00,        // 1b mov [0x500010], ebx
       0x48, 0x89, 0x1c, 0x25, 0xfd, 0x0f, 0x50, 0x00,  // 22 mov [0x500ffd], rbx
       0x48, 0x33, 0x04, 0x25, 0xff, 0x0f, 0x50, 0x00,  // 2a xor rax, [0x500fff]
-      0xe8, 0xb9, 0x0f, 0x00, 0x00,              // 32 call 0xff0
-      0xb9, 0x05, 0x00, 0x00, 0x00,              // 37 mov ecx, 5
-      0x48, 0xff, 0xc0,                          // 3c inc rax
-      0x48, 0xd1, 0xc0,                          // 3f rol rax, 1
-      0xe2, 0xf8,                                // 42 loop 3c
+      0xe8, 0xb9, 0x0f, 0x00, 0x00,                    // 32 call 0xff0
+      0xb9, 0x05, 0x00, 0x00, 0x00,                    // 37 mov ecx, 5
+      0x48, 0xff, 0xc0,                                // 3c inc rax
+      0x48, 0xd1, 0xc0,                                // 3f rol rax, 1
+      0xe2, 0xf8,                                      // 42 loop 3c
       0x0f, 0x10, 0x04, 0x25, 0x00, 0x00, 0x50, 0x00,  // 44 movups xmm0, [0x500000]
-      0x66, 0x0f, 0xfe, 0xc8,                    // 4c paddd xmm1, xmm0
+      0x66, 0x0f, 0xfe, 0xc8,                          // 4c paddd xmm1, xmm0
       0x0f, 0x11, 0x0c, 0x25, 0x40, 0x00, 0x50, 0x00,  // 50 movups [0x500040], xmm1
-      0xd9, 0xe8,                                // 58 fld1
-      0xdf, 0x3c, 0x25, 0x80, 0x00, 0x50, 0x00,  // 5a fistp qword [0x500080]
-      0x31, 0xc9,                                // 61 xor ecx, ecx
-      0xf3, 0x48, 0xab,                          // 63 rep stosq, nothing to do
-      0xa8, 0x01,                                // 66 test al, 1
-      0x75, 0x96,                                // 68 jnz 00
-      0xff, 0x04, 0x25, 0x20, 0x00, 0x50, 0x00,  // 6a inc dword [0x500020]
-      0xeb, 0x8d,                                // 71 jmp 00
+      0xd9, 0xe8,                                      // 58 fld1
+      0xdf, 0x3c, 0x25, 0x80, 0x00, 0x50, 0x00,        // 5a fistp qword [0x500080]
+      0x31, 0xc9,                                      // 61 xor ecx, ecx
+      0xf3, 0x48, 0xab,                                // 63 rep stosq, nothing to do
+      0xa8, 0x01,                                      // 66 test al, 1
+      0x75, 0x96,                                      // 68 jnz 00
+      0xff, 0x04, 0x25, 0x20, 0x00, 0x50, 0x00,        // 6a inc dword [0x500020]
+      0xeb, 0x8d,                                      // 71 jmp 00
   });
   rig.put(Rig::kCode + 0xff0, {
-      0x50,                                      // push rax
-      0x48, 0xff, 0xc2,                          // inc rdx
-      0x48, 0x01, 0xd0,                          // add rax, rdx
-      0x48, 0x01, 0xd2,                          // add rdx, rdx
-      0x90, 0x90, 0x90,
-      0x49, 0xb8, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,  // mov r8, imm64 across the pages
-      0x59,                                      // pop rcx
-      0xc3,                                      // ret
-  });
+                                  0x50,              // push rax
+                                  0x48, 0xff, 0xc2,  // inc rdx
+                                  0x48, 0x01, 0xd0,  // add rax, rdx
+                                  0x48, 0x01, 0xd2,  // add rdx, rdx
+                                  0x90, 0x90, 0x90, 0x49, 0xb8, 0x88, 0x77,
+                                  0x66, 0x55, 0x44, 0x33, 0x22, 0x11,  // mov r8, imm64 across the pages
+                                  0x59,                                // pop rcx
+                                  0xc3,                                // ret
+                              });
   rig.set(kRax, 0x1234567);
 }
 
@@ -201,7 +201,8 @@ class EngineRunTest : public QObject {
   }
 
   void code_that_runs_into_a_refused_page_stops_exactly_there() {
-    for (const std::uint64_t start : {std::uint64_t{0xff0}, std::uint64_t{0xf00}, std::uint64_t{0xffe}, std::uint64_t{0xfff}}) {
+    for (const std::uint64_t start :
+         {std::uint64_t{0xff0}, std::uint64_t{0xf00}, std::uint64_t{0xffe}, std::uint64_t{0xfff}}) {
       Rig rig;
       for (std::uint64_t at = start; at < 0x1000; ++at) rig.put(Rig::kCode + at, {0x90});
       rig.jump(Rig::kCode + start);
@@ -217,7 +218,8 @@ class EngineRunTest : public QObject {
       outcome = rig.engine->run(0x1000 - start);
       QCOMPARE(outcome.stop, EngineStop::Completed);
       QCOMPARE(outcome.instructions, 0x1000 - start);
-      QCOMPARE(std::count(rig.client.fills.begin(), rig.client.fills.end(), Fill{Rig::kCode / kFrameBytes + 1, AccessKind::Fetch}),
+      QCOMPARE(std::count(rig.client.fills.begin(), rig.client.fills.end(),
+                          Fill{Rig::kCode / kFrameBytes + 1, AccessKind::Fetch}),
                std::ptrdiff_t{0});
       rig.client.map(Rig::kCode + 0x1000, 0x66);
       rig.put(Rig::kCode + 0x1000, {0x48, 0xff, 0xc0, 0xf4});
@@ -377,19 +379,25 @@ class EngineRunTest : public QObject {
 
   void steps_and_runs_see_each_others_changes_to_code() {
     Rig rig;
-    rig.code({0xb8, 1, 0, 0, 0, 0xeb, 0xf9});  // mov eax, 1; jmp back
+    rig.code({0xb8, 1, 0, 0, 0, 0xeb, 0xf9});                  // mov eax, 1; jmp back
     rig.put(Rig::kCode + 0x100, {0xc6, 0x03, 5, 0xeb, 0xfe});  // mov byte [rbx], 5
     rig.set(kRbx, Rig::kCode + 1);
     const auto value = [&](bool by_step) {
       rig.jump(Rig::kCode);
-      if (by_step) rig.engine->step_one(); else rig.engine->run(1);
+      if (by_step)
+        rig.engine->step_one();
+      else
+        rig.engine->run(1);
       return rig.get(kRax);
     };
     const auto change = [&](int to, bool by_step) {
       rig.put(Rig::kCode + 0x102, {to});
       rig.engine->invalidate_code({kCodeAddress});
       rig.jump(Rig::kCode + 0x100);
-      if (by_step) rig.engine->step_one(); else rig.engine->run(1);
+      if (by_step)
+        rig.engine->step_one();
+      else
+        rig.engine->run(1);
     };
     int next = 2;
     for (const unsigned how : {0U, 1U, 2U, 3U, 0U, 3U}) {
@@ -405,8 +413,9 @@ class EngineRunTest : public QObject {
   void the_same_page_on_another_frame_runs_the_other_code() {
     Rig rig;
     constexpr std::uint64_t kOther = 0x60;
-    rig.code({0x48, 0xff, 0xc0, 0x90, 0xeb, 0xfa});                                     // inc rax; nop; jmp back
-    const std::array<std::uint8_t, 8> other{0x48, 0xff, 0xc1, 0x90, 0x0f, 0xa2, 0xeb, 0xf8};  // inc rcx; nop; cpuid; jmp
+    rig.code({0x48, 0xff, 0xc0, 0x90, 0xeb, 0xfa});  // inc rax; nop; jmp back
+    const std::array<std::uint8_t, 8> other{0x48, 0xff, 0xc1, 0x90,
+                                            0x0f, 0xa2, 0xeb, 0xf8};  // inc rcx; nop; cpuid; jmp
     rig.memory.write_bytes({kOther * kFrameBytes}, other);
     for (unsigned round = 1; round < 4; ++round) {
       rig.client.map(Rig::kCode, Rig::kCodeFrame);
@@ -435,8 +444,8 @@ class EngineRunTest : public QObject {
       rig.jump(Rig::kCode + 0xffd);
       return rig.engine->run(100);
     };
-    rig.memory.write({0x60 * kFrameBytes}, 2, 0xf4c0);        // inc rax; hlt
-    rig.memory.write({0x61 * kFrameBytes}, 4, 0xf49090c1);    // inc rcx; nop; nop; hlt
+    rig.memory.write({0x60 * kFrameBytes}, 2, 0xf4c0);      // inc rax; hlt
+    rig.memory.write({0x61 * kFrameBytes}, 4, 0xf49090c1);  // inc rcx; nop; nop; hlt
     for (unsigned round = 1; round < 4; ++round) {
       QCOMPARE(run_with(0x60).instructions, std::uint64_t{2});
       QCOMPARE(run_with(0x61).instructions, std::uint64_t{4});
@@ -447,13 +456,13 @@ class EngineRunTest : public QObject {
 
   void translations_flushed_within_a_fill_are_asked_for_again() {
     Rig rig;
-    rig.code({0x48, 0xff, 0xc1,              // inc rcx
-              0xff, 0xd6,                    // call rsi, on another page
-              0x8b, 0x03,                    // mov eax, [rbx]
-              0xff, 0xd6,                    // call rsi
+    rig.code({0x48, 0xff, 0xc1,  // inc rcx
+              0xff, 0xd6,        // call rsi, on another page
+              0x8b, 0x03,        // mov eax, [rbx]
+              0xff, 0xd6,        // call rsi
               0xeb, 0xf5});
     rig.client.map(0x800000, 0x60);
-    rig.put(0x800000, {0x48, 0xff, 0xc2, 0xc3});  // inc rdx; ret
+    rig.put(0x800000, {0x48, 0xff, 0xc2, 0xc3});            // inc rdx; ret
     rig.memory.write({0x61 * kFrameBytes}, 4, 0xc3c7ff48);  // inc rdi; ret
     rig.set(kRsi, 0x800000);
     rig.set(kRbx, Rig::kData);
@@ -485,11 +494,11 @@ class EngineRunTest : public QObject {
   void two_virtual_pages_of_one_frame_are_coherent() {
     Rig rig;
     rig.client.map(0x800000, Rig::kDataFrame);
-    rig.code({0x48, 0xff, 0x03,        // inc qword [rbx]
-              0x48, 0x8b, 0x06,        // mov rax, [rsi]
-              0x48, 0xff, 0xc0,        // inc rax
-              0x48, 0x89, 0x06,        // mov [rsi], rax
-              0x48, 0x8b, 0x0b,        // mov rcx, [rbx]
+    rig.code({0x48, 0xff, 0x03,  // inc qword [rbx]
+              0x48, 0x8b, 0x06,  // mov rax, [rsi]
+              0x48, 0xff, 0xc0,  // inc rax
+              0x48, 0x89, 0x06,  // mov [rsi], rax
+              0x48, 0x8b, 0x0b,  // mov rcx, [rbx]
               0xeb, 0xef});
     rig.set(kRbx, Rig::kData + 0x40);
     rig.set(kRsi, 0x800040);
@@ -539,8 +548,8 @@ class EngineRunTest : public QObject {
     rig.client.device_value = 0x55;
     const EngineOutcome outcome = rig.engine->run(10);
     QCOMPARE(outcome.stop, EngineStop::Stopper);
-    QCOMPARE(rig.client.device, (std::vector<Access>{{0xfee00000, AccessKind::Read, 4, 0},
-                                                     {0xfee00010, AccessKind::Write, 4, 0x55}}));
+    QCOMPARE(rig.client.device,
+             (std::vector<Access>{{0xfee00000, AccessKind::Read, 4, 0}, {0xfee00010, AccessKind::Write, 4, 0x55}}));
   }
 
   void protected_mode_runs_wrap_and_count() {
@@ -590,7 +599,8 @@ class EngineRunTest : public QObject {
       for (std::uint64_t count = 0; count < outcome.instructions; ++count) step_instruction(stepped);
       if (outcome.stop != EngineStop::Completed && outcome.stop != EngineStop::Stopper) {
         EngineOutcome last = stepped.engine->step_one();
-        while (last.stop == EngineStop::Completed) last = stepped.engine->step_one();  // Iterations before the refused one.
+        while (last.stop == EngineStop::Completed)
+          last = stepped.engine->step_one();  // Iterations before the refused one.
         QCOMPARE(last.stop, outcome.stop);
         QCOMPARE(last.exception, outcome.exception);
         QCOMPARE(last.refused_address.value, outcome.refused_address.value);
@@ -624,7 +634,8 @@ class EngineRunTest : public QObject {
       rig.client.map(Rig::kCode, Rig::kCodeFrame);
       rig.jump(Rig::kCode);
       const EngineOutcome outcome = rig.engine->run(100);
-      QVERIFY2(outcome.stop == EngineStop::Completed && outcome.instructions == 100, qPrintable(QString("guest %1").arg(guest)));
+      QVERIFY2(outcome.stop == EngineStop::Completed && outcome.instructions == 100,
+               qPrintable(QString("guest %1").arg(guest)));
     }
   }
 
@@ -635,16 +646,70 @@ class EngineRunTest : public QObject {
       std::vector<std::uint8_t> opcode;
       bool immediate8 = false;
     };
-    static const std::vector<Form> kForms{
-        {{0x01}}, {{0x03}}, {{0x11}}, {{0x13}}, {{0x1b}}, {{0x21}}, {{0x29}}, {{0x2b}}, {{0x31}}, {{0x39}},
-        {{0x85}}, {{0x87}}, {{0x89}}, {{0x8b}}, {{0x88}}, {{0x8a}}, {{0x83}, true}, {{0xc1}, true}, {{0xd1}}, {{0xd3}},
-        {{0xf7}}, {{0xfe}}, {{0x0f, 0xaf}}, {{0x0f, 0x44}}, {{0x0f, 0x4c}}, {{0x0f, 0x92}}, {{0x0f, 0xb6}},
-        {{0x0f, 0xbf}}, {{0x0f, 0xbc}}, {{0x0f, 0xa3}}, {{0x0f, 0xab}}, {{0x0f, 0xc1}}, {{0x0f, 0xb1}},
-        {{0x0f, 0x10}}, {{0x0f, 0x11}}, {{0x0f, 0x58}}, {{0x0f, 0x59}}, {{0x0f, 0x57}}, {{0x66, 0x0f, 0xfe}},
-        {{0xf3, 0x0f, 0x2a}}, {{0xf2, 0x0f, 0x5e}}, {{0xf3, 0x0f, 0xb8}}, {{0x0f, 0x2e}}, {{0x0f, 0xa4}, true},
-        {{0x0f, 0xa5}}, {{0x0f, 0xad}}, {{0x0f, 0xc7}}, {{0x6b}, true}, {{0x8d}}, {{0x0f, 0xc6}, true},
-        {{0x66, 0x0f, 0x38, 0x00}}, {{0x0f, 0xba}, true}, {{0xff}}, {{0x0f, 0xae}}, {{0x66, 0x03}}, {{0x8f}},
-        {{0xd8}}, {{0xd9}}, {{0xda}}, {{0xdb}}, {{0xdc}}, {{0xdd}}, {{0xde}}, {{0xdf}}};
+    static const std::vector<Form> kForms{{{0x01}},
+                                          {{0x03}},
+                                          {{0x11}},
+                                          {{0x13}},
+                                          {{0x1b}},
+                                          {{0x21}},
+                                          {{0x29}},
+                                          {{0x2b}},
+                                          {{0x31}},
+                                          {{0x39}},
+                                          {{0x85}},
+                                          {{0x87}},
+                                          {{0x89}},
+                                          {{0x8b}},
+                                          {{0x88}},
+                                          {{0x8a}},
+                                          {{0x83}, true},
+                                          {{0xc1}, true},
+                                          {{0xd1}},
+                                          {{0xd3}},
+                                          {{0xf7}},
+                                          {{0xfe}},
+                                          {{0x0f, 0xaf}},
+                                          {{0x0f, 0x44}},
+                                          {{0x0f, 0x4c}},
+                                          {{0x0f, 0x92}},
+                                          {{0x0f, 0xb6}},
+                                          {{0x0f, 0xbf}},
+                                          {{0x0f, 0xbc}},
+                                          {{0x0f, 0xa3}},
+                                          {{0x0f, 0xab}},
+                                          {{0x0f, 0xc1}},
+                                          {{0x0f, 0xb1}},
+                                          {{0x0f, 0x10}},
+                                          {{0x0f, 0x11}},
+                                          {{0x0f, 0x58}},
+                                          {{0x0f, 0x59}},
+                                          {{0x0f, 0x57}},
+                                          {{0x66, 0x0f, 0xfe}},
+                                          {{0xf3, 0x0f, 0x2a}},
+                                          {{0xf2, 0x0f, 0x5e}},
+                                          {{0xf3, 0x0f, 0xb8}},
+                                          {{0x0f, 0x2e}},
+                                          {{0x0f, 0xa4}, true},
+                                          {{0x0f, 0xa5}},
+                                          {{0x0f, 0xad}},
+                                          {{0x0f, 0xc7}},
+                                          {{0x6b}, true},
+                                          {{0x8d}},
+                                          {{0x0f, 0xc6}, true},
+                                          {{0x66, 0x0f, 0x38, 0x00}},
+                                          {{0x0f, 0xba}, true},
+                                          {{0xff}},
+                                          {{0x0f, 0xae}},
+                                          {{0x66, 0x03}},
+                                          {{0x8f}},
+                                          {{0xd8}},
+                                          {{0xd9}},
+                                          {{0xda}},
+                                          {{0xdb}},
+                                          {{0xdc}},
+                                          {{0xdd}},
+                                          {{0xde}},
+                                          {{0xdf}}};
     std::vector<std::uint8_t> code;
     const auto byte = [&](unsigned value) { code.push_back(static_cast<std::uint8_t>(value)); };
     while (code.size() < 400) {
@@ -668,11 +733,13 @@ class EngineRunTest : public QObject {
       } else {
         const Form& form = kForms[random() % kForms.size()];
         const bool legacy = form.opcode.front() == 0x66 || form.opcode.front() >= 0xf2;
-        if (mode == ExecutionMode::X86Long64 && !legacy && random() % 2 == 0) byte(0x40 + static_cast<unsigned>(random() % 16));
+        if (mode == ExecutionMode::X86Long64 && !legacy && random() % 2 == 0)
+          byte(0x40 + static_cast<unsigned>(random() % 16));
         for (const std::uint8_t each : form.opcode) byte(each);
         const auto reg = static_cast<unsigned>(random() % 8);
         constexpr std::array<unsigned, 3> kBases{3, 6, 7};
-        byte(random() % 2 == 0 ? 0xc0 | reg << 3 | static_cast<unsigned>(random() % 8) : reg << 3 | kBases[random() % 3]);
+        byte(random() % 2 == 0 ? 0xc0 | reg << 3 | static_cast<unsigned>(random() % 8)
+                               : reg << 3 | kBases[random() % 3]);
         if (form.immediate8 || form.opcode.front() == 0xf7) byte(static_cast<unsigned>(random()) & 0xff);
       }
     }

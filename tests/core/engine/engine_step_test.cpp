@@ -24,9 +24,9 @@ class EngineStepTest : public QObject {
     for (unsigned round = 0; round < 3; ++round) {
       rig.client.fills.clear();
       QCOMPARE(rig.engine->step_one().instructions, std::uint64_t{1});
-      QCOMPARE(rig.client.fills, (std::vector<Fill>{{kCodePage, AccessKind::Fetch},
-                                                    {kDataPage, AccessKind::Read},
-                                                    {kDataPage, AccessKind::Write}}));
+      QCOMPARE(rig.client.fills,
+               (std::vector<Fill>{
+                   {kCodePage, AccessKind::Fetch}, {kDataPage, AccessKind::Read}, {kDataPage, AccessKind::Write}}));
       rig.client.fills.clear();
       rig.engine->step_one();
       QCOMPARE(rig.client.fills, (std::vector<Fill>{{kCodePage, AccessKind::Fetch}}));
@@ -211,7 +211,7 @@ class EngineStepTest : public QObject {
     Rig rig;
     rig.client.map(0x800000, Rig::kCodeFrame);
     rig.code({0xc6, 0x03, 0xc3, 0xff, 0xc0, 0xeb, 0xf9});  // mov byte [rbx], 0xc3; inc eax; jmp back
-    rig.set(kRbx, alias + 4);                             // inc eax becomes inc ebx
+    rig.set(kRbx, alias + 4);                              // inc eax becomes inc ebx
     rig.set(kRax, 0);
     for (unsigned count = 0; count < 3; ++count) QCOMPARE(rig.engine->step_one().stop, EngineStop::Completed);
     QCOMPARE(rig.get(kRax), std::uint64_t{0});
@@ -255,7 +255,8 @@ class EngineStepTest : public QObject {
 
   void devices_are_reached_outside_ram() {
     Rig rig;
-    rig.code({0x8b, 0x03, 0x89, 0x4b, 0x04, 0x8a, 0x43, 0x03});  // mov eax, [rbx]; mov [rbx + 4], ecx; mov al, [rbx + 3]
+    rig.code(
+        {0x8b, 0x03, 0x89, 0x4b, 0x04, 0x8a, 0x43, 0x03});  // mov eax, [rbx]; mov [rbx + 4], ecx; mov al, [rbx + 3]
     rig.set(kRbx, Rig::kDevice + 0x80);
     rig.set(kRcx, 0xabcd);
     rig.client.device_value = 0x11223344;
@@ -281,8 +282,8 @@ class EngineStepTest : public QObject {
     rig.memory.write_bytes({Rig::kCodeFrame * kFrameBytes},
                            {reinterpret_cast<const std::uint8_t*>(code.data()), static_cast<std::size_t>(code.size())});
     EngineState state = rig.engine->state();
-    state.floating_point_control[0] = 0x340;  // All x87 exceptions unmasked,
-    state.floating_point_control[1] = 0x8084; // a zero divide pending.
+    state.floating_point_control[0] = 0x340;   // All x87 exceptions unmasked,
+    state.floating_point_control[1] = 0x8084;  // a zero divide pending.
     state.integer[kRdx] = 5;
     rig.engine->set_state(state);
     for (unsigned round = 0; round < 4; ++round) {
@@ -311,7 +312,8 @@ class EngineStepTest : public QObject {
 
   void wild_program_counters_are_harmless() {
     Rig rig;
-    for (const std::uint64_t pc : {std::uint64_t{0}, std::uint64_t{0x8000000000000123}, ~std::uint64_t{0}, std::uint64_t{0x7ffffffffff0}}) {
+    for (const std::uint64_t pc :
+         {std::uint64_t{0}, std::uint64_t{0x8000000000000123}, ~std::uint64_t{0}, std::uint64_t{0x7ffffffffff0}}) {
       rig.jump(pc);
       const EngineOutcome step = rig.engine->step_one();
       QCOMPARE(step.stop, EngineStop::FillRefused);
@@ -342,7 +344,8 @@ class EngineStepTest : public QObject {
       state.segment_base = {0x12340000, 0x56780000};
       for (std::uint64_t index = 0; index < 16; ++index) state.vector[index] = {index + 0x1111222233334444, ~index};
       state.vector_control[0] = 0x9fc0;
-      for (std::uint64_t index = 0; index < 8; ++index) state.floating_point[index] = {0x8000000000000000 + index, 0x3fff + index};
+      for (std::uint64_t index = 0; index < 8; ++index)
+        state.floating_point[index] = {0x8000000000000000 + index, 0x3fff + index};
       state.floating_point_control = {0x27f, 0x3800, 0};
       rig.engine->set_state(state);
       QVERIFY(rig.engine->state() == state);

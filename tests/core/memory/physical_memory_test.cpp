@@ -27,7 +27,8 @@ std::vector<std::uint8_t> content(const PhysicalMemory& memory) {
 std::size_t resident_pages(PhysicalMemory& memory) {
   std::vector<unsigned char> pages(memory.size() / kFrameBytes);
   if (mincore(memory.host_data(), memory.size(), pages.data()) != 0) return pages.size();
-  return static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; }));
+  return static_cast<std::size_t>(
+      std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; }));
 }
 
 }  // namespace
@@ -77,7 +78,8 @@ class PhysicalMemoryTest : public QObject {
   void marks_end_with_each_snapshot_restore_and_digest() {
     PhysicalMemory memory({kBase}, 8192);
     const auto empty = memory.snapshot();
-    const std::array<std::function<void()>, 3> enders{[&] { std::ignore = memory.snapshot(); }, [&] { std::ignore = memory.digest(); },
+    const std::array<std::function<void()>, 3> enders{[&] { std::ignore = memory.snapshot(); },
+                                                      [&] { std::ignore = memory.digest(); },
                                                       [&] { memory.restore(empty); }};
     for (const auto& end : enders) {
       memory.will_write(at(5));
@@ -136,7 +138,7 @@ class PhysicalMemoryTest : public QObject {
     memory.write(at(2 * kFrameBytes), 8, 4);
     memory.will_write(at(3 * kFrameBytes));  // Marked, but never written.
     memory.write(at(0), 8, 5);
-    memory.write(at(0), 8, 1);               // Written, but as before.
+    memory.write(at(0), 8, 1);  // Written, but as before.
     const std::uint64_t number = kBase / kFrameBytes;
     QCOMPARE(memory.restore(first), (std::vector<std::uint64_t>{number + 1, number + 2, number + 599}));
     QCOMPARE(memory.read(at(kFrameBytes), 8), std::uint64_t{1});
@@ -149,7 +151,11 @@ class PhysicalMemoryTest : public QObject {
     qInfo("seed %u", seed);
     std::mt19937 random(seed);
     PhysicalMemory memory({kBase}, 520 * kFrameBytes);
-    struct Past { std::shared_ptr<const MemorySnapshot> picture; std::vector<std::uint8_t> bytes; std::uint64_t digest; };
+    struct Past {
+      std::shared_ptr<const MemorySnapshot> picture;
+      std::vector<std::uint8_t> bytes;
+      std::uint64_t digest;
+    };
     std::vector<Past> past;
     for (unsigned round = 0; round < 200; ++round) {
       for (auto writes = random() % 20; writes != 0; --writes) {
