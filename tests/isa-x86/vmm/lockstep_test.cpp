@@ -42,8 +42,8 @@ class LockstepTest : public QObject {
     QTest::addColumn<quint64>("stride");
     QTest::addColumn<quint64>("most");
     QTest::newRow("privilege levels, every instruction")
-        << "privilege-levels" << quint64{0} << quint64{1} << quint64{5000};
-    QTest::newRow("page walk, every instruction") << "page-walk" << quint64{0} << quint64{1} << quint64{5000};
+        << "privilege-levels" << quint64{4000} << quint64{1} << quint64{5000};
+    QTest::newRow("page walk, every instruction") << "page-walk" << quint64{4000} << quint64{1} << quint64{5000};
     QTest::newRow("kernel, strides over all of it") << "kernel" << quint64{0} << quint64{997} << quint64{5000};
     QTest::newRow("kernel, its end, every instruction") << "kernel" << quint64{817000} << quint64{1} << quint64{20000};
   }
