@@ -23,6 +23,11 @@ constexpr std::array kLocalVectors{
     WritableBits{kApicLvtPerformance, 0x000107ff}, WritableBits{kApicLvtLint0, 0x0001a7ff},
     WritableBits{kApicLvtLint1, 0x0001a7ff},       WritableBits{kApicLvtError, 0x000100ff}};
 
+/// Of the eight registers that hold one bit a vector.
+constexpr std::uint64_t register_with(std::uint64_t first_offset, unsigned index) {
+  return first_offset + std::uint64_t{16} * index;
+}
+
 template <typename Table>
 const WritableBits* find(const Table& table, std::uint64_t offset) {
   for (const WritableBits& row : table) {
@@ -172,18 +177,18 @@ std::optional<std::uint64_t> LocalApic::next_expiry() const {
 // --- interrupts ------------------------------------------------------------------------------------------------------
 
 bool LocalApic::bit_of(std::uint64_t first_offset, std::uint8_t vector) const {
-  return (at(first_offset + 16U * (vector / 32)) >> (vector % 32) & 1) != 0;
+  return (at(register_with(first_offset, vector / 32)) >> (vector % 32) & 1) != 0;
 }
 
 void LocalApic::set_bit_of(std::uint64_t first_offset, std::uint8_t vector, bool value) {
-  std::uint32_t& word = at(first_offset + 16U * (vector / 32));
+  std::uint32_t& word = at(register_with(first_offset, vector / 32));
   const std::uint32_t bit = 1U << (vector % 32);
   word = value ? word | bit : word & ~bit;
 }
 
 std::optional<std::uint8_t> LocalApic::highest_of(std::uint64_t first_offset) const {
   for (unsigned index = 8; index-- != 0;) {
-    const std::uint32_t word = at(first_offset + 16U * index);
+    const std::uint32_t word = at(register_with(first_offset, index));
     if (word != 0) return static_cast<std::uint8_t>(32 * index + static_cast<unsigned>(std::bit_width(word)) - 1);
   }
   return std::nullopt;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
 
 #include "isa-x86/vmx/vmcs_fields.h"
 #include "isa-x86/vmx/vmx_controls.h"
@@ -461,9 +460,9 @@ EntryCheckOutcome check_vm_entry(const Vmcs& vmcs) {
 }
 
 std::span<const std::string_view> vm_entry_check_sentences() {
-  static const std::vector<std::string_view> kSentences = [] {
-    std::vector<std::string_view> sentences;
-    for (const Row& row : kRows) sentences.push_back(row.sentence);
+  static const auto kSentences = [] {
+    std::array<std::string_view, kRows.size()> sentences;
+    std::transform(kRows.begin(), kRows.end(), sentences.begin(), [](const Row& row) { return row.sentence; });
     return sentences;
   }();
   return kSentences;
