@@ -11,10 +11,6 @@ namespace {
 constexpr unsigned kAx = 0, kCx = 1, kDx = 2;
 constexpr std::uint64_t kCr3NoFlush = std::uint64_t{1} << 63;
 
-bool is_canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
-}
-
 /// MSRs that are plain storage with a rule about their values.
 enum class MsrRule : std::uint8_t { Any, Canonical, Word };
 struct MsrRow {

@@ -14,10 +14,6 @@ constexpr unsigned kCx = 1, kR11 = 11;
 constexpr std::uint32_t kLongCode = 0xa09b, kFlatData = 0xc093,
                         kFlatCode = 0xc09b;  // SDM volume 2B, SYSCALL and SYSRET.
 
-bool is_canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
-}
-
 Segment fixed_segment(std::uint64_t selector, std::uint32_t access_rights, unsigned dpl) {
   return {.base = 0,
           .limit = 0xffffffff,

@@ -81,10 +81,6 @@ Together combine(const PendingEvent& first, const PendingEvent& second) {
   return a == FaultClass::Contributory && b == FaultClass::Contributory ? Together::DoubleFault : Together::Second;
 }
 
-bool is_canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
-}
-
 }  // namespace
 
 void X86Processor::leave_guest(const VmExitInformation& exit, const std::optional<PendingEvent>& being_delivered) {

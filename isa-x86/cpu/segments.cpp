@@ -13,10 +13,6 @@ constexpr std::uint32_t kUnusable = 1U << 16;
 constexpr std::uint16_t kRplMask = 3;
 
 bool is_null(std::uint16_t selector) { return (selector & ~kRplMask) == 0; }
-bool is_canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
-}
-
 Segment null_segment(std::uint16_t selector) { return {.access_rights = kUnusable, .selector = selector}; }
 
 }  // namespace

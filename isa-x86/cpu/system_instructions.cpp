@@ -13,10 +13,6 @@ namespace {
 constexpr std::uint32_t kUnusable = 1U << 16;
 constexpr unsigned kAx = 0, kCx = 1, kDx = 2, kBx = 3, kSi = 6, kDi = 7;
 
-bool is_canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
-}
-
 std::uint64_t address_mask(unsigned size) { return size == 8 ? ~std::uint64_t{0} : size == 4 ? 0xffffffff : 0xffff; }
 
 }  // namespace

@@ -126,6 +126,10 @@ class X86Processor : public Processor, private EngineClient {
   [[nodiscard]] bool stops_direct_run(const DecodedInstruction& instruction) const;
 
   // --- checks and obstacles
+  /// 48-bit linear addresses: bits 63:47 are all the same.
+  [[nodiscard]] static constexpr bool is_canonical(std::uint64_t address) {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16) == address;
+  }
   bool check(CheckId id, bool passed, std::uint64_t actual = 0, std::uint64_t required = 0);
   [[nodiscard]] static Obstacle fault(std::uint8_t vector);
   [[nodiscard]] static Obstacle fault(std::uint8_t vector, std::uint32_t error_code);
