@@ -90,7 +90,7 @@ class Recital {
     std::string reply = predict();
     const auto number = parse_number(reply);
     if (number && *number >= 1 && *number <= ask.choices.size()) reply = ask.choices[*number - 1];
-    out_ << (reply.empty() ? "  Answer: " : is_answer(reply, found->answer) ? "  Right: " : "  No: ") << found->answer << '\n';
+    out_ << (reply.empty() ? "  Answer: " : same_answer(reply, found->answer) ? "  Right: " : "  No: ") << found->answer << '\n';
     if (!ask.explain.empty()) out_ << "  " << ask.explain << '\n';
   }
   /// The reader's guess; empty where nobody sits there.

@@ -108,7 +108,8 @@ void ChromeExporter::vm_exit(const Event& event, const VmExit& exit) {
   ++flow_;
   const Actor from = guest_.value_or(Actor::GuestKernel);
   instant(track_of(from), narrate(event), event);
-  if (guest_ && now() > guest_begin_) flow("s", track_of(from), now() - 1);    // inside the slice that ends here
+  has_arrow_ = guest_ && now() > guest_begin_;                                // an arrow begins inside a slice
+  if (has_arrow_) flow("s", track_of(from), now() - 1);
   close_guest();
   guest_ = from;                                                              // whom the entry goes back to
   exit_ = Slice{std::string(exit.name), now()};
@@ -122,8 +123,8 @@ void ChromeExporter::vm_entry(const Event& event) {
   if (!exit_) return;                                                         // the first entry: nothing was left
   const std::uint64_t end = now() + (options_.time == ExportTime::Cycles ? event.cycles : 0);
   slice(Track::Vmm, exit_->name, exit_->begin, end - exit_->begin, nullptr);
-  flow("t", Track::Vmm, exit_->begin);
-  flow("f", track_of(guest_.value_or(Actor::GuestKernel)), end);
+  if (has_arrow_) flow("t", Track::Vmm, exit_->begin);
+  if (has_arrow_) flow("f", track_of(guest_.value_or(Actor::GuestKernel)), end);
   exit_.reset();
   guest_begin_ = end;
 }

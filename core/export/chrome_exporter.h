@@ -59,6 +59,7 @@ class ChromeExporter : public Exporter {
   std::optional<Slice> exit_;
   std::optional<std::uint64_t> walk_begin_;
   std::uint64_t flow_ = 0;
+  bool has_arrow_ = false;                 ///< The exit that is open began an arrow.
   std::uint64_t walks_ = 0, l1d_misses_ = 0;
 };
 

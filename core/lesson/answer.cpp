@@ -338,14 +338,15 @@ Result<std::string, AnswerProblem> Answer::text(LessonAsk::Type type) const {
   return format_value(answer.value(), type == LessonAsk::Type::Address ? FieldFormat::Hex : FieldFormat::Decimal);
 }
 
-bool same_answer(std::string_view reply, std::string_view answer) {
-  const auto trimmed = [](std::string_view text) {
-    while (text.starts_with(' ')) text.remove_prefix(1);
-    while (text.ends_with(' ')) text.remove_suffix(1);
-    return text;
-  };
-  reply = trimmed(reply);
-  answer = trimmed(answer);
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+bool same_value(std::string_view reply, std::string_view answer) {
   const auto a = parse_number(reply);
   const auto b = parse_number(answer);
   if (a && b) return *a == *b;
@@ -354,8 +355,12 @@ bool same_answer(std::string_view reply, std::string_view answer) {
   });
 }
 
-bool is_answer(std::string_view choice, std::string_view answer) {
-  return same_answer(choice, answer) || same_answer(choice.substr(0, choice.find(':')), answer);
+}  // namespace
+
+bool same_answer(std::string_view reply, std::string_view answer) {
+  reply = trimmed(reply);
+  answer = trimmed(answer);
+  return same_value(reply, answer) || same_value(trimmed(reply.substr(0, reply.find(':'))), answer);
 }
 
 }  // namespace shearling

@@ -54,9 +54,8 @@ class Answer : public EventSink {
   const ElfImage* image_ = nullptr;          ///< Of the step whose events are coming in.
 };
 
-/// True when a learner's reply is the answer: numbers in any base, names and choices whatever their case.
+/// True when a learner's reply is the answer: numbers in any base, names whatever their case, and of a choice such as
+/// "#GP: the kernel gets control" the part before the colon.
 bool same_answer(std::string_view reply, std::string_view answer);
-/// True when a choice is the answer: all of it, or the part before its first ':' ("#GP: the kernel gets control").
-bool is_answer(std::string_view choice, std::string_view answer);
 
 }  // namespace shearling

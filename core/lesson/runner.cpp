@@ -228,7 +228,7 @@ class LessonRun {
       LessonAnswer result{.id = ask->id, .prompt = ask->prompt, .place = ask->answer_place};
       if (!text) result.problem = text.error().why;
       else result.answer = text.value();
-      const auto right = [&](const std::string& choice) { return is_answer(choice, result.answer); };
+      const auto right = [&](const std::string& choice) { return same_answer(choice, result.answer); };
       if (text && ask->type == LessonAsk::Type::Choice && std::none_of(ask->choices.begin(), ask->choices.end(), right))
         result.problem = "the answer is '" + result.answer + "', which is none of the choices";
       result_.answers.push_back(std::move(result));

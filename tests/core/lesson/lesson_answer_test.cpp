@@ -116,9 +116,9 @@ class LessonAnswerTest : public QObject {
     QVERIFY(same_answer(" 0x18 ", "24"));
     QVERIFY(same_answer("cpuid", "CPUID"));
     QVERIFY(!same_answer("25", "24"));
-    QVERIFY(is_answer("#GP: the kernel gets control", "#GP"));
-    QVERIFY(is_answer("yes", "yes"));
-    QVERIFY(!is_answer("#PF: no", "#GP"));
+    QVERIFY(same_answer("#GP: the kernel gets control", "#GP"));
+    QVERIFY(same_answer("yes", "yes"));
+    QVERIFY(!same_answer("#PF: no", "#GP"));
   }
 };
 
