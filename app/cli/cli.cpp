@@ -43,12 +43,15 @@ int write_json(const nlohmann::ordered_json& json, const std::string& target) {
   const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (target == "-") {
     std::cout << text << std::flush;
-    return std::cout ? kAsAsked : complain(Diagnostic{.message = "standard output cannot be written", .remedy = "is the reader gone?"});
+    return std::cout
+               ? kAsAsked
+               : complain(Diagnostic{.message = "standard output cannot be written", .remedy = "is the reader gone?"});
   }
   std::ofstream file(target, std::ios::binary);
   file << text << std::flush;
   if (file) return kAsAsked;
-  return complain(Diagnostic{.file = target, .message = "the file cannot be written", .remedy = "check the folder and its permissions"});
+  return complain(Diagnostic{
+      .file = target, .message = "the file cannot be written", .remedy = "check the folder and its permissions"});
 }
 
 Progress::Progress(std::string_view what) : what_(what), terminal_(isatty(STDERR_FILENO) == 1) {}
@@ -59,7 +62,8 @@ void Progress::show(StepIndex steps) {
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(200);
   shown_ = true;
-  std::fprintf(stderr, "\r%s: %.1f million instructions (Ctrl-C stops)\x1b[K", what_.c_str(), static_cast<double>(steps) / 1e6);
+  std::fprintf(stderr, "\r%s: %.1f million instructions (Ctrl-C stops)\x1b[K", what_.c_str(),
+               static_cast<double>(steps) / 1e6);
   std::fflush(stderr);
 }
 
@@ -75,7 +79,8 @@ VmmTechnique technique_of(std::string_view name) {
 }
 
 const std::vector<std::string>& technique_names() {
-  static const std::vector<std::string> kNames{std::string(name_of(VmmTechnique::Bare)), std::string(name_of(VmmTechnique::VtX))};
+  static const std::vector<std::string> kNames{std::string(name_of(VmmTechnique::Bare)),
+                                               std::string(name_of(VmmTechnique::VtX))};
   return kNames;
 }
 
@@ -86,11 +91,15 @@ nlohmann::ordered_json stop_to_json(StopReason reason, std::uint32_t code) {
 int status_of(StopReason reason, std::uint32_t code) {
   switch (reason) {
     case StopReason::None:
-    case StopReason::Breakpoint: return kAsAsked;
-    case StopReason::ExitPort: return code >> 1 == 0 ? kAsAsked : kGuestFailed;   // the guest wrote V: (V << 1) | 1
+    case StopReason::Breakpoint:
+      return kAsAsked;
+    case StopReason::ExitPort:
+      return code >> 1 == 0 ? kAsAsked : kGuestFailed;  // the guest wrote V: (V << 1) | 1
     case StopReason::StepLimit:
-    case StopReason::Interrupted: return kLimitReached;
-    default: return kGuestFailed;
+    case StopReason::Interrupted:
+      return kLimitReached;
+    default:
+      return kGuestFailed;
   }
 }
 

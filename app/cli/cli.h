@@ -18,10 +18,10 @@ namespace shearling::cli {
 
 enum ExitStatus : int {
   kAsAsked = 0,
-  kDidNotHold = 1,       ///< An assertion, comparison or lesson.
-  kBadInput = 2,         ///< Wrong usage or a bad file.
-  kGuestFailed = 3,      ///< Triple fault, deadlock, an exit status that is not 0, ...
-  kLimitReached = 4,     ///< --limit, or Ctrl-C.
+  kDidNotHold = 1,    ///< An assertion, comparison or lesson.
+  kBadInput = 2,      ///< Wrong usage or a bad file.
+  kGuestFailed = 3,   ///< Triple fault, deadlock, an exit status that is not 0, ...
+  kLimitReached = 4,  ///< --limit, or Ctrl-C.
 };
 
 /// Set by Ctrl-C; a second one ends the program at once.
@@ -72,7 +72,7 @@ struct GuestOptions {
 
 struct RunOptions {
   GuestOptions guest;
-  StepIndex limit = 0;               ///< 0: none.
+  StepIndex limit = 0;  ///< 0: none.
   std::string record;
   std::string json;
   bool fast = false;
@@ -80,8 +80,8 @@ struct RunOptions {
 int run(const RunOptions& options);
 
 struct StepOptions {
-  GuestOptions guest;                ///< guest.guest may be a run file.
-  std::string at = "0";              ///< A step's number, a symbol, or mark:N.
+  GuestOptions guest;    ///< guest.guest may be a run file.
+  std::string at = "0";  ///< A step's number, a symbol, or mark:N.
   StepIndex count = 1;
   std::string json;
 };

@@ -13,7 +13,7 @@ namespace shearling::cli {
 
 namespace {
 
-constexpr StepIndex kEveryEventSteps = 10'000;      // "auto": so short an interval is told in full
+constexpr StepIndex kEveryEventSteps = 10'000;  // "auto": so short an interval is told in full
 constexpr std::size_t kPage = 4096;
 
 Status export_notable(RunFile& file, StepIndex first, StepIndex end, Exporter& exporter) {
@@ -48,13 +48,18 @@ int export_run(const ExportCommandOptions& options) {
   RunFile& file = *opened.value();
   const StepIndex end = std::min(options.to.value_or(file.recorded_steps()), file.recorded_steps());
   if (options.from >= end)
-    return complain(Diagnostic{.file = options.run_file, .message = "there is no step from " + std::to_string(options.from) + " to " + std::to_string(end),
-                               .remedy = "the recording has steps 0 to " + std::to_string(file.recorded_steps())});
+    return complain(
+        Diagnostic{.file = options.run_file,
+                   .message = "there is no step from " + std::to_string(options.from) + " to " + std::to_string(end),
+                   .remedy = "the recording has steps 0 to " + std::to_string(file.recorded_steps())});
 
   std::ofstream stream;
   if (options.output != "-") {
     stream.open(options.output, std::ios::binary);
-    if (!stream) return complain(Diagnostic{.file = options.output, .message = "the file cannot be written", .remedy = "check the folder and its permissions"});
+    if (!stream)
+      return complain(Diagnostic{.file = options.output,
+                                 .message = "the file cannot be written",
+                                 .remedy = "check the folder and its permissions"});
   }
   std::ostream& out = options.output == "-" ? std::cout : stream;
   ExportOptions export_options{.format = options.format == "csv" ? ExportFormat::Csv : ExportFormat::Chrome,
@@ -63,12 +68,17 @@ int export_run(const ExportCommandOptions& options) {
   if (const auto config = parse_machine_config(file.info().setup.machine_yaml, options.run_file))
     export_options.cycles_per_instruction = config.value().costs.instruction;
   const auto exporter = Exporter::make(out, export_options);
-  const bool every_event = options.events == "all" || (options.events == "auto" && end - options.from <= kEveryEventSteps);
-  const Status status = every_event ? export_every_event(file, options.from, end, *exporter) : export_notable(file, options.from, end, *exporter);
+  const bool every_event =
+      options.events == "all" || (options.events == "auto" && end - options.from <= kEveryEventSteps);
+  const Status status = every_event ? export_every_event(file, options.from, end, *exporter)
+                                    : export_notable(file, options.from, end, *exporter);
   if (!status) return complain(status.error());
   exporter->finish(end);
   out.flush();
-  if (!out) return complain(Diagnostic{.file = options.output, .message = "the file cannot be written to its end", .remedy = "is there room on the disk?"});
+  if (!out)
+    return complain(Diagnostic{.file = options.output,
+                               .message = "the file cannot be written to its end",
+                               .remedy = "is there room on the disk?"});
   return interrupted()->load() ? kLimitReached : kAsAsked;
 }
 

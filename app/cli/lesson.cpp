@@ -18,19 +18,31 @@ namespace {
 nlohmann::ordered_json to_json(const LessonStepResult& step) {
   nlohmann::ordered_json expectations = nlohmann::ordered_json::array();
   for (const ExpectationResult& one : step.expectations)
-    expectations.push_back({{"held", one.held}, {"what", one.what}, {"why", one.why}, {"line", one.place.line}, {"column", one.place.column}});
-  return {{"id", step.id}, {"passed", step.passed()}, {"line", step.place.line}, {"first", step.first}, {"end", step.end},
-          {"expectations", expectations}, {"narration", step.narration}};
+    expectations.push_back({{"held", one.held},
+                            {"what", one.what},
+                            {"why", one.why},
+                            {"line", one.place.line},
+                            {"column", one.place.column}});
+  return {{"id", step.id},   {"passed", step.passed()},      {"line", step.place.line},    {"first", step.first},
+          {"end", step.end}, {"expectations", expectations}, {"narration", step.narration}};
 }
 
 nlohmann::ordered_json to_json(const LessonAnswer& answer) {
-  return {{"id", answer.id}, {"prompt", answer.prompt}, {"answer", answer.answer}, {"problem", answer.problem}, {"line", answer.place.line}};
+  return {{"id", answer.id},
+          {"prompt", answer.prompt},
+          {"answer", answer.answer},
+          {"problem", answer.problem},
+          {"line", answer.place.line}};
 }
 
 nlohmann::ordered_json to_json(const std::vector<Diagnostic>& diagnostics) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const Diagnostic& one : diagnostics)
-    json.push_back({{"file", one.file}, {"line", one.line}, {"column", one.column}, {"message", one.message}, {"remedy", one.remedy}});
+    json.push_back({{"file", one.file},
+                    {"line", one.line},
+                    {"column", one.column},
+                    {"message", one.message},
+                    {"remedy", one.remedy}});
   return json;
 }
 
@@ -39,7 +51,12 @@ nlohmann::ordered_json to_json(const Lesson& lesson, const LessonResult& result)
   for (const LessonStepResult& step : result.steps) steps.push_back(to_json(step));
   nlohmann::ordered_json answers = nlohmann::ordered_json::array();
   for (const LessonAnswer& answer : result.answers) answers.push_back(to_json(answer));
-  return {{"id", lesson.id}, {"title", lesson.title}, {"file", lesson.file}, {"passed", result.passed()}, {"steps", steps}, {"answers", answers},
+  return {{"id", lesson.id},
+          {"title", lesson.title},
+          {"file", lesson.file},
+          {"passed", result.passed()},
+          {"steps", steps},
+          {"answers", answers},
           {"diagnostics", to_json(result.diagnostics)}};
 }
 
@@ -48,11 +65,24 @@ void print_failures(const Lesson& lesson, const LessonResult& result) {
   for (const LessonStepResult& step : result.steps) {
     for (const ExpectationResult& one : step.expectations) {
       if (one.held) continue;
-      std::cerr << Diagnostic{lesson.file, one.place.line, one.place.column, "step " + step.id + ": " + one.what + " does not hold: " + one.why, {}}.text() << '\n';
+      std::cerr << Diagnostic{lesson.file,
+                              one.place.line,
+                              one.place.column,
+                              "step " + step.id + ": " + one.what + " does not hold: " + one.why,
+                              {}}
+                       .text()
+                << '\n';
     }
   }
   for (const LessonAnswer& answer : result.answers) {
-    if (!answer.ok()) std::cerr << Diagnostic{lesson.file, answer.place.line, answer.place.column, "question " + answer.id + ": " + answer.problem, {}}.text() << '\n';
+    if (!answer.ok())
+      std::cerr << Diagnostic{lesson.file,
+                              answer.place.line,
+                              answer.place.column,
+                              "question " + answer.id + ": " + answer.problem,
+                              {}}
+                       .text()
+                << '\n';
   }
 }
 
@@ -67,30 +97,40 @@ int status_of_result(const LessonResult& result) {
 /// Goes through a lesson as a reader does: prose, then a step and what it showed, then a question and its answer.
 class Recital {
  public:
-  Recital(const Lesson& lesson, const LessonResult& result, std::ostream& out) : lesson_(lesson), result_(result), out_(out) {}
-  void recite() { for (const LessonBlock& block : lesson_.blocks) std::visit([&](const auto& one) { tell(one); }, block); }
+  Recital(const Lesson& lesson, const LessonResult& result, std::ostream& out)
+      : lesson_(lesson), result_(result), out_(out) {}
+  void recite() {
+    for (const LessonBlock& block : lesson_.blocks) std::visit([&](const auto& one) { tell(one); }, block);
+  }
 
  private:
   void tell(const LessonText& text) { out_ << text.markdown; }
   void tell(const LessonMachine& machine) {
-    out_ << "[machine: " << machine.guest << ", --vmm " << name_of(machine.technique) << ", " << machine.machine << "]\n";
+    out_ << "[machine: " << machine.guest << ", --vmm " << name_of(machine.technique) << ", " << machine.machine
+         << "]\n";
   }
   void tell(const LessonStep& step) {
-    const auto found = std::find_if(result_.steps.begin(), result_.steps.end(), [&](const LessonStepResult& one) { return one.id == step.id; });
+    const auto found = std::find_if(result_.steps.begin(), result_.steps.end(),
+                                    [&](const LessonStepResult& one) { return one.id == step.id; });
     if (found == result_.steps.end()) return;
-    out_ << "[step " << step.id << ": instructions " << found->first << " to " << found->end << ", " << (found->passed() ? "as expected" : "NOT as expected") << "]\n";
+    out_ << "[step " << step.id << ": instructions " << found->first << " to " << found->end << ", "
+         << (found->passed() ? "as expected" : "NOT as expected") << "]\n";
     for (const std::string& sentence : found->narration) out_ << "    " << sentence << '\n';
     if (!step.say.empty()) out_ << step.say << '\n';
   }
   void tell(const LessonAsk& ask) {
-    const auto found = std::find_if(result_.answers.begin(), result_.answers.end(), [&](const LessonAnswer& one) { return one.id == ask.id; });
+    const auto found = std::find_if(result_.answers.begin(), result_.answers.end(),
+                                    [&](const LessonAnswer& one) { return one.id == ask.id; });
     if (found == result_.answers.end()) return;
     out_ << "\n? " << ask.prompt << '\n';
     for (std::size_t i = 0; i < ask.choices.size(); ++i) out_ << "  " << i + 1 << ". " << ask.choices[i] << '\n';
     std::string reply = predict();
     const auto number = parse_number(reply);
     if (number && *number >= 1 && *number <= ask.choices.size()) reply = ask.choices[*number - 1];
-    out_ << (reply.empty() ? "  Answer: " : same_answer(reply, found->answer) ? "  Right: " : "  No: ") << found->answer << '\n';
+    out_ << (reply.empty()                       ? "  Answer: "
+             : same_answer(reply, found->answer) ? "  Right: "
+                                                 : "  No: ")
+         << found->answer << '\n';
     if (!ask.explain.empty()) out_ << "  " << ask.explain << '\n';
   }
   /// The reader's guess; empty where nobody sits there.
@@ -114,17 +154,25 @@ int lesson_list(const std::string& json) {
   int status = kAsAsked;
   for (const std::string& file : find_lessons()) {
     ParsedLesson parsed = load_lesson(file);
-    if (!parsed.ok()) status = complain(parsed.diagnostics);
-    else lessons.push_back(std::move(parsed.lesson));
+    if (!parsed.ok())
+      status = complain(parsed.diagnostics);
+    else
+      lessons.push_back(std::move(parsed.lesson));
   }
   std::stable_sort(lessons.begin(), lessons.end(), [](const Lesson& a, const Lesson& b) { return a.order < b.order; });
   if (json != "-") {
-    for (const Lesson& lesson : lessons) std::cout << lesson.id << std::string(std::max<std::size_t>(28, lesson.id.size() + 2) - lesson.id.size(), ' ') << lesson.title << '\n';
+    for (const Lesson& lesson : lessons)
+      std::cout << lesson.id << std::string(std::max<std::size_t>(28, lesson.id.size() + 2) - lesson.id.size(), ' ')
+                << lesson.title << '\n';
   }
   if (json.empty()) return status;
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Lesson& lesson : lessons)
-    list.push_back({{"id", lesson.id}, {"title", lesson.title}, {"summary", lesson.summary}, {"missions", lesson.missions}, {"file", lesson.file}});
+    list.push_back({{"id", lesson.id},
+                    {"title", lesson.title},
+                    {"summary", lesson.summary},
+                    {"missions", lesson.missions},
+                    {"file", lesson.file}});
   return worse(status, write_json({{"schema", 1}, {"lessons", list}}, json));
 }
 
@@ -135,7 +183,8 @@ int lesson_check(const std::vector<std::string>& paths, const std::string& json)
     const ParsedLesson parsed = load_lesson(path);
     if (!parsed.ok()) {
       status = worse(status, complain(parsed.diagnostics));
-      lessons.push_back({{"id", parsed.lesson.id}, {"file", path}, {"passed", false}, {"diagnostics", to_json(parsed.diagnostics)}});
+      lessons.push_back(
+          {{"id", parsed.lesson.id}, {"file", path}, {"passed", false}, {"diagnostics", to_json(parsed.diagnostics)}});
       continue;
     }
     const LessonResult result = run_lesson(parsed.lesson, interrupted());
@@ -143,7 +192,9 @@ int lesson_check(const std::vector<std::string>& paths, const std::string& json)
     print_failures(parsed.lesson, result);
     status = worse(status, status_of_result(result));
     lessons.push_back(to_json(parsed.lesson, result));
-    if (json != "-") std::cout << parsed.lesson.id << ": " << (result.passed() ? "holds" : "does not hold") << " (" << result.steps.size() << " steps, " << result.answers.size() << " questions)\n";
+    if (json != "-")
+      std::cout << parsed.lesson.id << ": " << (result.passed() ? "holds" : "does not hold") << " ("
+                << result.steps.size() << " steps, " << result.answers.size() << " questions)\n";
   }
   if (json.empty()) return status;
   return worse(status, write_json({{"schema", 1}, {"lessons", lessons}}, json));

@@ -18,8 +18,12 @@ using namespace shearling::cli;
 constexpr const char* kJsonHelp = "write the result as JSON to a file, or '-' for standard output";
 
 void add_guest_options(CLI::App& command, GuestOptions& options) {
-  command.add_option("--vmm", options.vmm, "the technique: bare (no VMM) or vt-x")->check(CLI::IsMember(technique_names()))->capture_default_str();
-  command.add_option("--paging", options.paging, "how a VMM maps guest memory")->check(CLI::IsMember({"nested"}))->capture_default_str();
+  command.add_option("--vmm", options.vmm, "the technique: bare (no VMM) or vt-x")
+      ->check(CLI::IsMember(technique_names()))
+      ->capture_default_str();
+  command.add_option("--paging", options.paging, "how a VMM maps guest memory")
+      ->check(CLI::IsMember({"nested"}))
+      ->capture_default_str();
   command.add_option("--machine", options.machine, "a built-in machine, or a YAML file")->capture_default_str();
 }
 
@@ -31,31 +35,45 @@ void add_run(CLI::App& app, RunOptions& options) {
   command.add_option("--record", options.record, "record the run into a file");
   command.add_option("--json", options.json, kJsonHelp);
   command.add_flag("--fast", options.fast, "direct execution: leave TLBs and caches out");
-  command.footer("Examples:\n  shearling run kernel\n  shearling run kernel --vmm vt-x --record kernel.run\n  shearling run my-guest.elf --limit 1000000 --json -");
+  command.footer(
+      "Examples:\n  shearling run kernel\n  shearling run kernel --vmm vt-x --record kernel.run\n  shearling run "
+      "my-guest.elf --limit 1000000 --json -");
 }
 
 void add_step(CLI::App& app, StepOptions& options) {
   CLI::App& command = *app.add_subcommand("step", "show every event of some steps");
-  command.add_option("GUEST", options.guest.guest, "an ELF image, the name of a built guest, or a run file")->required();
+  command.add_option("GUEST", options.guest.guest, "an ELF image, the name of a built guest, or a run file")
+      ->required();
   add_guest_options(command, options.guest);
-  command.add_option("--at", options.at, "the first step: a number, a symbol (when it is reached first), or mark:N")->capture_default_str();
+  command.add_option("--at", options.at, "the first step: a number, a symbol (when it is reached first), or mark:N")
+      ->capture_default_str();
   command.add_option("--count", options.count, "how many steps")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--json", options.json, kJsonHelp);
-  command.footer("Examples:\n  shearling step cpuid-trap --vmm vt-x --at the_cpuid\n  shearling step page-walk --vmm vt-x --at the_cold_load --json -\n  shearling step kernel.run --at 120000 --count 5");
+  command.footer(
+      "Examples:\n  shearling step cpuid-trap --vmm vt-x --at the_cpuid\n  shearling step page-walk --vmm vt-x --at "
+      "the_cold_load --json -\n  shearling step kernel.run --at 120000 --count 5");
 }
 
 void add_export(CLI::App& app, ExportCommandOptions& options) {
   CLI::App& command = *app.add_subcommand("export", "write a recorded run for other tools");
   command.add_option("FILE", options.run_file, "a run file made with 'run --record'")->required();
   command.add_option("--format", options.format, "chrome (ui.perfetto.dev opens it) or csv")
-      ->check(CLI::IsMember(std::vector<std::string>(export_format_names().begin(), export_format_names().end())))->required();
+      ->check(CLI::IsMember(std::vector<std::string>(export_format_names().begin(), export_format_names().end())))
+      ->required();
   command.add_option("--from", options.from, "first step")->capture_default_str();
   command.add_option("--to", options.to, "one past the last step; left out: the end");
-  command.add_option("--events", options.events, "notable: what the file holds; all: every event, by replay; auto: all for up to 10,000 steps")
-      ->check(CLI::IsMember({"auto", "notable", "all"}))->capture_default_str();
-  command.add_option("--time", options.time, "what a microsecond of a chrome trace stands for")->check(CLI::IsMember({"cycles", "steps"}))->capture_default_str();
+  command
+      .add_option("--events", options.events,
+                  "notable: what the file holds; all: every event, by replay; auto: all for up to 10,000 steps")
+      ->check(CLI::IsMember({"auto", "notable", "all"}))
+      ->capture_default_str();
+  command.add_option("--time", options.time, "what a microsecond of a chrome trace stands for")
+      ->check(CLI::IsMember({"cycles", "steps"}))
+      ->capture_default_str();
   command.add_option("-o,--output", options.output, "the file to write, or '-' for standard output")->required();
-  command.footer("Examples:\n  shearling export kernel.run --format chrome -o kernel.json\n  shearling export kernel.run --format csv --from 1000 --to 1100 -o -");
+  command.footer(
+      "Examples:\n  shearling export kernel.run --format chrome -o kernel.json\n  shearling export kernel.run --format "
+      "csv --from 1000 --to 1100 -o -");
 }
 
 struct LessonOptions {
@@ -75,7 +93,9 @@ void add_lesson(CLI::App& app, LessonOptions& options) {
   CLI::App& go = *command.add_subcommand("run", "go through a lesson on the terminal");
   go.add_option("ID", options.id, "a lesson's id, file or folder")->required();
   go.add_option("--json", options.json, kJsonHelp);
-  command.footer("Examples:\n  shearling lesson list\n  shearling lesson run two-stage-walk\n  shearling lesson check lessons/*/lesson.md");
+  command.footer(
+      "Examples:\n  shearling lesson list\n  shearling lesson run two-stage-walk\n  shearling lesson check "
+      "lessons/*/lesson.md");
 }
 
 int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
@@ -87,14 +107,17 @@ int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
 /// CLI11's complaint as one line; a misspelt command is named, which CLI11 does not do.
 int complain_about_usage(const CLI::ParseError& error, std::string_view command) {
   static constexpr std::array<std::string_view, 4> kCommands{"run", "step", "export", "lesson"};
-  const bool is_command = command.starts_with('-') || std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end();
+  const bool is_command =
+      command.starts_with('-') || std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end();
   if (!command.empty() && !is_command)
-    return complain(Diagnostic{.message = "there is no command '" + std::string(command) + "'", .remedy = spelling_remedy(command, kCommands)});
+    return complain(Diagnostic{.message = "there is no command '" + std::string(command) + "'",
+                               .remedy = spelling_remedy(command, kCommands)});
   std::string what = error.what();
   for (char& letter : what) {
     if (letter == '\n') letter = ' ';
   }
-  return complain(Diagnostic{.message = what, .remedy = "'shearling --help' and 'shearling COMMAND --help' tell the usage"});
+  return complain(
+      Diagnostic{.message = what, .remedy = "'shearling --help' and 'shearling COMMAND --help' tell the usage"});
 }
 
 }  // namespace
@@ -103,7 +126,9 @@ int main(int argc, char** argv) {
   CLI::App app{"Shearling: a virtual machine monitor that you can stop, look into, and run backwards.", "shearling"};
   app.set_version_flag("--version", "shearling " SHEARLING_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit status: 0 as asked; 1 a lesson or comparison did not hold; 2 wrong usage or a bad file;\n3 the guest failed; 4 a limit was reached or Ctrl-C was pressed.");
+  app.footer(
+      "Exit status: 0 as asked; 1 a lesson or comparison did not hold; 2 wrong usage or a bad file;\n3 the guest "
+      "failed; 4 a limit was reached or Ctrl-C was pressed.");
   RunOptions run_options;
   StepOptions step_options;
   ExportCommandOptions export_options;

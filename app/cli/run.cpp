@@ -39,8 +39,12 @@ class RunSink : public EventSink {
 
 nlohmann::ordered_json cache_to_json(const Cache& cache) {
   const CacheCounters& counters = cache.counters();
-  return {{"reads", counters.reads},         {"writes", counters.writes},           {"read_misses", counters.read_misses},
-          {"write_misses", counters.write_misses}, {"ways_probed", counters.ways_probed}, {"write_backs", counters.write_backs},
+  return {{"reads", counters.reads},
+          {"writes", counters.writes},
+          {"read_misses", counters.read_misses},
+          {"write_misses", counters.write_misses},
+          {"ways_probed", counters.ways_probed},
+          {"write_backs", counters.write_backs},
           {"energy_nj", counters.energy}};
 }
 
@@ -60,11 +64,13 @@ nlohmann::ordered_json caches_to_json(const CacheHierarchy& caches) {
 
 nlohmann::ordered_json registers_to_json(const Processor& processor) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const RegisterRow& row : processor.registers()) json[std::string(row.name)] = format_value(FieldValue(row.believed), FieldFormat::Hex);
+  for (const RegisterRow& row : processor.registers())
+    json[std::string(row.name)] = format_value(FieldValue(row.believed), FieldFormat::Hex);
   return json;
 }
 
-nlohmann::ordered_json report(const Machine& machine, const RunOptions& options, const Statistics& statistics, StopReason reason) {
+nlohmann::ordered_json report(const Machine& machine, const RunOptions& options, const Statistics& statistics,
+                              StopReason reason) {
   nlohmann::ordered_json traps = nlohmann::ordered_json::object();
   for (const auto& [name, count] : statistics.traps) traps[name] = count;
   nlohmann::ordered_json exits = nlohmann::ordered_json::object();
@@ -80,8 +86,11 @@ nlohmann::ordered_json report(const Machine& machine, const RunOptions& options,
                               {"cycles", machine.cycles()},
                               {"traps", traps},
                               {"exits", exits}};
-  const bool models = machine.models_valid();            // without them nothing is known of TLBs and caches
-  json["walks"] = models ? nlohmann::ordered_json{{"count", path.walks}, {"references", path.walk_references}, {"skipped", path.walk_skipped}} : nullptr;
+  const bool models = machine.models_valid();  // without them nothing is known of TLBs and caches
+  json["walks"] = models ? nlohmann::ordered_json{{"count", path.walks},
+                                                  {"references", path.walk_references},
+                                                  {"skipped", path.walk_skipped}}
+                         : nullptr;
   json["tlb"] = models ? nlohmann::ordered_json{{"lookups", path.tlb_lookups}, {"misses", path.tlb_misses}} : nullptr;
   json["caches"] = models ? caches_to_json(machine.memory_path().caches()) : nullptr;
   json["cpus"] = nlohmann::ordered_json::array({{{"registers", registers_to_json(machine.processor())}}});
@@ -97,7 +106,8 @@ void print_summary(const Machine& machine, const Statistics& statistics, StopRea
   for (const auto& entry : statistics.traps) traps += entry.second;
   for (const auto& entry : statistics.exits) exits += entry.second.count;
   std::cerr << "; " << traps << " traps, " << exits << " VM exits";
-  if (machine.models_valid()) std::cerr << ", " << machine.memory_path().counters().walks << " page walks, " << machine.cycles() << " cycles";
+  if (machine.models_valid())
+    std::cerr << ", " << machine.memory_path().counters().walks << " page walks, " << machine.cycles() << " cycles";
   std::cerr << '\n';
 }
 

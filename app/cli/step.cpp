@@ -44,14 +44,16 @@ Status go_to(TimeTravel& travel, const std::string& at) {
   Machine& machine = travel.machine();
   if (const auto number = parse_number(at)) {
     if (travel.seek(*number, interrupted()) == *number) return Done{};
-    return Diagnostic{.message = "the run has no step " + at + ": it ends at step " + std::to_string(machine.position()),
-                      .remedy = "give a smaller number to --at"};
+    return Diagnostic{
+        .message = "the run has no step " + at + ": it ends at step " + std::to_string(machine.position()),
+        .remedy = "give a smaller number to --at"};
   }
   const bool is_mark = at.starts_with("mark:");
   const auto mark = is_mark ? parse_number(std::string_view(at).substr(5)) : std::nullopt;
   const auto address = number_of("sym:" + at, machine.image());
   if (!mark && !address)
-    return Diagnostic{.message = "--at: '" + at + "' is no step, no symbol of the guest and no mark", .remedy = "for example --at 1200, --at the_cpuid or --at mark:1"};
+    return Diagnostic{.message = "--at: '" + at + "' is no step, no symbol of the guest and no mark",
+                      .remedy = "for example --at 1200, --at the_cpuid or --at mark:1"};
   MarkWatch watch(mark.value_or(0));
   machine.set_sinks(nullptr, &watch);
   const StopReason reason = travel.run_until(kSearchLimit, Observation::Models, interrupted(), [&] {
@@ -59,15 +61,16 @@ Status go_to(TimeTravel& travel, const std::string& at) {
   });
   machine.set_sinks(nullptr, nullptr);
   if (reason == StopReason::Breakpoint) return Done{};
-  return Diagnostic{.message = "the run does not come to '" + at + "': it ends at step " + std::to_string(machine.position()) + " (" +
-                               std::string(name_of(reason)) + ")", .remedy = "give another place to --at"};
+  return Diagnostic{.message = "the run does not come to '" + at + "': it ends at step " +
+                               std::to_string(machine.position()) + " (" + std::string(name_of(reason)) + ")",
+                    .remedy = "give another place to --at"};
 }
 
 struct SteppedInstruction {
   StepIndex step = 0;
   Actor actor = Actor::GuestKernel;
   std::uint64_t pc = 0;
-  std::string place;                 ///< "the_cpuid", "print_string+0x12"; empty where no symbol is near.
+  std::string place;  ///< "the_cpuid", "print_string+0x12"; empty where no symbol is near.
   std::string text;
   std::vector<Event> events;
 };
@@ -75,31 +78,42 @@ struct SteppedInstruction {
 std::string place_of(const ElfImage& image, std::uint64_t pc) {
   const ElfSymbol* symbol = image.symbol_at(pc);
   if (symbol == nullptr) return {};
-  return symbol->value == pc ? symbol->name : symbol->name + "+" + format_value(FieldValue(pc - symbol->value), FieldFormat::Hex);
+  return symbol->value == pc ? symbol->name
+                             : symbol->name + "+" + format_value(FieldValue(pc - symbol->value), FieldFormat::Hex);
 }
 
 SteppedInstruction take_step(TimeTravel& travel) {
   const Machine& machine = travel.machine();
   const VirtualAddress pc = machine.processor().program_counter();
   const auto instructions = machine.processor().disassemble(pc, 1);
-  SteppedInstruction stepped{.step = machine.position(), .actor = machine.processor().actor(), .pc = pc.value,
-                             .place = place_of(machine.image(), pc.value), .text = instructions.empty() ? "?" : instructions.front().text, .events = {}};
+  SteppedInstruction stepped{.step = machine.position(),
+                             .actor = machine.processor().actor(),
+                             .pc = pc.value,
+                             .place = place_of(machine.image(), pc.value),
+                             .text = instructions.empty() ? "?" : instructions.front().text,
+                             .events = {}};
   stepped.events = travel.step_forward();
   return stepped;
 }
 
 void print(const SteppedInstruction& stepped) {
-  std::printf("step %llu  %s  0x%llx%s%s%s  %s\n", static_cast<unsigned long long>(stepped.step), std::string(name_of(stepped.actor)).c_str(),
-              static_cast<unsigned long long>(stepped.pc), stepped.place.empty() ? "" : " <", stepped.place.c_str(), stepped.place.empty() ? "" : ">",
+  std::printf("step %llu  %s  0x%llx%s%s%s  %s\n", static_cast<unsigned long long>(stepped.step),
+              std::string(name_of(stepped.actor)).c_str(), static_cast<unsigned long long>(stepped.pc),
+              stepped.place.empty() ? "" : " <", stepped.place.c_str(), stepped.place.empty() ? "" : ">",
               stepped.text.c_str());
-  for (const Event& event : stepped.events) std::printf("    %-20s %s\n", std::string(info_of(event).name).c_str(), narrate(event).c_str());
+  for (const Event& event : stepped.events)
+    std::printf("    %-20s %s\n", std::string(info_of(event).name).c_str(), narrate(event).c_str());
 }
 
 nlohmann::ordered_json to_json(const SteppedInstruction& stepped) {
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
   for (const Event& event : stepped.events) events.push_back(event_to_json(event));
-  return {{"step", stepped.step}, {"actor", std::string(name_of(stepped.actor))}, {"pc", format_value(FieldValue(stepped.pc), FieldFormat::Hex)},
-          {"place", stepped.place}, {"instruction", stepped.text}, {"events", events}};
+  return {{"step", stepped.step},
+          {"actor", std::string(name_of(stepped.actor))},
+          {"pc", format_value(FieldValue(stepped.pc), FieldFormat::Hex)},
+          {"place", stepped.place},
+          {"instruction", stepped.text},
+          {"events", events}};
 }
 
 }  // namespace
@@ -122,8 +136,12 @@ int step(const StepOptions& options) {
   }
   std::fflush(stdout);
   if (options.json.empty()) return kAsAsked;
-  return write_json({{"schema", 1}, {"guest", machine.setup().guest_name}, {"vmm", std::string(name_of(machine.setup().technique))},
-                     {"stop", stop_to_json(machine.stop().reason, machine.stop().code)}, {"steps", steps}}, options.json);
+  return write_json({{"schema", 1},
+                     {"guest", machine.setup().guest_name},
+                     {"vmm", std::string(name_of(machine.setup().technique))},
+                     {"stop", stop_to_json(machine.stop().reason, machine.stop().code)},
+                     {"steps", steps}},
+                    options.json);
 }
 
 }  // namespace shearling::cli

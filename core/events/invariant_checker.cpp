@@ -44,7 +44,8 @@ void InvariantChecker::forget() {
 
 void InvariantChecker::check_place(const Event& event) {
   if (step_ && event.step == *step_) {
-    if (event.ordinal != next_ordinal_) violated(fmt::format("ordinal {} follows where {} was due", event.ordinal, next_ordinal_));
+    if (event.ordinal != next_ordinal_)
+      violated(fmt::format("ordinal {} follows where {} was due", event.ordinal, next_ordinal_));
     next_ordinal_ = event.ordinal + 1;
     return;
   }
@@ -65,7 +66,8 @@ void InvariantChecker::end_step() {
   judge_pending_miss("the step ends");
   if (root_ == Root::Inside && !stopped_) violated("a vm.exit is followed by no vm.entry in its step");
   if (root_ == Root::Inside) root_ = Root::Outside;
-  if (!open_trap_.empty() && !stopped_) violated(fmt::format("{} was raised, and neither delivered nor followed by an exit", open_trap_));
+  if (!open_trap_.empty() && !stopped_)
+    violated(fmt::format("{} was raised, and neither delivered nor followed by an exit", open_trap_));
   open_trap_.clear();
 }
 
@@ -74,7 +76,9 @@ void InvariantChecker::check(const InstructionRetired&) {
   judge_pending_miss("the instruction retires");
 }
 
-void InvariantChecker::check(const TrapRaised& trap) { open_trap_ = trap.name.empty() ? "a trap without a name" : trap.name; }
+void InvariantChecker::check(const TrapRaised& trap) {
+  open_trap_ = trap.name.empty() ? "a trap without a name" : trap.name;
+}
 void InvariantChecker::check(const TrapDelivered&) { open_trap_.clear(); }
 
 void InvariantChecker::check(const VmExit&) {
@@ -124,7 +128,8 @@ void InvariantChecker::check(const WalkEnd& end) {
     violated(fmt::format("the walk of {:#x} ends as that of {:#x}", walk.address.value, end.virtual_address.value));
   if (walk.references != end.references)
     violated(fmt::format("walk.end counts {} references, {} were seen", end.references, walk.references));
-  if (walk.skipped != end.skipped) violated(fmt::format("walk.end counts {} skipped, {} were seen", end.skipped, walk.skipped));
+  if (walk.skipped != end.skipped)
+    violated(fmt::format("walk.end counts {} skipped, {} were seen", end.skipped, walk.skipped));
 }
 
 void InvariantChecker::check(const TlbLookup& lookup) {
@@ -134,10 +139,12 @@ void InvariantChecker::check(const TlbLookup& lookup) {
       violated(fmt::format("{} hits for {:#x} in set {}, way {}, where the page {:#x} was filled", lookup.structure,
                            lookup.virtual_address.value, lookup.set, lookup.way, filled->second.base));
   }
-  if (!walks_.empty()) return;                 // the nested TLB, asked during a walk: no walk of its own follows
+  if (!walks_.empty()) return;  // the nested TLB, asked during a walk: no walk of its own follows
   if (pending_miss_ && *pending_miss_ != lookup.virtual_address) judge_pending_miss("another address is looked up");
-  if (lookup.hit) pending_miss_.reset();
-  else pending_miss_ = lookup.virtual_address;
+  if (lookup.hit)
+    pending_miss_.reset();
+  else
+    pending_miss_ = lookup.virtual_address;
 }
 
 void InvariantChecker::judge_pending_miss(std::string_view when) {
@@ -152,10 +159,12 @@ void InvariantChecker::check(const TlbFill& fill) {
 
 void InvariantChecker::check(const CacheLookup& lookup) {
   if (static_cast<unsigned>(std::popcount(lookup.ways_probed_mask)) != lookup.ways_probed)
-    violated(fmt::format("{} probes {} ways, and its mask {:#x} says otherwise", lookup.cache, lookup.ways_probed, lookup.ways_probed_mask));
+    violated(fmt::format("{} probes {} ways, and its mask {:#x} says otherwise", lookup.cache, lookup.ways_probed,
+                         lookup.ways_probed_mask));
   if (!lookup.hit) return;
   if (lookup.way >= 32 || (lookup.ways_probed_mask >> lookup.way & 1) == 0)
-    violated(fmt::format("{} hits in way {}, outside the probed ways {:#x}", lookup.cache, lookup.way, lookup.ways_probed_mask));
+    violated(fmt::format("{} hits in way {}, outside the probed ways {:#x}", lookup.cache, lookup.way,
+                         lookup.ways_probed_mask));
   const auto filled = filled_.find({structure_number(lookup.cache), lookup.set, lookup.way});
   if (filled != filled_.end() && lookup.physical_address.value - filled->second.base >= filled->second.bytes)
     violated(fmt::format("{} hits for {:#x} in set {}, way {}, where the line {:#x} was filled", lookup.cache,

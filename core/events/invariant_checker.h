@@ -37,8 +37,8 @@ class InvariantChecker : public EventSink {
     std::uint64_t base = 0;
     std::uint64_t bytes = 0;
   };
-  using Slot = std::tuple<unsigned, std::uint32_t, std::uint32_t>;   ///< Structure, set, way.
-  enum class Root : std::uint8_t { Unknown, Inside, Outside };       ///< Is the VMM at work?
+  using Slot = std::tuple<unsigned, std::uint32_t, std::uint32_t>;  ///< Structure, set, way.
+  enum class Root : std::uint8_t { Unknown, Inside, Outside };      ///< Is the VMM at work?
 
   void check_place(const Event& event);
   void end_step();
@@ -70,7 +70,7 @@ class InvariantChecker : public EventSink {
   std::uint32_t next_ordinal_ = 0;
   bool stopped_ = false;
   unsigned retired_ = 0;
-  std::string open_trap_;                       ///< Raised in this step and not yet delivered; empty: none.
+  std::string open_trap_;  ///< Raised in this step and not yet delivered; empty: none.
   Root root_ = Root::Unknown;
   std::vector<OpenWalk> walks_;
   std::optional<VirtualAddress> pending_miss_;  ///< Missed so far; its walk has not begun.

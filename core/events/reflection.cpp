@@ -21,22 +21,23 @@ constexpr std::array<std::string_view, 0> kNames{};
 template <>
 constexpr std::array<std::string_view, 4> kNames<Actor>{"guest user", "guest kernel", "VMM", "hardware"};
 template <>
-constexpr std::array<std::string_view, 4> kNames<InstructionClass>{
-    "innocuous", "privileged", "control-sensitive", "behaviour-sensitive"};
+constexpr std::array<std::string_view, 4> kNames<InstructionClass>{"innocuous", "privileged", "control-sensitive",
+                                                                   "behaviour-sensitive"};
 template <>
 constexpr std::array<std::string_view, 6> kNames<TrapCause>{
     "fault", "trap", "abort", "interrupt", "software interrupt", "system call"};
 template <>
 constexpr std::array<std::string_view, 3> kNames<CheckVerdict>{"passed", "failed", "exits"};
 template <>
-constexpr std::array<std::string_view, 7> kNames<ServedBy>{
-    "none", "page-walk cache", "nested TLB", "L1", "L2", "LLC", "memory"};
+constexpr std::array<std::string_view, 7> kNames<ServedBy>{"none", "page-walk cache", "nested TLB", "L1", "L2",
+                                                           "LLC",  "memory"};
 template <>
-constexpr std::array<std::string_view, 5> kNames<InvalidationScope>{
-    "address", "address space", "all but global", "virtual machine", "all"};
+constexpr std::array<std::string_view, 5> kNames<InvalidationScope>{"address", "address space", "all but global",
+                                                                    "virtual machine", "all"};
 template <>
-constexpr std::array<std::string_view, 9> kNames<StopReason>{
-    "none", "exit port", "triple fault", "deadlock", "shutdown", "unsupported", "step limit", "breakpoint", "interrupted"};
+constexpr std::array<std::string_view, 9> kNames<StopReason>{"none",       "exit port",  "triple fault",
+                                                             "deadlock",   "shutdown",   "unsupported",
+                                                             "step limit", "breakpoint", "interrupted"};
 template <>
 constexpr std::array<std::string_view, 3> kNames<AccessKind>{"fetch", "read", "write"};
 template <>
@@ -66,16 +67,24 @@ namespace {
 // --- a payload's members as FieldValue -------------------------------------------------------------------------------
 
 template <typename T>
-concept AddressType = requires(const T& address) { { address.value } -> std::convertible_to<std::uint64_t>; };
+concept AddressType = requires(const T& address) {
+  { address.value } -> std::convertible_to<std::uint64_t>;
+};
 
 template <typename T>
 FieldValue to_value(const T& member) {
-  if constexpr (std::is_same_v<T, bool>) return member;
-  else if constexpr (std::is_same_v<T, std::string_view>) return member;
-  else if constexpr (std::is_enum_v<T>) return name_of(member);
-  else if constexpr (std::is_floating_point_v<T>) return static_cast<double>(member);
-  else if constexpr (AddressType<T>) return member.value;
-  else return static_cast<std::uint64_t>(member);
+  if constexpr (std::is_same_v<T, bool>)
+    return member;
+  else if constexpr (std::is_same_v<T, std::string_view>)
+    return member;
+  else if constexpr (std::is_enum_v<T>)
+    return name_of(member);
+  else if constexpr (std::is_floating_point_v<T>)
+    return static_cast<double>(member);
+  else if constexpr (AddressType<T>)
+    return member.value;
+  else
+    return static_cast<std::uint64_t>(member);
 }
 
 /// The other way; false where the value is of another kind or out of range.
@@ -110,8 +119,10 @@ bool from_value(T& member, const FieldValue& value) {
 
 template <typename Payload, typename Member>
 FieldInfo describe_field(const Field<Payload, Member>& field) {
-  if constexpr (std::is_enum_v<Member>) return {field.name, field.format, kNames<Member>};
-  else return {field.name, field.format, {}};
+  if constexpr (std::is_enum_v<Member>)
+    return {field.name, field.format, kNames<Member>};
+  else
+    return {field.name, field.format, {}};
 }
 
 template <typename Payload>
@@ -127,13 +138,13 @@ std::vector<EventInfo> describe_all(std::index_sequence<Index...>) {
 }
 
 template <typename Payload>
-constexpr bool kIsNotable = std::is_same_v<Payload, TrapRaised> || std::is_same_v<Payload, TrapDelivered> ||
-                            std::is_same_v<Payload, TrapReturned> || std::is_same_v<Payload, PrivilegeChanged> ||
-                            std::is_same_v<Payload, ModeChanged> || std::is_same_v<Payload, VmExit> ||
-                            std::is_same_v<Payload, VmmAction> || std::is_same_v<Payload, VmEntry> ||
-                            std::is_same_v<Payload, Hypercall> || std::is_same_v<Payload, InterruptRequested> ||
-                            std::is_same_v<Payload, ConsoleOutput> || std::is_same_v<Payload, LessonMark> ||
-                            std::is_same_v<Payload, MachineStopped>;
+constexpr bool kIsNotable =
+    std::is_same_v<Payload, TrapRaised> || std::is_same_v<Payload, TrapDelivered> ||
+    std::is_same_v<Payload, TrapReturned> || std::is_same_v<Payload, PrivilegeChanged> ||
+    std::is_same_v<Payload, ModeChanged> || std::is_same_v<Payload, VmExit> || std::is_same_v<Payload, VmmAction> ||
+    std::is_same_v<Payload, VmEntry> || std::is_same_v<Payload, Hypercall> ||
+    std::is_same_v<Payload, InterruptRequested> || std::is_same_v<Payload, ConsoleOutput> ||
+    std::is_same_v<Payload, LessonMark> || std::is_same_v<Payload, MachineStopped>;
 
 template <std::size_t... Index>
 constexpr auto notable_table(std::index_sequence<Index...>) {
@@ -169,19 +180,26 @@ std::string_view nearest_event_name(std::string_view misspelt) {
 const EventInfo& info_of(const Event& event) { return event_table()[event.payload.index()]; }
 
 std::optional<FieldValue> field_value(const Event& event, std::string_view field) {
-  return std::visit([&]<typename Payload>(const Payload& payload) {
-    std::optional<FieldValue> found;
-    const auto take = [&](const auto& candidate) { if (candidate.name == field) found = to_value(payload.*candidate.member); };
-    std::apply([&](const auto&... candidate) { (take(candidate), ...); }, Payload::fields());
-    return found;
-  }, event.payload);
+  return std::visit(
+      [&]<typename Payload>(const Payload& payload) {
+        std::optional<FieldValue> found;
+        const auto take = [&](const auto& candidate) {
+          if (candidate.name == field) found = to_value(payload.*candidate.member);
+        };
+        std::apply([&](const auto&... candidate) { (take(candidate), ...); }, Payload::fields());
+        return found;
+      },
+      event.payload);
 }
 
 std::vector<FieldValue> field_values(const Event& event) {
-  return std::visit([]<typename Payload>(const Payload& payload) {
-    return std::apply([&](const auto&... field) { return std::vector<FieldValue>{to_value(payload.*field.member)...}; },
-                      Payload::fields());
-  }, event.payload);
+  return std::visit(
+      []<typename Payload>(const Payload& payload) {
+        return std::apply(
+            [&](const auto&... field) { return std::vector<FieldValue>{to_value(payload.*field.member)...}; },
+            Payload::fields());
+      },
+      event.payload);
 }
 
 namespace {
@@ -196,15 +214,21 @@ std::optional<EventPayload> make_payload_of(std::string_view name, std::index_se
 }
 }  // namespace
 
-std::optional<EventPayload> make_payload(std::string_view event_name) { return make_payload_of(event_name, kAllPayloads); }
+std::optional<EventPayload> make_payload(std::string_view event_name) {
+  return make_payload_of(event_name, kAllPayloads);
+}
 
 bool set_field(EventPayload& payload, std::string_view field, const FieldValue& value) {
-  return std::visit([&]<typename Payload>(Payload& one) {
-    bool done = false;
-    const auto put = [&](const auto& candidate) { if (candidate.name == field) done = from_value(one.*candidate.member, value); };
-    std::apply([&](const auto&... candidate) { (put(candidate), ...); }, Payload::fields());
-    return done;
-  }, payload);
+  return std::visit(
+      [&]<typename Payload>(Payload& one) {
+        bool done = false;
+        const auto put = [&](const auto& candidate) {
+          if (candidate.name == field) done = from_value(one.*candidate.member, value);
+        };
+        std::apply([&](const auto&... candidate) { (put(candidate), ...); }, Payload::fields());
+        return done;
+      },
+      payload);
 }
 
 std::string format_value(const FieldValue& value, FieldFormat format) {
@@ -254,8 +278,9 @@ void expand_field(const Event& event, std::string_view replacement, std::string&
   const std::size_t question = replacement.find('?');
   const std::string_view name = replacement.substr(0, question);
   const EventInfo& info = info_of(event);
-  const auto field = std::find_if(info.fields.begin(), info.fields.end(), [&](const FieldInfo& one) { return one.name == name; });
-  if (field == info.fields.end()) {                       // not ours: leave it as it stands
+  const auto field =
+      std::find_if(info.fields.begin(), info.fields.end(), [&](const FieldInfo& one) { return one.name == name; });
+  if (field == info.fields.end()) {  // not ours: leave it as it stands
     text.append("{").append(replacement).append("}");
     return;
   }
@@ -267,7 +292,7 @@ void expand_field(const Event& event, std::string_view replacement, std::string&
     expand(event, is_set(value) ? branches.substr(0, border) : otherwise, text);
     return;
   }
-  if (name == "sentence") {                               // check and vmm.action carry a template of their own
+  if (name == "sentence") {  // check and vmm.action carry a template of their own
     expand(event, std::get<std::string_view>(value), text);
     return;
   }

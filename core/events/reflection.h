@@ -21,7 +21,7 @@ using FieldValue = std::variant<std::uint64_t, bool, double, std::string_view>;
 struct FieldInfo {
   std::string_view name;
   FieldFormat format;
-  std::span<const std::string_view> choices;   ///< An enumeration's names; empty for everything else.
+  std::span<const std::string_view> choices;  ///< An enumeration's names; empty for everything else.
 };
 
 struct EventInfo {

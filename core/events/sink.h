@@ -28,15 +28,24 @@ class EventStream {
  public:
   /// Sinks are borrowed and must outlive their registration. `all` gets every event, `notable` the notable ones only
   /// (it is fed at every observation level). Either may be null.
-  void set_sinks(EventSink* all, EventSink* notable) { all_ = all; notable_ = notable; }
+  void set_sinks(EventSink* all, EventSink* notable) {
+    all_ = all;
+    notable_ = notable;
+  }
   [[nodiscard]] EventSink* all_sink() const { return all_; }
   [[nodiscard]] EventSink* notable_sink() const { return notable_; }
 
   /// True when micro-events (lookups, references, checks) are wanted: guard costly preparation with it.
   [[nodiscard]] bool wants_micro_events() const { return all_ != nullptr; }
 
-  void begin_step(StepIndex step) { stamp_.step = step; stamp_.ordinal = 0; }
-  void set_actor(Actor actor, std::uint8_t privilege) { stamp_.actor = actor; stamp_.privilege = privilege; }
+  void begin_step(StepIndex step) {
+    stamp_.step = step;
+    stamp_.ordinal = 0;
+  }
+  void set_actor(Actor actor, std::uint8_t privilege) {
+    stamp_.actor = actor;
+    stamp_.privilege = privilege;
+  }
   [[nodiscard]] Actor actor() const { return stamp_.actor; }
   [[nodiscard]] std::uint8_t privilege() const { return stamp_.privilege; }
 
@@ -68,8 +77,10 @@ class EventStream {
     event.cycles = cycles;
     event.payload = std::move(payload);
     ++stamp_.ordinal;
-    if (holding_) held_.push_back(event);
-    else hand_over(event);
+    if (holding_)
+      held_.push_back(event);
+    else
+      hand_over(event);
   }
   void hand_over(const Event& event) {
     if (all_ != nullptr) all_->on_event(event);
@@ -87,7 +98,9 @@ class EventStream {
 class ActorScope {
  public:
   ActorScope(EventStream& stream, Actor actor, std::uint8_t privilege)
-      : stream_(stream), actor_(stream.actor()), privilege_(stream.privilege()) { stream.set_actor(actor, privilege); }
+      : stream_(stream), actor_(stream.actor()), privilege_(stream.privilege()) {
+    stream.set_actor(actor, privilege);
+  }
   ~ActorScope() { stream_.set_actor(actor_, privilege_); }
   ActorScope(const ActorScope&) = delete;
   ActorScope& operator=(const ActorScope&) = delete;

@@ -32,7 +32,7 @@ unsigned edit_distance(std::string_view a, std::string_view b) {
 
 std::string_view nearest_name(std::string_view misspelt, std::span<const std::string_view> candidates) {
   std::string_view nearest;
-  unsigned least = static_cast<unsigned>(misspelt.size()) / 2 + 1;   // further off it is another word
+  unsigned least = static_cast<unsigned>(misspelt.size()) / 2 + 1;  // further off it is another word
   for (const std::string_view candidate : candidates) {
     const unsigned distance = edit_distance(misspelt, candidate);
     if (distance >= least) continue;

@@ -13,14 +13,14 @@ namespace shearling {
 
 struct ExitStatistics {
   std::uint64_t count = 0;
-  std::uint64_t cycles = 0;        ///< Of the exit, the VMM's actions and the entry that ends them.
+  std::uint64_t cycles = 0;  ///< Of the exit, the VMM's actions and the entry that ends them.
   bool operator==(const ExitStatistics&) const = default;
 };
 
 struct Statistics {
-  std::map<std::string, std::uint64_t, std::less<>> events;      ///< By event name.
-  std::map<std::string, std::uint64_t, std::less<>> traps;       ///< trap.raised, by the trap's name.
-  std::map<std::string, ExitStatistics, std::less<>> exits;      ///< By the exit reason's name.
+  std::map<std::string, std::uint64_t, std::less<>> events;  ///< By event name.
+  std::map<std::string, std::uint64_t, std::less<>> traps;   ///< trap.raised, by the trap's name.
+  std::map<std::string, ExitStatistics, std::less<>> exits;  ///< By the exit reason's name.
   bool operator==(const Statistics&) const = default;
 };
 
@@ -34,7 +34,7 @@ class StatisticsSink : public EventSink {
 
  private:
   Statistics statistics_;
-  ExitStatistics* open_exit_ = nullptr;    ///< The exit that the VMM is handling. Map nodes stay where they are.
+  ExitStatistics* open_exit_ = nullptr;  ///< The exit that the VMM is handling. Map nodes stay where they are.
 };
 
 }  // namespace shearling

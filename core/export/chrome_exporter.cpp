@@ -38,8 +38,16 @@ ChromeExporter::ChromeExporter(std::ostream& out, const ExportOptions& options) 
 
 void ChromeExporter::name_track(Track track, std::string_view name) {
   const int number = static_cast<int>(track);
-  write({{"ph", "M"}, {"pid", kProcess}, {"tid", number}, {"name", "thread_name"}, {"args", {{"name", std::string(name)}}}});
-  write({{"ph", "M"}, {"pid", kProcess}, {"tid", number}, {"name", "thread_sort_index"}, {"args", {{"sort_index", number}}}});
+  write({{"ph", "M"},
+         {"pid", kProcess},
+         {"tid", number},
+         {"name", "thread_name"},
+         {"args", {{"name", std::string(name)}}}});
+  write({{"ph", "M"},
+         {"pid", kProcess},
+         {"tid", number},
+         {"name", "thread_sort_index"},
+         {"args", {{"sort_index", number}}}});
 }
 
 ChromeExporter::Track ChromeExporter::track_of(Actor actor) {
@@ -67,8 +75,7 @@ void ChromeExporter::take(const Event& event) {
   if (const auto* action = std::get_if<VmmAction>(&payload)) return vm_action(event, *action);
   if (std::holds_alternative<VmEntry>(payload)) return vm_entry(event);
   if (const auto* raised = std::get_if<TrapRaised>(&payload)) return trap(event, raised->name);
-  if (const auto* changed = std::get_if<PrivilegeChanged>(&payload))
-    return privilege_changed(*changed);
+  if (const auto* changed = std::get_if<PrivilegeChanged>(&payload)) return privilege_changed(*changed);
   if (std::holds_alternative<LessonMark>(payload) || std::holds_alternative<ModeChanged>(payload) ||
       std::holds_alternative<MachineStopped>(payload) || std::holds_alternative<Hypercall>(payload))
     return instant(track_of(guest_.value_or(Actor::GuestKernel)), narrate(event), event);
@@ -79,7 +86,8 @@ void ChromeExporter::take(const Event& event) {
     return;
   }
   if (const auto* end = std::get_if<WalkEnd>(&payload)) return walk_end(event, *end);
-  if (const auto* lookup = std::get_if<CacheLookup>(&payload); lookup != nullptr && !lookup->hit && lookup->cache == "L1D")
+  if (const auto* lookup = std::get_if<CacheLookup>(&payload);
+      lookup != nullptr && !lookup->hit && lookup->cache == "L1D")
     return count_miss("L1D misses", l1d_misses_);
 }
 
@@ -98,20 +106,23 @@ void ChromeExporter::open_guest(Actor actor) {
 }
 
 void ChromeExporter::close_guest() {
-  if (guest_ && now() > guest_begin_) slice(track_of(*guest_), name_of(*guest_), guest_begin_, now() - guest_begin_, nullptr);
+  if (guest_ && now() > guest_begin_)
+    slice(track_of(*guest_), name_of(*guest_), guest_begin_, now() - guest_begin_, nullptr);
   guest_.reset();
 }
 
-void ChromeExporter::trap(const Event& event, std::string_view name) { instant(track_of(guest_.value_or(event.actor)), name, event); }
+void ChromeExporter::trap(const Event& event, std::string_view name) {
+  instant(track_of(guest_.value_or(event.actor)), name, event);
+}
 
 void ChromeExporter::vm_exit(const Event& event, const VmExit& exit) {
   ++flow_;
   const Actor from = guest_.value_or(Actor::GuestKernel);
   instant(track_of(from), narrate(event), event);
-  has_arrow_ = guest_ && now() > guest_begin_;                                // an arrow begins inside a slice
+  has_arrow_ = guest_ && now() > guest_begin_;  // an arrow begins inside a slice
   if (has_arrow_) flow("s", track_of(from), now() - 1);
   close_guest();
-  guest_ = from;                                                              // whom the entry goes back to
+  guest_ = from;  // whom the entry goes back to
   exit_ = Slice{std::string(exit.name), now()};
 }
 
@@ -120,7 +131,7 @@ void ChromeExporter::vm_action(const Event& event, const VmmAction& action) {
 }
 
 void ChromeExporter::vm_entry(const Event& event) {
-  if (!exit_) return;                                                         // the first entry: nothing was left
+  if (!exit_) return;  // the first entry: nothing was left
   const std::uint64_t end = now() + (options_.time == ExportTime::Cycles ? event.cycles : 0);
   slice(Track::Vmm, exit_->name, exit_->begin, end - exit_->begin, nullptr);
   if (has_arrow_) flow("t", Track::Vmm, exit_->begin);
@@ -131,7 +142,8 @@ void ChromeExporter::vm_entry(const Event& event) {
 
 void ChromeExporter::walk_end(const Event& event, const WalkEnd& end) {
   if (!walk_begin_) return;
-  const std::uint64_t duration = options_.time == ExportTime::Steps ? 0 : std::max<std::uint64_t>(now() - *walk_begin_, end.latency);
+  const std::uint64_t duration =
+      options_.time == ExportTime::Steps ? 0 : std::max<std::uint64_t>(now() - *walk_begin_, end.latency);
   slice(Track::Walks, end.faulted ? "walk, fault" : "walk", *walk_begin_, duration, &event);
   walk_begin_.reset();
   count_miss("page walks", walks_);
@@ -154,16 +166,20 @@ void ChromeExporter::interval(const RunInterval& interval) {
 
 void ChromeExporter::finish(StepIndex end) {
   step_ = std::max(step_, end);
-  if (exit_) slice(Track::Vmm, exit_->name, exit_->begin, now() - exit_->begin, nullptr);
-  else close_guest();
+  if (exit_)
+    slice(Track::Vmm, exit_->name, exit_->begin, now() - exit_->begin, nullptr);
+  else
+    close_guest();
   out_ << "\n]}\n";
 }
 
 // --- entries of the format -------------------------------------------------------------------------------------------
 
-void ChromeExporter::slice(Track track, std::string_view name, std::uint64_t begin, std::uint64_t duration, const Event* event) {
-  nlohmann::ordered_json entry{{"ph", "X"}, {"pid", kProcess}, {"tid", static_cast<int>(track)}, {"name", std::string(name)},
-                               {"ts", begin}, {"dur", duration}};
+void ChromeExporter::slice(Track track, std::string_view name, std::uint64_t begin, std::uint64_t duration,
+                           const Event* event) {
+  nlohmann::ordered_json entry{
+      {"ph", "X"},   {"pid", kProcess}, {"tid", static_cast<int>(track)}, {"name", std::string(name)},
+      {"ts", begin}, {"dur", duration}};
   if (event != nullptr) {
     entry["args"] = fields_to_json(*event);
     entry["args"]["step"] = event->step;
@@ -174,13 +190,20 @@ void ChromeExporter::slice(Track track, std::string_view name, std::uint64_t beg
 void ChromeExporter::instant(Track track, std::string_view name, const Event& event) {
   nlohmann::ordered_json arguments = fields_to_json(event);
   arguments["step"] = event.step;
-  write({{"ph", "i"}, {"s", "t"}, {"pid", kProcess}, {"tid", static_cast<int>(track)}, {"name", std::string(name)},
-         {"cat", std::string(info_of(event).name)}, {"ts", now()}, {"args", arguments}});
+  write({{"ph", "i"},
+         {"s", "t"},
+         {"pid", kProcess},
+         {"tid", static_cast<int>(track)},
+         {"name", std::string(name)},
+         {"cat", std::string(info_of(event).name)},
+         {"ts", now()},
+         {"args", arguments}});
 }
 
 void ChromeExporter::flow(const char* phase, Track track, std::uint64_t time) {
-  nlohmann::ordered_json entry{{"ph", phase}, {"pid", kProcess}, {"tid", static_cast<int>(track)}, {"name", "exit and entry"},
-                               {"cat", "vm"}, {"id", flow_}, {"ts", time}};
+  nlohmann::ordered_json entry{
+      {"ph", phase}, {"pid", kProcess}, {"tid", static_cast<int>(track)}, {"name", "exit and entry"}, {"cat", "vm"},
+      {"id", flow_}, {"ts", time}};
   if (*phase == 'f') entry["bp"] = "e";
   write(entry);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The trace-event format of Chrome ("Trace Event Format", JSON object form), with one thread a track: guest user, guest
-// kernel, VMM, page walks, devices. Guest and VMM are slices, each VMM action a slice inside its exit's, traps and marks
-// are instants, an arrow leads from every VM exit through the VMM to the entry that follows.
+// kernel, VMM, page walks, devices. Guest and VMM are slices, each VMM action a slice inside its exit's, traps and
+// marks are instants, an arrow leads from every VM exit through the VMM to the entry that follows.
 #pragma once
 
 #include <map>
@@ -52,14 +52,14 @@ class ChromeExporter : public Exporter {
   ExportOptions options_;
   bool first_ = true;
   StepIndex step_ = 0;
-  std::uint64_t charged_ = 0;              ///< Cycles of the events so far.
-  std::optional<Actor> guest_;             ///< Whose slice is open; nothing while the VMM works.
+  std::uint64_t charged_ = 0;   ///< Cycles of the events so far.
+  std::optional<Actor> guest_;  ///< Whose slice is open; nothing while the VMM works.
   std::uint64_t guest_begin_ = 0;
-  std::map<std::uint8_t, Actor> actors_;   ///< Who runs at which privilege.
+  std::map<std::uint8_t, Actor> actors_;  ///< Who runs at which privilege.
   std::optional<Slice> exit_;
   std::optional<std::uint64_t> walk_begin_;
   std::uint64_t flow_ = 0;
-  bool has_arrow_ = false;                 ///< The exit that is open began an arrow.
+  bool has_arrow_ = false;  ///< The exit that is open began an arrow.
   std::uint64_t walks_ = 0, l1d_misses_ = 0;
 };
 

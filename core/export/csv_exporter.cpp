@@ -35,8 +35,8 @@ CsvExporter::CsvExporter(std::ostream& out) : out_(out) {
 
 void CsvExporter::on_event(const Event& event) {
   out_ << event.step << ',' << event.ordinal << ',' << event.vcpu << ',' << name_of(event.actor) << ','
-       << unsigned{event.privilege} << ',' << event.cycles << ',' << info_of(event).name << ',' << quoted(narrate(event)) << ','
-       << quoted(fields_as_text(event)) << "\r\n";
+       << unsigned{event.privilege} << ',' << event.cycles << ',' << info_of(event).name << ','
+       << quoted(narrate(event)) << ',' << quoted(fields_as_text(event)) << "\r\n";
 }
 
 }  // namespace shearling

@@ -26,8 +26,8 @@ const std::vector<std::string_view>& export_format_names();
 struct ExportOptions {
   ExportFormat format = ExportFormat::Chrome;
   ExportTime time = ExportTime::Cycles;
-  std::uint32_t cycles_per_instruction = 1;      ///< CostModel::instruction.
-  std::string title;                             ///< Of the process in a chrome trace: the guest's name.
+  std::uint32_t cycles_per_instruction = 1;  ///< CostModel::instruction.
+  std::string title;                         ///< Of the process in a chrome trace: the guest's name.
 };
 
 class Exporter : public EventSink {

@@ -16,23 +16,25 @@ namespace shearling {
 struct Answer::Node {
   enum class Kind : std::uint8_t { Number, Symbol, Count, Sum, Field, Seen, Add, Subtract, Multiply, Divide };
   Kind kind = Kind::Number;
-  std::unique_ptr<Node> left, right;         ///< Of the four operations.
+  std::unique_ptr<Node> left, right;  ///< Of the four operations.
 
-  std::uint64_t number = 0;                  ///< Number; what Count and Sum have come to; Symbol's address.
-  std::string name;                          ///< Of a symbol.
-  bool known = false;                        ///< Symbol found, Field seen.
+  std::uint64_t number = 0;  ///< Number; what Count and Sum have come to; Symbol's address.
+  std::string name;          ///< Of a symbol.
+  bool known = false;        ///< Symbol found, Field seen.
 
   EventPattern pattern;
   std::string field;
-  std::vector<std::string> steps;            ///< Lesson steps that count; empty: all.
-  bool last = false;                         ///< Field: of the last such event, not the first.
-  bool active = false;                       ///< The events of a step that counts are coming in.
+  std::vector<std::string> steps;  ///< Lesson steps that count; empty: all.
+  bool last = false;               ///< Field: of the last such event, not the first.
+  bool active = false;             ///< The events of a step that counts are coming in.
   FieldValue value;
-  std::string text;                          ///< What `value` refers to when it is text.
+  std::string text;  ///< What `value` refers to when it is text.
   FieldFormat format = FieldFormat::Decimal;
 
   [[nodiscard]] bool reads_events() const { return kind >= Kind::Count && kind <= Kind::Seen; }
-  [[nodiscard]] bool counts_step(std::string_view id) const { return steps.empty() || std::find(steps.begin(), steps.end(), id) != steps.end(); }
+  [[nodiscard]] bool counts_step(std::string_view id) const {
+    return steps.empty() || std::find(steps.begin(), steps.end(), id) != steps.end();
+  }
 };
 
 namespace {
@@ -53,7 +55,8 @@ class AnswerParser {
   std::unique_ptr<Node> parse() {
     auto node = sum();
     skip_blanks();
-    if (!failed_ && at_ < text_.size()) fail(at_, "'" + std::string(text_.substr(at_)) + "' is left over", "is there a ')' too many?");
+    if (!failed_ && at_ < text_.size())
+      fail(at_, "'" + std::string(text_.substr(at_)) + "' is left over", "is there a ')' too many?");
     return failed_ ? nullptr : std::move(node);
   }
 
@@ -105,9 +108,11 @@ class AnswerParser {
 
   void function(Node& node, std::string_view word, std::size_t begin) {
     static const std::vector<std::string_view> kFunctions{"count", "sum", "field", "seen", "symbol"};
-    static constexpr std::array<Node::Kind, 5> kKinds{Node::Kind::Count, Node::Kind::Sum, Node::Kind::Field, Node::Kind::Seen, Node::Kind::Symbol};
+    static constexpr std::array<Node::Kind, 5> kKinds{Node::Kind::Count, Node::Kind::Sum, Node::Kind::Field,
+                                                      Node::Kind::Seen, Node::Kind::Symbol};
     const auto found = std::find(kFunctions.begin(), kFunctions.end(), word);
-    if (found == kFunctions.end()) return fail(begin, "there is no function '" + std::string(word) + "'", spelling_remedy(word, kFunctions));
+    if (found == kFunctions.end())
+      return fail(begin, "there is no function '" + std::string(word) + "'", spelling_remedy(word, kFunctions));
     node.kind = kKinds[static_cast<std::size_t>(found - kFunctions.begin())];
     if (!expect('(')) return;
     skip_blanks();
@@ -128,18 +133,21 @@ class AnswerParser {
     const bool with_field = node.kind == Node::Kind::Sum || node.kind == Node::Kind::Field;
     const std::size_t dot = word.rfind('.');
     if (with_field) {
-      if (dot == std::string_view::npos) return fail(begin, "the field is missing", "write event.field, for example vm.exit.reason");
+      if (dot == std::string_view::npos)
+        return fail(begin, "the field is missing", "write event.field, for example vm.exit.reason");
       event = word.substr(0, dot);
     }
     if (const auto problem = set_event(node.pattern, event)) return fail(begin, problem->message, problem->remedy);
     if (!with_field) return;
     node.field = word.substr(dot + 1);
-    if (const auto problem = check_field(node.pattern.kind, node.field)) return fail(begin + dot + 1, problem->message, problem->remedy);
+    if (const auto problem = check_field(node.pattern.kind, node.field))
+      return fail(begin + dot + 1, problem->message, problem->remedy);
     for (const FieldInfo& info : event_table()[node.pattern.kind].fields) {
       if (info.name == node.field) node.format = info.format;
     }
     if (node.kind == Node::Kind::Sum && node.format != FieldFormat::Decimal && node.format != FieldFormat::Hex)
-      fail(begin + dot + 1, "'" + node.field + "' is no whole number, so it has no sum", "use field(...) or another field");
+      fail(begin + dot + 1, "'" + node.field + "' is no whole number, so it has no sum",
+           "use field(...) or another field");
   }
 
   /// "field=value", "step=id", "steps=a..b" or "last=true".
@@ -162,9 +170,11 @@ class AnswerParser {
       node.last = value == "true" || value == "yes";
       return;
     }
-    if (const auto problem = check_field(node.pattern.kind, name)) return fail(begin, problem->message, problem->remedy);
+    if (const auto problem = check_field(node.pattern.kind, name))
+      return fail(begin, problem->message, problem->remedy);
     std::string normal(unquoted(value));
-    if (const auto problem = normalise_value(node.pattern.kind, name, normal)) return fail(value_at, problem->message, problem->remedy);
+    if (const auto problem = normalise_value(node.pattern.kind, name, normal))
+      return fail(value_at, problem->message, problem->remedy);
     node.pattern.where.push_back({std::string(name), comparison, {normal}, place_});
   }
 
@@ -187,7 +197,9 @@ class AnswerParser {
     for (const LessonBlock& block : lesson_.blocks) {
       if (const auto* step = std::get_if<LessonStep>(&block)) names.emplace_back(step->id);
     }
-    fail(at, lesson_.find_step(culprit) == nullptr ? "there is no step '" + std::string(culprit) + "'" : "these steps are in the wrong order",
+    fail(at,
+         lesson_.find_step(culprit) == nullptr ? "there is no step '" + std::string(culprit) + "'"
+                                               : "these steps are in the wrong order",
          lesson_.find_step(culprit) == nullptr ? spelling_remedy(culprit, names) : "write the earlier one first");
   }
 
@@ -198,7 +210,8 @@ class AnswerParser {
   }
   std::string_view take_word() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || std::string_view("._-").find(text_[at_]) != std::string_view::npos)) {
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) ||
+                                  std::string_view("._-").find(text_[at_]) != std::string_view::npos)) {
       ++at_;
     }
     return text_.substr(begin, at_ - begin);
@@ -218,7 +231,8 @@ class AnswerParser {
     return value;
   }
   static std::string_view unquoted(std::string_view value) {
-    const bool quoted = value.size() >= 2 && (value.front() == '\'' || value.front() == '"') && value.back() == value.front();
+    const bool quoted =
+        value.size() >= 2 && (value.front() == '\'' || value.front() == '"') && value.back() == value.front();
     return quoted ? value.substr(1, value.size() - 2) : value;
   }
   char next_of(std::string_view letters) {
@@ -234,7 +248,8 @@ class AnswerParser {
   void fail(std::size_t at, std::string message, std::string remedy) {
     if (failed_) return;
     failed_ = true;
-    diagnostics_.push_back({lesson_.file, place_.line, place_.column + static_cast<unsigned>(at), std::move(message), std::move(remedy)});
+    diagnostics_.push_back(
+        {lesson_.file, place_.line, place_.column + static_cast<unsigned>(at), std::move(message), std::move(remedy)});
   }
 
   std::string_view text_;
@@ -257,12 +272,17 @@ ValueResult operate(const Node& node) {
   if (!right) return right;
   const auto* a = std::get_if<std::uint64_t>(&left.value());
   const auto* b = std::get_if<std::uint64_t>(&right.value());
-  if (a == nullptr || b == nullptr) return AnswerProblem{"only whole numbers can be added, subtracted, multiplied and divided"};
+  if (a == nullptr || b == nullptr)
+    return AnswerProblem{"only whole numbers can be added, subtracted, multiplied and divided"};
   switch (node.kind) {
-    case Node::Kind::Add: return FieldValue(*a + *b);
-    case Node::Kind::Subtract: return FieldValue(*a - *b);
-    case Node::Kind::Multiply: return FieldValue(*a * *b);
-    default: break;
+    case Node::Kind::Add:
+      return FieldValue(*a + *b);
+    case Node::Kind::Subtract:
+      return FieldValue(*a - *b);
+    case Node::Kind::Multiply:
+      return FieldValue(*a * *b);
+    default:
+      break;
   }
   if (*b == 0) return AnswerProblem{"it divides by zero"};
   if (*a % *b == 0) return FieldValue(*a / *b);
@@ -273,8 +293,10 @@ ValueResult evaluate(const Node& node) {
   switch (node.kind) {
     case Node::Kind::Number:
     case Node::Kind::Count:
-    case Node::Kind::Sum: return FieldValue(node.number);
-    case Node::Kind::Seen: return FieldValue(node.number != 0);
+    case Node::Kind::Sum:
+      return FieldValue(node.number);
+    case Node::Kind::Seen:
+      return FieldValue(node.number != 0);
     case Node::Kind::Symbol:
       if (!node.known) return AnswerProblem{"the guest has no symbol '" + node.name + "'"};
       return FieldValue(node.number);
@@ -282,7 +304,8 @@ ValueResult evaluate(const Node& node) {
       if (!node.known) return AnswerProblem{"no " + node.pattern.text() + " was seen"};
       if (std::holds_alternative<std::string_view>(node.value)) return FieldValue(std::string_view(node.text));
       return node.value;
-    default: return operate(node);
+    default:
+      return operate(node);
   }
 }
 

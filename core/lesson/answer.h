@@ -51,7 +51,7 @@ class Answer : public EventSink {
 
  private:
   std::unique_ptr<Node> root_;
-  const ElfImage* image_ = nullptr;          ///< Of the step whose events are coming in.
+  const ElfImage* image_ = nullptr;  ///< Of the step whose events are coming in.
 };
 
 /// True when a learner's reply is the answer: numbers in any base, names whatever their case, and of a choice such as

@@ -32,14 +32,14 @@ struct FieldCondition {
   enum class Comparison : std::uint8_t { Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual };
   std::string field;
   Comparison comparison = Comparison::Equal;
-  std::vector<std::string> values;             ///< Any one of them (exactly one but for Equal and NotEqual).
+  std::vector<std::string> values;  ///< Any one of them (exactly one but for Equal and NotEqual).
   LessonPlace place;
 };
 
 /// One event, by name and fields: "walk.reference where {stage: 2, served_by: memory}".
 struct EventPattern {
   std::string event;
-  std::size_t kind = 0;                        ///< Its row in the event table.
+  std::size_t kind = 0;  ///< Its row in the event table.
   std::vector<FieldCondition> where;
   LessonPlace place;
   /// As the lesson says it, on one line.
@@ -51,10 +51,16 @@ struct EventPattern {
 };
 
 // How far a step runs. Each makes at least one machine step.
-struct UntilCount { StepIndex count = 1; };                ///< That many instructions.
-struct UntilSymbol { std::string symbol; };                ///< The instruction at the symbol is the next one.
-struct UntilEvent { EventPattern pattern; };               ///< To the end of the machine step that emits it.
-struct UntilEnd {};                                        ///< The machine stops.
+struct UntilCount {
+  StepIndex count = 1;
+};  ///< That many instructions.
+struct UntilSymbol {
+  std::string symbol;
+};  ///< The instruction at the symbol is the next one.
+struct UntilEvent {
+  EventPattern pattern;
+};                   ///< To the end of the machine step that emits it.
+struct UntilEnd {};  ///< The machine stops.
 using Until = std::variant<UntilCount, UntilSymbol, UntilEvent, UntilEnd>;
 
 struct CountExpectation {
@@ -65,7 +71,7 @@ struct CountExpectation {
 
 struct RegisterExpectation {
   std::string name;
-  std::string value;                           ///< A number or "sym:name": what the guest believes after the step.
+  std::string value;  ///< A number or "sym:name": what the guest believes after the step.
   LessonPlace place;
 };
 
@@ -77,25 +83,25 @@ struct LessonText {
 
 /// Builds a machine; the steps that follow run on it. A later machine block starts another run from its beginning.
 struct LessonMachine {
-  std::string guest;                           ///< Name of a built guest, or a path (relative to the lesson's folder).
+  std::string guest;  ///< Name of a built guest, or a path (relative to the lesson's folder).
   VmmTechnique technique = VmmTechnique::Bare;
-  std::string machine = "pc";                  ///< Built-in name, or a YAML file in the lesson's folder.
+  std::string machine = "pc";  ///< Built-in name, or a YAML file in the lesson's folder.
   LessonPlace place;
 };
 
 struct LessonStep {
   std::string id;
   Until until;
-  StepIndex limit = 20'000'000;                ///< Machine steps after which it gives up.
-  std::vector<std::string> show;               ///< Views, in order of importance: names of lesson_views().
-  std::string focus;                           ///< The event whose narration and view come to the front; may be empty.
-  std::vector<EventPattern> expect;            ///< In this order, with anything between them.
-  std::vector<EventPattern> expect_any;        ///< All of them, in any order.
+  StepIndex limit = 20'000'000;          ///< Machine steps after which it gives up.
+  std::vector<std::string> show;         ///< Views, in order of importance: names of lesson_views().
+  std::string focus;                     ///< The event whose narration and view come to the front; may be empty.
+  std::vector<EventPattern> expect;      ///< In this order, with anything between them.
+  std::vector<EventPattern> expect_any;  ///< All of them, in any order.
   std::vector<EventPattern> never;
   std::vector<CountExpectation> count;
   std::vector<RegisterExpectation> registers;
-  std::string say;                             ///< Shown after the step.
-  std::vector<std::string> narrate;            ///< Events to be narrated after the step.
+  std::string say;                   ///< Shown after the step.
+  std::vector<std::string> narrate;  ///< Events to be narrated after the step.
   LessonPlace place;
   LessonPlace until_place;
   /// True when only every event tells whether the step holds.
@@ -108,9 +114,9 @@ struct LessonAsk {
   std::string id;
   Type type = Type::Number;
   std::string prompt;
-  std::vector<std::string> choices;            ///< Type Choice: the answer is one of these.
-  std::string answer;                          ///< The expression: see core/lesson/answer.h.
-  std::string explain;                         ///< Shown with the answer.
+  std::vector<std::string> choices;  ///< Type Choice: the answer is one of these.
+  std::string answer;                ///< The expression: see core/lesson/answer.h.
+  std::string explain;               ///< Shown with the answer.
   LessonPlace place;
   LessonPlace answer_place;
 };
@@ -118,21 +124,21 @@ struct LessonAsk {
 using LessonBlock = std::variant<LessonText, LessonMachine, LessonStep, LessonAsk>;
 
 struct Lesson {
-  std::string file;                            ///< As given.
-  std::string folder;                          ///< Where it lies: guests and machines are looked up from here.
+  std::string file;    ///< As given.
+  std::string folder;  ///< Where it lies: guests and machines are looked up from here.
   std::string id;
   std::string title;
-  unsigned order = 1000;                       ///< Place in lists of lessons.
-  std::vector<std::string> missions;           ///< Ids of what the lesson tells.
+  unsigned order = 1000;              ///< Place in lists of lessons.
+  std::vector<std::string> missions;  ///< Ids of what the lesson tells.
   std::string summary;
-  std::vector<LessonBlock> blocks;             ///< In the file's order.
+  std::vector<LessonBlock> blocks;  ///< In the file's order.
 
   [[nodiscard]] const LessonStep* find_step(std::string_view step_id) const;
 };
 
 struct ParsedLesson {
   Lesson lesson;
-  std::vector<Diagnostic> diagnostics;         ///< All of them, in the file's order; empty: the lesson is good.
+  std::vector<Diagnostic> diagnostics;  ///< All of them, in the file's order; empty: the lesson is good.
   [[nodiscard]] bool ok() const { return diagnostics.empty(); }
 };
 
@@ -143,7 +149,8 @@ const std::vector<std::string_view>& lesson_views();
 ParsedLesson parse_lesson(std::string_view text, const std::string& file);
 /// Reads a lesson: a lesson.md, a folder that holds one, or the id of a lesson that comes with the program.
 ParsedLesson load_lesson(const std::string& id_or_path);
-/// The lesson files that come with the program, sorted by path. $SHEARLING_LESSON_DIR, the installed place, the source tree.
+/// The lesson files that come with the program, sorted by path. $SHEARLING_LESSON_DIR, the installed place, the source
+/// tree.
 std::vector<std::string> find_lessons();
 /// The file of a built guest: $SHEARLING_GUEST_DIR, beside the program, the installed place. A path stays as it is;
 /// `folder` is where relative paths begin.

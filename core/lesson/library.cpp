@@ -20,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Folders in the order in which they are searched: the environment's, those around the program, the source tree's.
-std::vector<fs::path> folders(const char* variable, std::initializer_list<const char*> beside_program, const char* built_in) {
+std::vector<fs::path> folders(const char* variable, std::initializer_list<const char*> beside_program,
+                              const char* built_in) {
   std::vector<fs::path> result;
   if (const char* folder = std::getenv(variable)) result.emplace_back(folder);
   std::error_code error;
@@ -37,7 +38,8 @@ std::vector<fs::path> guest_folders() {
 }
 
 std::vector<fs::path> lesson_folders() {
-  return folders("SHEARLING_LESSON_DIR", {"../share/shearling/lessons", "../../../lessons", "../../../../lessons"}, SHEARLING_LESSONS);
+  return folders("SHEARLING_LESSON_DIR", {"../share/shearling/lessons", "../../../lessons", "../../../../lessons"},
+                 SHEARLING_LESSONS);
 }
 
 bool is_file(const fs::path& path) {
@@ -48,7 +50,8 @@ bool is_file(const fs::path& path) {
 Result<std::vector<std::uint8_t>> read_bytes(const std::string& path) {
   constexpr std::uintmax_t kMostBytes = 1ULL << 30;
   std::error_code error;
-  if (fs::file_size(path, error) > kMostBytes && !error) return Diagnostic{path, 0, 0, "this is too large for a guest image", "give an ELF file"};
+  if (fs::file_size(path, error) > kMostBytes && !error)
+    return Diagnostic{path, 0, 0, "this is too large for a guest image", "give an ELF file"};
   std::ifstream stream(path, std::ios::binary);
   std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   if (!stream) return Diagnostic{path, 0, 0, "the file cannot be read", "check its permissions"};
@@ -79,7 +82,8 @@ std::string machine_path(const std::string& machine, const std::string& folder) 
 
 Result<std::string> find_guest(const std::string& name_or_path, const std::string& folder) {
   if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".elf")) {
-    const fs::path path = fs::path(name_or_path).is_absolute() || folder.empty() ? fs::path(name_or_path) : fs::path(folder) / name_or_path;
+    const fs::path path = fs::path(name_or_path).is_absolute() || folder.empty() ? fs::path(name_or_path)
+                                                                                 : fs::path(folder) / name_or_path;
     if (is_file(path)) return path.string();
     return Diagnostic{path.string(), 0, 0, "there is no such guest image", "check the path"};
   }
@@ -92,7 +96,8 @@ Result<std::string> find_guest(const std::string& name_or_path, const std::strin
 
 namespace {
 
-Result<MachineSetup> setup_of(const std::string& guest, const std::string& folder, VmmTechnique technique, const std::string& machine) {
+Result<MachineSetup> setup_of(const std::string& guest, const std::string& folder, VmmTechnique technique,
+                              const std::string& machine) {
   Result<std::string> guest_path = find_guest(guest, folder);
   if (!guest_path) return guest_path.error();
   Result<std::vector<std::uint8_t>> image = read_bytes(guest_path.value());
@@ -101,8 +106,11 @@ Result<MachineSetup> setup_of(const std::string& guest, const std::string& folde
   if (Result<MachineConfig> config = load_machine_config(description); !config) return config.error();
   Result<std::string> yaml = read_machine_description(description);
   if (!yaml) return yaml.error();
-  return MachineSetup{.guest_name = guest_path.value(), .guest_image = std::move(image).value(),
-                      .machine_yaml = std::move(yaml).value(), .machine_name = machine, .technique = technique};
+  return MachineSetup{.guest_name = guest_path.value(),
+                      .guest_image = std::move(image).value(),
+                      .machine_yaml = std::move(yaml).value(),
+                      .machine_name = machine,
+                      .technique = technique};
 }
 
 }  // namespace
@@ -110,7 +118,7 @@ Result<MachineSetup> setup_of(const std::string& guest, const std::string& folde
 Result<MachineSetup> make_setup(const Lesson& lesson, const LessonMachine& machine) {
   Result<MachineSetup> setup = setup_of(machine.guest, lesson.folder, machine.technique, machine.machine);
   if (setup || !setup.error().file.empty()) return setup;
-  Diagnostic error = setup.error();                        // about a name: it stands in the lesson
+  Diagnostic error = setup.error();  // about a name: it stands in the lesson
   error.file = lesson.file;
   error.line = machine.place.line;
   error.column = machine.place.column;
@@ -128,7 +136,7 @@ std::vector<std::string> find_lessons() {
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       if (const fs::path file = entry.path() / "lesson.md"; is_file(file)) found.push_back(file.string());
     }
-    if (!found.empty()) break;                             // the first place that has any: not every copy of them
+    if (!found.empty()) break;  // the first place that has any: not every copy of them
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -148,8 +156,9 @@ ParsedLesson load_lesson(const std::string& id_or_path) {
     const std::vector<std::string_view> names(ids.begin(), ids.end());
     const bool is_path = id_or_path.find('/') != std::string::npos || id_or_path.ends_with(".md");
     ParsedLesson missing;
-    missing.diagnostics.push_back(is_path ? Diagnostic{id_or_path, 0, 0, "there is no such lesson file", "check the path"}
-                                          : Diagnostic{"", 0, 0, "there is no lesson '" + id_or_path + "'", spelling_remedy(id_or_path, names)});
+    missing.diagnostics.push_back(
+        is_path ? Diagnostic{id_or_path, 0, 0, "there is no such lesson file", "check the path"}
+                : Diagnostic{"", 0, 0, "there is no lesson '" + id_or_path + "'", spelling_remedy(id_or_path, names)});
     return missing;
   }
   Result<std::vector<std::uint8_t>> bytes = read_bytes(file);

@@ -21,9 +21,9 @@ constexpr std::size_t kMostLessonBytes = 4 << 20;
 
 /// The file cut into pieces: prose and fenced blocks of ours.
 struct Piece {
-  std::string kind;                  ///< "front", "text", "machine", "step", "ask".
+  std::string kind;  ///< "front", "text", "machine", "step", "ask".
   std::string text;
-  unsigned line = 0;                 ///< Of the piece's first line of text, from 1.
+  unsigned line = 0;  ///< Of the piece's first line of text, from 1.
 };
 
 class Splitter {
@@ -53,7 +53,8 @@ class Splitter {
   void read_front() {
     if (!next_line()) return fail(1, "the lesson is empty", "begin with a line '---' and the lesson's id and title");
     if (line_ != "---") {
-      fail(1, "the lesson does not begin with its front matter", "begin with a line '---', then id and title, then '---'");
+      fail(1, "the lesson does not begin with its front matter",
+           "begin with a line '---', then id and title, then '---'");
       return take_line();
     }
     Piece front{"front", "", number_ + 1};
@@ -69,7 +70,8 @@ class Splitter {
 
   void take_line() {
     if (!fence_.empty()) {
-      const bool closes = fence_of(line_).size() >= fence_.size() && fence_of(line_)[0] == fence_[0] && rest_of(line_).empty();
+      const bool closes =
+          fence_of(line_).size() >= fence_.size() && fence_of(line_)[0] == fence_[0] && rest_of(line_).empty();
       if (closes) {
         fence_.clear();
         if (piece_.kind != "text") return close();
@@ -86,7 +88,8 @@ class Splitter {
       piece_ = {kind, "", number_ + 1};
       return;
     }
-    const auto likely = std::find_if(kBlockKinds.begin(), kBlockKinds.end(), [&](std::string_view one) { return edit_distance(kind, one) == 1; });
+    const auto likely = std::find_if(kBlockKinds.begin(), kBlockKinds.end(),
+                                     [&](std::string_view one) { return edit_distance(kind, one) == 1; });
     if (likely != kBlockKinds.end())
       fail(number_, "there is no block '" + kind + "'", "did you mean '" + std::string(*likely) + "'?");
     append();
@@ -124,7 +127,7 @@ class Splitter {
   std::size_t at_ = 0;
   std::string_view line_;
   unsigned number_ = 0;
-  std::string fence_;                ///< Of the block that is open; empty: none.
+  std::string fence_;  ///< Of the block that is open; empty: none.
   unsigned fence_line_ = 0;
   Piece piece_;
   std::vector<Piece> pieces_;
@@ -134,7 +137,7 @@ class Splitter {
 class BlockReader {
  public:
   BlockReader(const Piece& piece, const std::string& file)
-      : yaml_(file, piece.line - 1), root_(load(piece.text)), place_{piece.line - 1, 1} {}   // the fence's place
+      : yaml_(file, piece.line - 1), root_(load(piece.text)), place_{piece.line - 1, 1} {}  // the fence's place
 
   const std::vector<Diagnostic>& diagnostics() const { return yaml_.diagnostics(); }
 
@@ -158,13 +161,15 @@ class BlockReader {
     if (!begin("a machine block", kKeys)) return machine;
     require("guest", machine.guest, "the name of a guest");
     std::size_t technique = 0;
-    if (yaml_.read_choice(root_, "vmm", kTechniques, technique)) machine.technique = static_cast<VmmTechnique>(technique);
+    if (yaml_.read_choice(root_, "vmm", kTechniques, technique))
+      machine.technique = static_cast<VmmTechnique>(technique);
     yaml_.read(root_, "machine", machine.machine);
     return machine;
   }
 
   LessonStep read_step() {
-    static const Keys kKeys{"id", "until", "limit", "show", "focus", "expect", "expect_any", "never", "count", "registers", "say", "narrate"};
+    static const Keys kKeys{"id",         "until", "limit", "show",      "focus", "expect",
+                            "expect_any", "never", "count", "registers", "say",   "narrate"};
     LessonStep step;
     step.place = place_;
     if (!begin("a step block", kKeys)) return step;
@@ -193,14 +198,18 @@ class BlockReader {
     require("prompt", ask.prompt, "the question");
     require("answer", ask.answer, "an expression over the trace, such as count(walk.reference, step=cold)");
     std::size_t type = 1;
-    if (yaml_.read_choice(root_, "type", kTypes, type)) ask.type = static_cast<LessonAsk::Type>(type);
-    else if (!root_["type"].IsDefined()) fail_here("a question needs a type", "one of choice, number, text, address");
+    if (yaml_.read_choice(root_, "type", kTypes, type))
+      ask.type = static_cast<LessonAsk::Type>(type);
+    else if (!root_["type"].IsDefined())
+      fail_here("a question needs a type", "one of choice, number, text, address");
     words("choices", ask.choices);
     yaml_.read(root_, "explain", ask.explain);
     if ((ask.type == LessonAsk::Type::Choice) != (ask.choices.size() > 1))
-      fail_here("choices belong to a question of type choice, and it needs at least two", "give 'choices: [a, b]' or another type");
+      fail_here("choices belong to a question of type choice, and it needs at least two",
+                "give 'choices: [a, b]' or another type");
     if (const YAML::Node answer = root_["answer"]; answer.IsDefined())
-      ask.answer_place = {yaml_.line_of(answer), yaml_.column_of(answer) + (answer.Tag() == "!" ? 1U : 0U)};   // after the quote
+      ask.answer_place = {yaml_.line_of(answer),
+                          yaml_.column_of(answer) + (answer.Tag() == "!" ? 1U : 0U)};  // after the quote
     return ask;
   }
 
@@ -212,7 +221,8 @@ class BlockReader {
   }
   bool begin(std::string_view what, const Keys& keys) {
     if (root_.IsDefined()) return yaml_.is_mapping(root_, what, keys);
-    if (!yaml_.failed()) yaml_.fail_at(place_.line, place_.column, std::string(what) + " is empty", "write 'key: value' lines");
+    if (!yaml_.failed())
+      yaml_.fail_at(place_.line, place_.column, std::string(what) + " is empty", "write 'key: value' lines");
     return false;
   }
   void fail_here(std::string message, std::string remedy) { yaml_.fail(root_, std::move(message), std::move(remedy)); }
@@ -230,23 +240,28 @@ class BlockReader {
       if (!word) continue;
       if (known != nullptr && std::find(known->begin(), known->end(), *word) == known->end())
         yaml_.fail(node, "there is no view '" + *word + "'", spelling_remedy(*word, *known));
-      else out.push_back(*word);
+      else
+        out.push_back(*word);
     }
   }
 
   void read_until(LessonStep& step) {
     static const Keys kKeys{"count", "symbol", "event", "where", "mark", "end"};
     const YAML::Node node = root_["until"];
-    if (!node.IsDefined()) return fail_here("the key 'until' is missing", "until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or {end: true}");
+    if (!node.IsDefined())
+      return fail_here("the key 'until' is missing",
+                       "until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or {end: true}");
     if (!yaml_.is_mapping(node, "'until'", kKeys)) return;
     step.until_place = {yaml_.line_of(node), yaml_.column_of(node)};
     const bool has_where = node["where"].IsDefined();
     if (node.size() != (has_where ? 2U : 1U) || (has_where && !node["event"].IsDefined()))
-      return yaml_.fail(node, "'until' names one thing to run to", "one of count, symbol, event (with where), mark, end");
+      return yaml_.fail(node, "'until' names one thing to run to",
+                        "one of count, symbol, event (with where), mark, end");
     if (StepIndex count = 1; yaml_.read(node, "count", count, 1)) step.until = UntilCount{count};
     if (std::string symbol; yaml_.read(node, "symbol", symbol)) step.until = UntilSymbol{symbol};
     if (node["event"].IsDefined()) step.until = UntilEvent{long_pattern(node)};
-    if (std::uint32_t mark = 0; yaml_.read(node, "mark", mark)) step.until = UntilEvent{mark_pattern(node["mark"], mark)};
+    if (std::uint32_t mark = 0; yaml_.read(node, "mark", mark))
+      step.until = UntilEvent{mark_pattern(node["mark"], mark)};
     if (bool end = true; yaml_.read(node, "end", end)) step.until = UntilEnd{};
   }
 
@@ -308,7 +323,7 @@ class BlockReader {
   }
 
   void read_where(const YAML::Node& node, EventPattern& pattern) {
-    if (find_event(pattern.event) == nullptr) return;        // said already
+    if (find_event(pattern.event) == nullptr) return;  // said already
     if (!node.IsMap()) return yaml_.fail(node, "what an event must be like is a mapping", "write {field: value}");
     for (const auto& entry : node) {
       const std::string field = entry.first.IsScalar() ? entry.first.Scalar() : std::string();
@@ -338,8 +353,10 @@ class BlockReader {
     std::string_view rest = *text;
     const auto comparison = take_comparison(rest);
     std::string value(rest);
-    if (auto problem = normalise_value(pattern.kind, condition.field, value)) return yaml_.fail(node, problem->message, problem->remedy);
-    const bool one_only = comparison != FieldCondition::Comparison::Equal && comparison != FieldCondition::Comparison::NotEqual;
+    if (auto problem = normalise_value(pattern.kind, condition.field, value))
+      return yaml_.fail(node, problem->message, problem->remedy);
+    const bool one_only =
+        comparison != FieldCondition::Comparison::Equal && comparison != FieldCondition::Comparison::NotEqual;
     if (!condition.values.empty() && (one_only || comparison != condition.comparison))
       return yaml_.fail(node, "the values of a list are compared in one way", "all plain, or all with 'not'");
     if (one_only && !std::holds_alternative<std::uint64_t>(sample_value(pattern, condition.field)))
@@ -357,8 +374,9 @@ class BlockReader {
   void read_counts(std::vector<CountExpectation>& counts) {
     static const Keys kKeys{"event", "where", "equals", "at_least", "at_most"};
     using Comparison = FieldCondition::Comparison;
-    static constexpr std::array<std::pair<const char*, Comparison>, 3> kWords{
-        {{"equals", Comparison::Equal}, {"at_least", Comparison::GreaterOrEqual}, {"at_most", Comparison::LessOrEqual}}};
+    static constexpr std::array<std::pair<const char*, Comparison>, 3> kWords{{{"equals", Comparison::Equal},
+                                                                               {"at_least", Comparison::GreaterOrEqual},
+                                                                               {"at_most", Comparison::LessOrEqual}}};
     const YAML::Node list = root_["count"];
     if (!list.IsDefined() || !yaml_.is_list(list, "'count'")) return;
     for (const auto& node : list) {
@@ -392,7 +410,7 @@ class BlockReader {
   }
 
   YamlReader yaml_;
-  const YAML::Node root_;            ///< Constant: else asking for a key would make it.
+  const YAML::Node root_;  ///< Constant: else asking for a key would make it.
   LessonPlace place_;
 };
 
@@ -403,7 +421,8 @@ class Judge {
 
   void judge() {
     for (const LessonBlock& block : lesson_.blocks) std::visit([&](const auto& one) { look(one); }, block);
-    if (!has_machine_) fail({1, 1}, "the lesson has no machine block", "add one that names a guest, before the first step");
+    if (!has_machine_)
+      fail({1, 1}, "the lesson has no machine block", "add one that names a guest, before the first step");
   }
 
  private:
@@ -418,7 +437,8 @@ class Judge {
     if (!ask.answer.empty()) Answer::parse(ask, lesson_, diagnostics_);
   }
   void unique(const std::string& id, LessonPlace place) {
-    if (!id.empty() && !ids_.insert(id).second) fail(place, "the id '" + id + "' is used twice", "give each step and question its own");
+    if (!id.empty() && !ids_.insert(id).second)
+      fail(place, "the id '" + id + "' is used twice", "give each step and question its own");
   }
   void fail(LessonPlace place, std::string message, std::string remedy) {
     diagnostics_.push_back({lesson_.file, place.line, place.column, std::move(message), std::move(remedy)});
@@ -433,8 +453,8 @@ class Judge {
 }  // namespace
 
 const std::vector<std::string_view>& lesson_views() {
-  static const std::vector<std::string_view> kViews{"stage", "microscope", "registers", "source", "walk", "tlbs",
-                                                    "cache", "memory", "timeline", "lesson"};
+  static const std::vector<std::string_view> kViews{"stage", "microscope", "registers", "source",   "walk",
+                                                    "tlbs",  "cache",      "memory",    "timeline", "lesson"};
   return kViews;
 }
 

@@ -25,7 +25,8 @@ std::optional<bool> truth_of(std::string_view word) {
 
 const FieldInfo* find_field(std::size_t kind, std::string_view name) {
   const auto& fields = event_table()[kind].fields;
-  const auto found = std::find_if(fields.begin(), fields.end(), [&](const FieldInfo& field) { return field.name == name; });
+  const auto found =
+      std::find_if(fields.begin(), fields.end(), [&](const FieldInfo& field) { return field.name == name; });
   return found == fields.end() ? nullptr : &*found;
 }
 
@@ -44,15 +45,17 @@ bool equals(const FieldValue& actual, const std::string& expected, const ElfImag
   if (const auto* flag = std::get_if<bool>(&actual)) return truth_of(expected) == *flag;
   if (const auto* real = std::get_if<double>(&actual)) {
     const auto number = real_of(expected);
-    return number && std::abs(*real - *number) <= 1e-6 * std::max(1.0, std::abs(*number));   // fields hold floats
+    return number && std::abs(*real - *number) <= 1e-6 * std::max(1.0, std::abs(*number));  // fields hold floats
   }
   return number_of(expected, image) == std::get<std::uint64_t>(actual);
 }
 
 bool holds(const FieldCondition& condition, const FieldValue& actual, const ElfImage& image) {
   const auto equals_actual = [&](const std::string& value) { return equals(actual, value, image); };
-  if (condition.comparison == Comparison::Equal) return std::any_of(condition.values.begin(), condition.values.end(), equals_actual);
-  if (condition.comparison == Comparison::NotEqual) return std::none_of(condition.values.begin(), condition.values.end(), equals_actual);
+  if (condition.comparison == Comparison::Equal)
+    return std::any_of(condition.values.begin(), condition.values.end(), equals_actual);
+  if (condition.comparison == Comparison::NotEqual)
+    return std::none_of(condition.values.begin(), condition.values.end(), equals_actual);
   const auto* number = std::get_if<std::uint64_t>(&actual);
   const auto expected = number_of(condition.values.front(), image);
   return number != nullptr && expected && compare(*number, condition.comparison, *expected);
@@ -75,7 +78,8 @@ std::optional<PatternProblem> check_field(std::size_t kind, std::string_view fie
   if (find_field(kind, field) != nullptr) return std::nullopt;
   std::vector<std::string_view> names;
   for (const FieldInfo& info : event_table()[kind].fields) names.push_back(info.name);
-  return PatternProblem{"the event " + quoted(event_table()[kind].name) + " has no field " + quoted(field), spelling_remedy(field, names)};
+  return PatternProblem{"the event " + quoted(event_table()[kind].name) + " has no field " + quoted(field),
+                        spelling_remedy(field, names)};
 }
 
 std::optional<PatternProblem> normalise_value(std::size_t kind, std::string_view field, std::string& value) {
@@ -86,7 +90,8 @@ std::optional<PatternProblem> normalise_value(std::size_t kind, std::string_view
     return PatternProblem{quoted(field) + " cannot be " + quoted(value), spelling_remedy(value, info.choices)};
   }
   switch (info.format) {
-    case FieldFormat::Text: return std::nullopt;
+    case FieldFormat::Text:
+      return std::nullopt;
     case FieldFormat::Flag:
       if (truth_of(value)) return std::nullopt;
       return PatternProblem{quoted(field) + " is yes or no, not " + quoted(value), "write yes or no"};
@@ -98,15 +103,23 @@ std::optional<PatternProblem> normalise_value(std::size_t kind, std::string_view
       if (parse_number(value) || value.starts_with(kSymbol)) return std::nullopt;
       break;
   }
-  return PatternProblem{quoted(field) + " is a number, not " + quoted(value), "write 24, 0x18, or sym:name for the address of a symbol"};
+  return PatternProblem{quoted(field) + " is a number, not " + quoted(value),
+                        "write 24, 0x18, or sym:name for the address of a symbol"};
 }
 
 Comparison take_comparison(std::string_view& text) {
-  struct Word { std::string_view word; Comparison comparison; };
-  static constexpr std::array<Word, 8> kWords{{{"not ", Comparison::NotEqual}, {"!=", Comparison::NotEqual},
-                                               {"<=", Comparison::LessOrEqual}, {">=", Comparison::GreaterOrEqual},
-                                               {"<", Comparison::Less}, {">", Comparison::Greater},
-                                               {"==", Comparison::Equal}, {"=", Comparison::Equal}}};
+  struct Word {
+    std::string_view word;
+    Comparison comparison;
+  };
+  static constexpr std::array<Word, 8> kWords{{{"not ", Comparison::NotEqual},
+                                               {"!=", Comparison::NotEqual},
+                                               {"<=", Comparison::LessOrEqual},
+                                               {">=", Comparison::GreaterOrEqual},
+                                               {"<", Comparison::Less},
+                                               {">", Comparison::Greater},
+                                               {"==", Comparison::Equal},
+                                               {"=", Comparison::Equal}}};
   for (const Word& word : kWords) {
     if (!text.starts_with(word.word)) continue;
     text.remove_prefix(word.word.size());
@@ -129,12 +142,18 @@ std::string_view sign_of(Comparison comparison) {
 
 bool compare(std::uint64_t actual, Comparison comparison, std::uint64_t expected) {
   switch (comparison) {
-    case Comparison::Equal: return actual == expected;
-    case Comparison::NotEqual: return actual != expected;
-    case Comparison::Less: return actual < expected;
-    case Comparison::LessOrEqual: return actual <= expected;
-    case Comparison::Greater: return actual > expected;
-    case Comparison::GreaterOrEqual: return actual >= expected;
+    case Comparison::Equal:
+      return actual == expected;
+    case Comparison::NotEqual:
+      return actual != expected;
+    case Comparison::Less:
+      return actual < expected;
+    case Comparison::LessOrEqual:
+      return actual <= expected;
+    case Comparison::Greater:
+      return actual > expected;
+    case Comparison::GreaterOrEqual:
+      return actual >= expected;
   }
   return false;
 }
@@ -161,7 +180,8 @@ bool satisfies(const Event& event, const FieldCondition& condition, const ElfIma
 
 bool EventPattern::matches(const Event& candidate, const ElfImage& image) const {
   if (candidate.payload.index() != kind) return false;
-  return std::all_of(where.begin(), where.end(), [&](const FieldCondition& condition) { return satisfies(candidate, condition, image); });
+  return std::all_of(where.begin(), where.end(),
+                     [&](const FieldCondition& condition) { return satisfies(candidate, condition, image); });
 }
 
 std::size_t EventPattern::mismatches(const Event& candidate, const ElfImage& image) const {

@@ -21,8 +21,12 @@ constexpr std::size_t kMostNearMisses = 3;
 /// Hands events on to several sinks.
 class Fan : public EventSink {
  public:
-  void add(EventSink* sink) { if (sink != nullptr) sinks_.push_back(sink); }
-  void on_event(const Event& event) override { for (EventSink* sink : sinks_) sink->on_event(event); }
+  void add(EventSink* sink) {
+    if (sink != nullptr) sinks_.push_back(sink);
+  }
+  void on_event(const Event& event) override {
+    for (EventSink* sink : sinks_) sink->on_event(event);
+  }
 
  private:
   std::vector<EventSink*> sinks_;
@@ -42,8 +46,10 @@ ExpectationResult judge_register(const RegisterExpectation& expected, const Mach
     if (!same_word(row.name, expected.name)) continue;
     const auto value = number_of(expected.value, machine.image());
     result.held = value && *value == row.believed;
-    if (!value) result.why = "the guest has no symbol of that name";
-    else if (!result.held) result.why = "it is " + hex(row.believed);
+    if (!value)
+      result.why = "the guest has no symbol of that name";
+    else if (!result.held)
+      result.why = "it is " + hex(row.believed);
     return result;
   }
   result.why = "there is no such register";
@@ -57,7 +63,8 @@ const ElfSymbol* target_symbol(const LessonStep& step, const ElfImage& image) {
 }
 
 std::string until_text(const LessonStep& step) {
-  if (const auto* count = std::get_if<UntilCount>(&step.until)) return "until " + std::to_string(count->count) + " instructions have begun";
+  if (const auto* count = std::get_if<UntilCount>(&step.until))
+    return "until " + std::to_string(count->count) + " instructions have begun";
   if (const auto* symbol = std::get_if<UntilSymbol>(&step.until)) return "until the symbol " + symbol->symbol;
   if (const auto* event = std::get_if<UntilEvent>(&step.until)) return "until " + event->pattern.text();
   return "until the machine stops";
@@ -76,10 +83,16 @@ bool LessonResult::passed() const {
 }
 
 StepWatch::StepWatch(const LessonStep& step, const ElfImage& image)
-    : step_(step), image_(image), any_seen_(step.expect_any.size()), never_seen_(step.never.size()), counts_(step.count.size()) {}
+    : step_(step),
+      image_(image),
+      any_seen_(step.expect_any.size()),
+      never_seen_(step.never.size()),
+      counts_(step.count.size()) {}
 
 void StepWatch::on_event(const Event& event) {
-  if (const auto* until = std::get_if<UntilEvent>(&step_.until); until != nullptr && until->pattern.matches(event, image_)) reached_ = true;
+  if (const auto* until = std::get_if<UntilEvent>(&step_.until);
+      until != nullptr && until->pattern.matches(event, image_))
+    reached_ = true;
   if (matched_ < step_.expect.size()) {
     const EventPattern& due = step_.expect[matched_];
     if (due.matches(event, image_)) {
@@ -119,12 +132,14 @@ LessonStepResult StepWatch::judge(const Machine& machine, StepIndex first, bool 
     result.expectations.push_back({held, std::move(what), held ? std::string() : std::move(why), place});
   };
   if (!finished) {
-    const std::string where = machine.stopped() ? "the machine stopped (" + std::string(name_of(machine.stop().reason)) + ") at step "
-                                                : "the limit was reached at step ";
+    const std::string where = machine.stopped()
+                                  ? "the machine stopped (" + std::string(name_of(machine.stop().reason)) + ") at step "
+                                  : "the limit was reached at step ";
     add(false, until_text(step_), where + std::to_string(machine.position()), step_.until_place);
   }
   for (std::size_t i = 0; i < step_.expect.size(); ++i) {
-    std::string why = i == matched_ ? "no such event after those before it" : "not looked for: one before it is missing";
+    std::string why =
+        i == matched_ ? "no such event after those before it" : "not looked for: one before it is missing";
     if (i == matched_ && !near_misses_.empty()) {
       why = "seen instead: " + near_misses_.front();
       for (std::size_t near = 1; near < near_misses_.size(); ++near) why += " | " + near_misses_[near];
@@ -134,18 +149,21 @@ LessonStepResult StepWatch::judge(const Machine& machine, StepIndex first, bool 
   for (std::size_t i = 0; i < any_seen_.size(); ++i)
     add(any_seen_[i], "expect " + step_.expect_any[i].text(), "no such event", step_.expect_any[i].place);
   for (std::size_t i = 0; i < never_seen_.size(); ++i)
-    add(!never_seen_[i], "never " + step_.never[i].text(), "it happened at step " + std::to_string(never_seen_[i].value_or(0)), step_.never[i].place);
+    add(!never_seen_[i], "never " + step_.never[i].text(),
+        "it happened at step " + std::to_string(never_seen_[i].value_or(0)), step_.never[i].place);
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     const CountExpectation& count = step_.count[i];
     add(compare(counts_[i], count.comparison, count.number),
-        "count of " + count.pattern.text() + " is " + std::string(sign_of(count.comparison)) + std::to_string(count.number),
+        "count of " + count.pattern.text() + " is " + std::string(sign_of(count.comparison)) +
+            std::to_string(count.number),
         "it is " + std::to_string(counts_[i]), count.pattern.place);
   }
   for (const RegisterExpectation& one : step_.registers) result.expectations.push_back(judge_register(one, machine));
   return result;
 }
 
-LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink* also, const std::atomic<bool>* interrupted) {
+LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink* also,
+                          const std::atomic<bool>* interrupted) {
   Machine& machine = travel.machine();
   const StepIndex first = machine.position();
   const auto* count = std::get_if<UntilCount>(&step.until);
@@ -158,8 +176,11 @@ LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink*
   const bool every_event = step.needs_every_event() || also != nullptr;
   machine.set_sinks(every_event ? &fan : nullptr, every_event ? nullptr : &fan);
   const ElfSymbol* symbol = target_symbol(step, machine.image());
-  const auto arrived = [&] { return watch.reached() || (symbol != nullptr && machine.processor().program_counter().value == symbol->value); };
-  const StopReason reason = travel.run_until(target, every_event ? Observation::Events : Observation::Models, interrupted, arrived);
+  const auto arrived = [&] {
+    return watch.reached() || (symbol != nullptr && machine.processor().program_counter().value == symbol->value);
+  };
+  const StopReason reason =
+      travel.run_until(target, every_event ? Observation::Events : Observation::Models, interrupted, arrived);
   machine.set_sinks(nullptr, nullptr);
 
   // An event that `until` names may be the one that stops the machine.
@@ -177,13 +198,15 @@ namespace {
 /// The state of one run through a lesson.
 class LessonRun {
  public:
-  LessonRun(const Lesson& lesson, const std::atomic<bool>* interrupted, const std::function<void(const LessonStepResult&)>& progress)
+  LessonRun(const Lesson& lesson, const std::atomic<bool>* interrupted,
+            const std::function<void(const LessonStepResult&)>& progress)
       : lesson_(lesson), interrupted_(interrupted), progress_(progress) {}
 
   LessonResult run() {
     for (const LessonBlock& block : lesson_.blocks) {
       if (const auto* ask = std::get_if<LessonAsk>(&block)) {
-        if (auto answer = Answer::parse(*ask, lesson_, result_.diagnostics)) answers_.emplace_back(ask, std::move(*answer));
+        if (auto answer = Answer::parse(*ask, lesson_, result_.diagnostics))
+          answers_.emplace_back(ask, std::move(*answer));
       }
     }
     for (const LessonBlock& block : lesson_.blocks) {
@@ -202,7 +225,7 @@ class LessonRun {
     if (!setup) return result_.diagnostics.push_back(setup.error());
     Result<std::unique_ptr<Machine>> machine = Machine::create(std::move(setup).value());
     if (!machine) return result_.diagnostics.push_back(machine.error());
-    machines_.push_back(std::move(machine).value());       // kept: answers may refer to symbols and names of theirs
+    machines_.push_back(std::move(machine).value());  // kept: answers may refer to symbols and names of theirs
     travel_.emplace(*machines_.back());
   }
 
@@ -226,8 +249,10 @@ class LessonRun {
     for (const auto& [ask, answer] : answers_) {
       const auto text = answer.text(ask->type);
       LessonAnswer result{.id = ask->id, .prompt = ask->prompt, .place = ask->answer_place};
-      if (!text) result.problem = text.error().why;
-      else result.answer = text.value();
+      if (!text)
+        result.problem = text.error().why;
+      else
+        result.answer = text.value();
       const auto right = [&](const std::string& choice) { return same_answer(choice, result.answer); };
       if (text && ask->type == LessonAsk::Type::Choice && std::none_of(ask->choices.begin(), ask->choices.end(), right))
         result.problem = "the answer is '" + result.answer + "', which is none of the choices";

@@ -18,15 +18,15 @@ namespace shearling {
 /// One line of a step's judgement.
 struct ExpectationResult {
   bool held = false;
-  std::string what;                ///< "expect walk.end {references: 24}".
-  std::string why;                 ///< What was seen instead; empty where it held.
+  std::string what;  ///< "expect walk.end {references: 24}".
+  std::string why;   ///< What was seen instead; empty where it held.
   LessonPlace place;
 };
 
 struct LessonStepResult {
   std::string id;
   LessonPlace place;
-  StepIndex first = 0;             ///< Machine steps [first, end).
+  StepIndex first = 0;  ///< Machine steps [first, end).
   StepIndex end = 0;
   std::vector<ExpectationResult> expectations;
   std::vector<std::string> narration;
@@ -36,8 +36,8 @@ struct LessonStepResult {
 struct LessonAnswer {
   std::string id;
   std::string prompt;
-  std::string answer;              ///< As people read it.
-  std::string problem;             ///< Why there is none; empty if there is.
+  std::string answer;   ///< As people read it.
+  std::string problem;  ///< Why there is none; empty if there is.
   LessonPlace place;
   [[nodiscard]] bool ok() const { return problem.empty(); }
 };
@@ -45,7 +45,7 @@ struct LessonAnswer {
 struct LessonResult {
   std::vector<LessonStepResult> steps;
   std::vector<LessonAnswer> answers;
-  std::vector<Diagnostic> diagnostics;     ///< A guest or machine that cannot be had, an unknown symbol.
+  std::vector<Diagnostic> diagnostics;  ///< A guest or machine that cannot be had, an unknown symbol.
   bool interrupted = false;
   [[nodiscard]] bool passed() const;
 };
@@ -65,18 +65,19 @@ class StepWatch : public EventSink {
   const LessonStep& step_;
   const ElfImage& image_;
   bool reached_ = false;
-  std::size_t matched_ = 0;                          ///< How many of `expect` were seen, in order.
+  std::size_t matched_ = 0;  ///< How many of `expect` were seen, in order.
   std::vector<bool> any_seen_;
   std::vector<std::optional<StepIndex>> never_seen_;
   std::vector<std::uint64_t> counts_;
   std::vector<std::string> narration_;
-  std::vector<std::string> near_misses_;             ///< Of the event that is due: those with the fewest wrong values.
-  std::size_t near_miss_errors_ = 0;                 ///< How many values of those are wrong.
+  std::vector<std::string> near_misses_;  ///< Of the event that is due: those with the fewest wrong values.
+  std::size_t near_miss_errors_ = 0;      ///< How many values of those are wrong.
   void note_near_miss(const Event& event);
 };
 
 /// Runs one step on a machine that stands at its beginning. `also` sees the same events (answers, views); may be null.
-LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink* also, const std::atomic<bool>* interrupted = nullptr);
+LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink* also,
+                          const std::atomic<bool>* interrupted = nullptr);
 
 /// Runs the whole lesson on machines of its own. `progress` is told each step as it is judged; may be empty.
 LessonResult run_lesson(const Lesson& lesson, const std::atomic<bool>* interrupted = nullptr,

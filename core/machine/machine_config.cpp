@@ -31,8 +31,8 @@ namespace {
 
 using Keys = std::vector<std::string_view>;
 
-constexpr std::uint64_t kLeastRam = 2ULL << 20;        // an image at 1 MB must fit
-constexpr std::uint64_t kMostRam = 3ULL << 30;         // below the local APIC and the hole for devices
+constexpr std::uint64_t kLeastRam = 2ULL << 20;  // an image at 1 MB must fit
+constexpr std::uint64_t kMostRam = 3ULL << 30;   // below the local APIC and the hole for devices
 constexpr std::uint32_t kMostCycles = 1'000'000;
 
 /// Fills a MachineConfig from one YAML document; what the document does not name stays as it was.
@@ -41,8 +41,8 @@ class ConfigReader {
   ConfigReader(YamlReader& yaml, MachineConfig& config) : yaml_(yaml), config_(config) {}
 
   void read(const YAML::Node& document) {
-    static const Keys kKeys{"extends", "name", "description", "isa", "board", "memory", "seed", "cpu", "tlb", "page-walk-cache",
-                            "nested-tlb", "caches", "costs", "vmm"};
+    static const Keys kKeys{"extends", "name", "description",     "isa",        "board",  "memory", "seed",
+                            "cpu",     "tlb",  "page-walk-cache", "nested-tlb", "caches", "costs",  "vmm"};
     if (!yaml_.is_mapping(document, "a machine description", kKeys)) return;
     yaml_.read(document, "name", config_.name);
     yaml_.read(document, "description", config_.description);
@@ -55,7 +55,8 @@ class ConfigReader {
     section(document, "cpu", [&](const YAML::Node& node) { read_cpu(node); });
     section(document, "tlb", [&](const YAML::Node& node) { read_tlbs(node); });
     section(document, "page-walk-cache", [&](const YAML::Node& node) {
-      read_entries(node, "the page-walk cache", config_.translation.walk_cache_entries, config_.translation.walk_cache_latency);
+      read_entries(node, "the page-walk cache", config_.translation.walk_cache_entries,
+                   config_.translation.walk_cache_latency);
     });
     section(document, "nested-tlb", [&](const YAML::Node& node) {
       read_entries(node, "the nested TLB", config_.translation.nested_entries, config_.translation.nested_latency);
@@ -74,7 +75,8 @@ class ConfigReader {
   void read_memory(const YAML::Node& document) {
     if (!yaml_.read_bytes(document, "memory", config_.ram_bytes)) return;
     if (config_.ram_bytes < kLeastRam || config_.ram_bytes > kMostRam || config_.ram_bytes % kFrameBytes != 0)
-      yaml_.fail(document["memory"], "the guest's memory must be 2 MB to 3 GB, a multiple of 4 KB", "for example 256 MB");
+      yaml_.fail(document["memory"], "the guest's memory must be 2 MB to 3 GB, a multiple of 4 KB",
+                 "for example 256 MB");
   }
 
   void read_cpu(const YAML::Node& node) {
@@ -98,11 +100,14 @@ class ConfigReader {
   void read_tlbs(const YAML::Node& node) {
     static const Keys kKeys{"instruction", "data", "second-level"};
     if (!yaml_.is_mapping(node, "'tlb'", kKeys)) return;
-    section(node, "instruction", [&](const YAML::Node& list) { read_first_level(list, config_.translation.instruction); });
+    section(node, "instruction",
+            [&](const YAML::Node& list) { read_first_level(list, config_.translation.instruction); });
     section(node, "data", [&](const YAML::Node& list) { read_first_level(list, config_.translation.data); });
     section(node, "second-level", [&](const YAML::Node& tlb) {
-      if (tlb.IsNull()) config_.translation.second_level.reset();
-      else if (auto geometry = read_tlb(tlb)) config_.translation.second_level = *geometry;
+      if (tlb.IsNull())
+        config_.translation.second_level.reset();
+      else if (auto geometry = read_tlb(tlb))
+        config_.translation.second_level = *geometry;
     });
     if (!yaml_.failed()) judge(node, problem_of(config_.translation));
   }
@@ -115,7 +120,8 @@ class ConfigReader {
       const auto geometry = read_tlb(node);
       if (!geometry) continue;
       for (const PageSize size : geometry->page_sizes) {
-        if (!held.insert(size).second) yaml_.fail(node, "two TLBs of one side hold the same page size", "name each page size once");
+        if (!held.insert(size).second)
+          yaml_.fail(node, "two TLBs of one side hold the same page size", "name each page size once");
       }
       tlbs.push_back(*geometry);
     }
@@ -126,9 +132,10 @@ class ConfigReader {
     static const Keys kKeys{"name", "entries", "ways", "pages", "latency", "replacement"};
     if (!yaml_.is_mapping(node, "a TLB", kKeys)) return std::nullopt;
     TlbGeometry geometry;
-    if (!yaml_.read(node, "name", geometry.name)) yaml_.fail(node, "a TLB needs a name", "for example name: L1 DTLB 4K");
+    if (!yaml_.read(node, "name", geometry.name))
+      yaml_.fail(node, "a TLB needs a name", "for example name: L1 DTLB 4K");
     yaml_.read(node, "entries", geometry.entries, 1, 65536);
-    geometry.ways = geometry.entries;                       // fully associative unless said otherwise
+    geometry.ways = geometry.entries;  // fully associative unless said otherwise
     yaml_.read(node, "ways", geometry.ways, 1, 65536);
     yaml_.read(node, "latency", geometry.latency, 0, kMostCycles);
     read_replacement(node, geometry.replacement);
@@ -140,8 +147,10 @@ class ConfigReader {
     if (!yaml_.is_list(pages, "'pages'")) return;
     for (const YAML::Node& page : pages) {
       const auto size = page.IsScalar() ? parse_page_size(page.Scalar()) : std::nullopt;
-      if (size) sizes.push_back(*size);
-      else yaml_.fail(page, "this is no page size", "one of 4K, 16K, 64K, 2M, 1G");
+      if (size)
+        sizes.push_back(*size);
+      else
+        yaml_.fail(page, "this is no page size", "one of 4K, 16K, 64K, 2M, 1G");
     }
   }
 
@@ -174,7 +183,7 @@ class ConfigReader {
   }
 
   void read_lower_cache(const YAML::Node& node, const char* name, std::optional<CacheConfig>& cache) {
-    if (node.IsNull()) {                                    // "l2: null": the machine has none
+    if (node.IsNull()) {  // "l2: null": the machine has none
       cache.reset();
       return;
     }
@@ -183,8 +192,9 @@ class ConfigReader {
   }
 
   void read_cache(const YAML::Node& node, CacheConfig& cache) {
-    static const Keys kKeys{"name", "size", "ways", "line", "organisation", "replacement", "latency", "fast-latency",
-                            "energy", "partition-energy", "plain-twin"};
+    static const Keys kKeys{"name",        "size",    "ways",         "line",   "organisation",
+                            "replacement", "latency", "fast-latency", "energy", "partition-energy",
+                            "plain-twin"};
     static const Keys kOrganisations{"vipt", "seesaw", "pipt"};
     if (!yaml_.is_mapping(node, "a cache", kKeys)) return;
     yaml_.read(node, "name", cache.name);
@@ -216,7 +226,9 @@ class ConfigReader {
         const auto cycles = action.second.IsScalar() ? parse_number(action.second.Scalar()) : std::nullopt;
         if (cycles && *cycles <= kMostCycles && action.first.IsScalar())
           config_.costs.actions[action.first.Scalar()] = static_cast<std::uint32_t>(*cycles);
-        else yaml_.fail(action.second, "a cost must be a whole number of cycles", "from 0 to " + std::to_string(kMostCycles));
+        else
+          yaml_.fail(action.second, "a cost must be a whole number of cycles",
+                     "from 0 to " + std::to_string(kMostCycles));
       }
     });
   }
@@ -243,7 +255,8 @@ class ConfigReader {
   MachineConfig& config_;
 };
 
-// --- finding and joining descriptions ---------------------------------------------------------------------------------
+// --- finding and joining descriptions
+// ---------------------------------------------------------------------------------
 
 namespace fs = std::filesystem;
 
@@ -277,7 +290,8 @@ std::vector<fs::path> machine_folders() {
 }
 
 bool is_path(const std::string& name_or_path) {
-  return name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".yaml") || name_or_path.ends_with(".yml");
+  return name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".yaml") ||
+         name_or_path.ends_with(".yml");
 }
 
 Result<std::string> find_description(const std::string& name_or_path) {
@@ -315,14 +329,16 @@ Result<std::vector<Layer>> read_layers(const std::string& name_or_path) {
   std::string wanted = name_or_path;
   while (!wanted.empty()) {
     if (layers.size() == kMostLayers)
-      return Diagnostic{layers.front().file, 0, 0, "more than 8 descriptions extend each other", "is there a circle of 'extends'?"};
+      return Diagnostic{layers.front().file, 0, 0, "more than 8 descriptions extend each other",
+                        "is there a circle of 'extends'?"};
     Result<std::string> file = find_description(wanted);
     if (!file) return file.error();
     Result<std::string> text = read_text(file.value());
     if (!text) return text.error();
     layers.insert(layers.begin(), {file.value(), text.value()});
     wanted = extended_name(text.value());
-    if (is_path(wanted) && !fs::path(wanted).is_absolute()) wanted = (fs::path(file.value()).parent_path() / wanted).string();
+    if (is_path(wanted) && !fs::path(wanted).is_absolute())
+      wanted = (fs::path(file.value()).parent_path() / wanted).string();
   }
   return layers;
 }

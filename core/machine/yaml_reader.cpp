@@ -49,10 +49,17 @@ std::optional<std::uint64_t> parse_byte_size(std::string_view text) {
   unsigned shift = 0;
   if (!text.empty()) {
     switch (std::toupper(static_cast<unsigned char>(text.back()))) {
-      case 'K': shift = 10; break;
-      case 'M': shift = 20; break;
-      case 'G': shift = 30; break;
-      default: break;
+      case 'K':
+        shift = 10;
+        break;
+      case 'M':
+        shift = 20;
+        break;
+      case 'G':
+        shift = 30;
+        break;
+      default:
+        break;
     }
   }
   if (shift != 0) text.remove_suffix(1);
@@ -64,7 +71,8 @@ std::optional<std::uint64_t> parse_byte_size(std::string_view text) {
 std::optional<PageSize> parse_page_size(std::string_view text) {
   const auto bytes = parse_byte_size(text);
   if (!bytes) return std::nullopt;
-  for (const PageSize size : {PageSize::Size4K, PageSize::Size16K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G}) {
+  for (const PageSize size :
+       {PageSize::Size4K, PageSize::Size16K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G}) {
     if (page_bytes(size) == *bytes) return size;
   }
   return std::nullopt;
@@ -77,7 +85,8 @@ std::vector<YAML::Node> YamlReader::load(const std::string& text) {
     const bool placed = error.mark.line >= 0;
     diagnostics_.push_back({file_, placed ? static_cast<unsigned>(error.mark.line) + 1 + line_offset_ : 0,
                             placed ? static_cast<unsigned>(error.mark.column) + 1 + column_offset_ : 0,
-                            "this is not YAML: " + error.msg, "check brackets, quotes and indentation (blanks, no tabs)"});
+                            "this is not YAML: " + error.msg,
+                            "check brackets, quotes and indentation (blanks, no tabs)"});
     return {};
   }
 }
@@ -142,8 +151,10 @@ bool YamlReader::read(const YAML::Node& mapping, std::string_view key, bool& out
   const YAML::Node node = value_of(mapping, key);
   if (!node.IsDefined()) return false;
   const auto word = std::find(kWords.begin(), kWords.end(), node.IsScalar() ? node.Scalar() : std::string());
-  if (word == kWords.end()) fail(node, quoted(key) + " must be true or false", "write true or false");
-  else out = word - kWords.begin() < 3;
+  if (word == kWords.end())
+    fail(node, quoted(key) + " must be true or false", "write true or false");
+  else
+    out = word - kWords.begin() < 3;
   return word != kWords.end();
 }
 
@@ -154,13 +165,15 @@ bool YamlReader::read(const YAML::Node& mapping, std::string_view key, float& ou
   char* end = nullptr;
   const float number = std::strtof(text.c_str(), &end);
   const bool good = !text.empty() && *end == '\0' && std::isfinite(number) && number >= 0;
-  if (good) out = number;
-  else fail(node, quoted(key) + " must be a number, at least 0", "for example 0.047");
+  if (good)
+    out = number;
+  else
+    fail(node, quoted(key) + " must be a number, at least 0", "for example 0.047");
   return good;
 }
 
-std::optional<std::uint64_t> YamlReader::read_number(const YAML::Node& mapping, std::string_view key, std::uint64_t least,
-                                                     std::uint64_t most) {
+std::optional<std::uint64_t> YamlReader::read_number(const YAML::Node& mapping, std::string_view key,
+                                                     std::uint64_t least, std::uint64_t most) {
   const YAML::Node node = value_of(mapping, key);
   if (!node.IsDefined()) return std::nullopt;
   const auto number = node.IsScalar() ? parse_number(node.Scalar()) : std::nullopt;
@@ -173,8 +186,10 @@ bool YamlReader::read_bytes(const YAML::Node& mapping, std::string_view key, std
   const YAML::Node node = value_of(mapping, key);
   if (!node.IsDefined()) return false;
   const auto bytes = node.IsScalar() ? parse_byte_size(node.Scalar()) : std::nullopt;
-  if (bytes) out = *bytes;
-  else fail(node, quoted(key) + " must be a size", "for example 32 KB, 256 MB or 4096");
+  if (bytes)
+    out = *bytes;
+  else
+    fail(node, quoted(key) + " must be a size", "for example 32 KB, 256 MB or 4096");
   return bytes.has_value();
 }
 

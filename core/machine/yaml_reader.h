@@ -29,7 +29,8 @@ std::optional<PageSize> parse_page_size(std::string_view text);
 
 class YamlReader {
  public:
-  /// `line_offset` lines of the file lie above the YAML text's first, each of whose lines is indented by `column_offset`.
+  /// `line_offset` lines of the file lie above the YAML text's first, each of whose lines is indented by
+  /// `column_offset`.
   explicit YamlReader(std::string file, unsigned line_offset = 0, unsigned column_offset = 0)
       : file_(std::move(file)), line_offset_(line_offset), column_offset_(column_offset) {}
 
@@ -63,12 +64,14 @@ class YamlReader {
   }
   bool read_bytes(const YAML::Node& mapping, std::string_view key, std::uint64_t& out);
   /// One of the named choices; `out` receives its index.
-  bool read_choice(const YAML::Node& mapping, std::string_view key, std::span<const std::string_view> choices, std::size_t& out);
+  bool read_choice(const YAML::Node& mapping, std::string_view key, std::span<const std::string_view> choices,
+                   std::size_t& out);
   /// The text of a scalar, or nothing and a Diagnostic.
   std::optional<std::string> scalar(const YAML::Node& node, std::string_view what);
 
  private:
-  std::optional<std::uint64_t> read_number(const YAML::Node& mapping, std::string_view key, std::uint64_t least, std::uint64_t most);
+  std::optional<std::uint64_t> read_number(const YAML::Node& mapping, std::string_view key, std::uint64_t least,
+                                           std::uint64_t most);
 
   std::string file_;
   unsigned line_offset_;

@@ -19,7 +19,8 @@ nlohmann::ordered_json to_json(const FieldValue& value, FieldFormat format) {
 
 std::optional<FieldValue> from_json(const nlohmann::json& json, FieldFormat format, TextPool& texts) {
   if (json.is_boolean()) return json.get<bool>();
-  if (format == FieldFormat::Real) return json.is_number() ? std::optional<FieldValue>(json.get<double>()) : std::nullopt;
+  if (format == FieldFormat::Real)
+    return json.is_number() ? std::optional<FieldValue>(json.get<double>()) : std::nullopt;
   if (json.is_number_unsigned()) return json.get<std::uint64_t>();
   if (!json.is_string()) return std::nullopt;
   const auto& text = json.get_ref<const std::string&>();
@@ -37,19 +38,25 @@ nlohmann::ordered_json fields_to_json(const Event& event) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   const EventInfo& info = info_of(event);
   const std::vector<FieldValue> values = field_values(event);
-  for (std::size_t i = 0; i < values.size(); ++i) json[std::string(info.fields[i].name)] = to_json(values[i], info.fields[i].format);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    json[std::string(info.fields[i].name)] = to_json(values[i], info.fields[i].format);
   return json;
 }
 
 nlohmann::ordered_json event_to_json(const Event& event) {
-  return {{"step", event.step},           {"ordinal", event.ordinal},
-          {"vcpu", event.vcpu},           {"actor", std::string(name_of(event.actor))},
-          {"privilege", event.privilege}, {"cycles", event.cycles},
-          {"event", std::string(info_of(event).name)}, {"narration", narrate(event)},
+  return {{"step", event.step},
+          {"ordinal", event.ordinal},
+          {"vcpu", event.vcpu},
+          {"actor", std::string(name_of(event.actor))},
+          {"privilege", event.privilege},
+          {"cycles", event.cycles},
+          {"event", std::string(info_of(event).name)},
+          {"narration", narrate(event)},
           {"fields", fields_to_json(event)}};
 }
 
-bool payload_from_json(std::string_view event_name, const nlohmann::json& fields, TextPool& texts, EventPayload& payload) {
+bool payload_from_json(std::string_view event_name, const nlohmann::json& fields, TextPool& texts,
+                       EventPayload& payload) {
   auto made = make_payload(event_name);
   if (!made || !fields.is_object()) return false;
   for (const FieldInfo& field : find_event(event_name)->fields) {

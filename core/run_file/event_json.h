@@ -27,6 +27,7 @@ class TextPool {
 };
 
 /// The other way; false where the name, a field or a value is none of the event table's. Fields left out keep defaults.
-bool payload_from_json(std::string_view event_name, const nlohmann::json& fields, TextPool& texts, EventPayload& payload);
+bool payload_from_json(std::string_view event_name, const nlohmann::json& fields, TextPool& texts,
+                       EventPayload& payload);
 
 }  // namespace shearling

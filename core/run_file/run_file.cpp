@@ -40,7 +40,9 @@ std::optional<std::int32_t> application_id_of(const std::string& path) {
   std::array<char, 72> head{};
   std::ifstream stream(path, std::ios::binary);
   stream.read(head.data(), head.size());
-  if (stream.gcount() != static_cast<std::streamsize>(head.size()) || !std::string_view(head.data(), head.size()).starts_with(kMagic)) return std::nullopt;
+  if (stream.gcount() != static_cast<std::streamsize>(head.size()) ||
+      !std::string_view(head.data(), head.size()).starts_with(kMagic))
+    return std::nullopt;
   std::uint32_t id = 0;
   for (std::size_t at = 68; at < 72; ++at) id = id << 8 | static_cast<std::uint8_t>(head[at]);
   return static_cast<std::int32_t>(id);
@@ -63,11 +65,14 @@ struct RunFile::Storage {
 /// Is it ours, and one that we can read?
 std::optional<Diagnostic> RunFile::Storage::check_kind_of_file() {
   if (application_id_of(path) != RunRecorder::kApplicationId)
-    return Diagnostic{path, 0, 0, "this is an SQLite database, but not a run of Shearling", "give a file made with --record"};
+    return Diagnostic{path, 0, 0, "this is an SQLite database, but not a run of Shearling",
+                      "give a file made with --record"};
   info.format = static_cast<int>(database.number("PRAGMA user_version"));
   if (info.format > RunRecorder::kFormat)
-    return Diagnostic{path, 0, 0, "this run file has format " + std::to_string(info.format) + ", and this program reads up to " +
-                      std::to_string(RunRecorder::kFormat), "use a newer Shearling"};
+    return Diagnostic{path, 0, 0,
+                      "this run file has format " + std::to_string(info.format) + ", and this program reads up to " +
+                          std::to_string(RunRecorder::kFormat),
+                      "use a newer Shearling"};
   return std::nullopt;
 }
 
@@ -96,17 +101,25 @@ std::optional<Diagnostic> RunFile::Storage::read_info() {
   if (!technique) return damaged(path, "there is no technique '" + texts_of["vmm"] + "'");
   const std::string& image = texts_of["guest_image"];
   info.tool_version = texts_of["tool_version"];
-  info.setup = {.guest_name = texts_of["guest_name"], .guest_image = {image.begin(), image.end()},
-                .machine_yaml = texts_of["machine_yaml"], .machine_name = texts_of["machine_name"], .technique = *technique};
+  info.setup = {.guest_name = texts_of["guest_name"],
+                .guest_image = {image.begin(), image.end()},
+                .machine_yaml = texts_of["machine_yaml"],
+                .machine_name = texts_of["machine_name"],
+                .technique = *technique};
   read_end(texts_of, numbers);
   return std::nullopt;
 }
 
-void RunFile::Storage::read_end(const std::map<std::string, std::string>& texts_of, const std::map<std::string, std::int64_t>& numbers) {
+void RunFile::Storage::read_end(const std::map<std::string, std::string>& texts_of,
+                                const std::map<std::string, std::int64_t>& numbers) {
   if (!numbers.contains("digest")) return;
-  const auto number = [&](const char* key) { const auto found = numbers.find(key); return found == numbers.end() ? 0 : found->second; };
+  const auto number = [&](const char* key) {
+    const auto found = numbers.find(key);
+    return found == numbers.end() ? 0 : found->second;
+  };
   const auto console = texts_of.find("console");
-  info.end = RunEnd{.reason = static_cast<StopReason>(std::clamp<std::int64_t>(number("stop_reason"), 0, static_cast<int>(StopReason::Interrupted))),
+  info.end = RunEnd{.reason = static_cast<StopReason>(
+                        std::clamp<std::int64_t>(number("stop_reason"), 0, static_cast<int>(StopReason::Interrupted))),
                     .code = static_cast<std::uint32_t>(number("stop_code")),
                     .steps = static_cast<StepIndex>(number("steps")),
                     .cycles = static_cast<std::uint64_t>(number("cycles")),
@@ -127,8 +140,10 @@ RunFile::~RunFile() = default;
 Result<std::unique_ptr<RunFile>> RunFile::open(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return Diagnostic{path, 0, 0, "there is no such file", "check the path"};
-  if (!std::filesystem::is_regular_file(path, error)) return Diagnostic{path, 0, 0, "this is not a file", "give a file made with --record"};
-  if (!application_id_of(path)) return Diagnostic{path, 0, 0, "this is not a run file", "give a file made with --record"};
+  if (!std::filesystem::is_regular_file(path, error))
+    return Diagnostic{path, 0, 0, "this is not a file", "give a file made with --record"};
+  if (!application_id_of(path))
+    return Diagnostic{path, 0, 0, "this is not a run file", "give a file made with --record"};
 
   auto storage = std::make_unique<Storage>();
   storage->path = path;
@@ -137,7 +152,7 @@ Result<std::unique_ptr<RunFile>> RunFile::open(const std::string& path) {
   const bool has_journal = std::filesystem::exists(path + "-journal", error);
   if (!database.open(path, has_journal ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY))
     return Diagnostic{path, 0, 0, "the file cannot be opened: " + database.problem(), "check its permissions"};
-  sqlite3_busy_timeout(database.handle(), 5000);   // a recording of it may be going on
+  sqlite3_busy_timeout(database.handle(), 5000);  // a recording of it may be going on
   if (auto problem = storage->check_kind_of_file()) return *problem;
   if (auto problem = storage->check_whole()) return *problem;
   if (auto problem = storage->read_info()) return *problem;
@@ -147,7 +162,9 @@ Result<std::unique_ptr<RunFile>> RunFile::open(const std::string& path) {
 
 const RunInfo& RunFile::info() const { return storage_->info; }
 
-std::uint64_t RunFile::event_count() const { return static_cast<std::uint64_t>(storage_->database.number("SELECT count(*) FROM event")); }
+std::uint64_t RunFile::event_count() const {
+  return static_cast<std::uint64_t>(storage_->database.number("SELECT count(*) FROM event"));
+}
 
 StepIndex RunFile::recorded_steps() const {
   const auto events = storage_->database.number("SELECT max(step) + 1 FROM event");
@@ -165,13 +182,14 @@ Result<std::vector<Event>> RunFile::events(StepIndex first, StepIndex end, std::
   query.bind(4, clamp_step(skip));
   std::vector<Event> events;
   while (query.row()) {
-    Event event{.step = static_cast<StepIndex>(query.number(0)),
-                .ordinal = static_cast<std::uint32_t>(query.number(1)),
-                .vcpu = static_cast<std::uint16_t>(query.number(2)),
-                .actor = static_cast<Actor>(std::clamp<std::int64_t>(query.number(3), 0, static_cast<int>(Actor::Hardware))),
-                .privilege = static_cast<std::uint8_t>(query.number(4)),
-                .cycles = static_cast<std::uint32_t>(query.number(5)),
-                .payload = {}};
+    Event event{
+        .step = static_cast<StepIndex>(query.number(0)),
+        .ordinal = static_cast<std::uint32_t>(query.number(1)),
+        .vcpu = static_cast<std::uint16_t>(query.number(2)),
+        .actor = static_cast<Actor>(std::clamp<std::int64_t>(query.number(3), 0, static_cast<int>(Actor::Hardware))),
+        .privilege = static_cast<std::uint8_t>(query.number(4)),
+        .cycles = static_cast<std::uint32_t>(query.number(5)),
+        .payload = {}};
     const auto kind = storage_->kinds.find(query.number(6));
     const auto fields = nlohmann::json::parse(query.text(7), nullptr, false);
     if (kind == storage_->kinds.end() || !payload_from_json(kind->second, fields, storage_->texts, event.payload))
@@ -183,16 +201,20 @@ Result<std::vector<Event>> RunFile::events(StepIndex first, StepIndex end, std::
 }
 
 Result<std::vector<RunInterval>> RunFile::intervals(StepIndex first, StepIndex end) {
-  SqliteStatement query(storage_->database,
-                        "SELECT first, steps, traps, exits, cycles, tlb_lookups, tlb_misses, walks, walk_references, l1i_misses, "
-                        "l1d_misses, l2_misses, llc_misses FROM interval WHERE first + steps > ? AND first < ? ORDER BY first");
+  SqliteStatement query(
+      storage_->database,
+      "SELECT first, steps, traps, exits, cycles, tlb_lookups, tlb_misses, walks, walk_references, l1i_misses, "
+      "l1d_misses, l2_misses, llc_misses FROM interval WHERE first + steps > ? AND first < ? ORDER BY first");
   query.bind(1, clamp_step(first));
   query.bind(2, clamp_step(end));
   std::vector<RunInterval> intervals;
   const auto count = [&](int column) { return static_cast<std::uint64_t>(query.number(column)); };
   while (query.row()) {
-    intervals.push_back({.first = count(0), .steps = count(1), .models = !query.is_null(5),
-                         .counters = {count(2), count(3), count(4), count(5), count(6), count(7), count(8), count(9), count(10), count(11), count(12)}});
+    intervals.push_back({.first = count(0),
+                         .steps = count(1),
+                         .models = !query.is_null(5),
+                         .counters = {count(2), count(3), count(4), count(5), count(6), count(7), count(8), count(9),
+                                      count(10), count(11), count(12)}});
   }
   if (!query.ended_well()) return damaged(storage_->path, storage_->database.problem());
   return intervals;

@@ -30,7 +30,7 @@ RunCounters operator-(const RunCounters& later, const RunCounters& earlier);
 struct RunInterval {
   StepIndex first = 0;
   StepIndex steps = 0;
-  bool models = false;              ///< TLBs and caches were simulated: their counters mean something.
+  bool models = false;  ///< TLBs and caches were simulated: their counters mean something.
   RunCounters counters;
 };
 
@@ -40,7 +40,7 @@ struct RunEnd {
   std::uint32_t code = 0;
   StepIndex steps = 0;
   std::uint64_t cycles = 0;
-  std::uint64_t digest = 0;         ///< Machine::digest(): a replay must end with the same.
+  std::uint64_t digest = 0;  ///< Machine::digest(): a replay must end with the same.
   std::string console;
 };
 
@@ -48,16 +48,17 @@ struct RunInfo {
   int format = 0;
   std::string tool_version;
   MachineSetup setup;
-  std::optional<RunEnd> end;        ///< Nothing: the recording was cut off.
+  std::optional<RunEnd> end;  ///< Nothing: the recording was cut off.
 };
 
 class RunRecorder : public EventSink {
  public:
-  static constexpr int kFormat = 1;                     ///< PRAGMA user_version.
-  static constexpr std::int32_t kApplicationId = 0x53686c67;   ///< "Shlg".
+  static constexpr int kFormat = 1;                           ///< PRAGMA user_version.
+  static constexpr std::int32_t kApplicationId = 0x53686c67;  ///< "Shlg".
 
   /// Begins a recording; an older run file of that name is replaced, anything else is left alone.
-  static Result<std::unique_ptr<RunRecorder>> create(const std::string& path, const MachineSetup& setup, std::size_t batch = 4096);
+  static Result<std::unique_ptr<RunRecorder>> create(const std::string& path, const MachineSetup& setup,
+                                                     std::size_t batch = 4096);
   ~RunRecorder() override;
 
   /// Takes notable events; others are ignored.
@@ -87,7 +88,8 @@ class RunFile {
   [[nodiscard]] std::uint64_t event_count() const;
   /// One past the last step that anything is stored about.
   [[nodiscard]] StepIndex recorded_steps() const;
-  /// Notable events of the steps [first, end), at most `most`, skipping `skip`: pages. Texts live as long as this object.
+  /// Notable events of the steps [first, end), at most `most`, skipping `skip`: pages. Texts live as long as this
+  /// object.
   Result<std::vector<Event>> events(StepIndex first, StepIndex end, std::size_t most, std::size_t skip = 0);
   /// Intervals that touch [first, end), in order.
   Result<std::vector<RunInterval>> intervals(StepIndex first, StepIndex end);

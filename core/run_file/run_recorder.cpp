@@ -33,10 +33,17 @@ RunCounters model_counters(const Machine& machine) {
 }  // namespace
 
 RunCounters operator-(const RunCounters& a, const RunCounters& b) {
-  return {a.traps - b.traps,           a.exits - b.exits,           a.cycles - b.cycles,
-          a.tlb_lookups - b.tlb_lookups, a.tlb_misses - b.tlb_misses, a.walks - b.walks,
-          a.walk_references - b.walk_references, a.l1i_misses - b.l1i_misses, a.l1d_misses - b.l1d_misses,
-          a.l2_misses - b.l2_misses,   a.llc_misses - b.llc_misses};
+  return {a.traps - b.traps,
+          a.exits - b.exits,
+          a.cycles - b.cycles,
+          a.tlb_lookups - b.tlb_lookups,
+          a.tlb_misses - b.tlb_misses,
+          a.walks - b.walks,
+          a.walk_references - b.walk_references,
+          a.l1i_misses - b.l1i_misses,
+          a.l1d_misses - b.l1d_misses,
+          a.l2_misses - b.l2_misses,
+          a.llc_misses - b.llc_misses};
 }
 
 struct RunRecorder::Storage {
@@ -45,8 +52,8 @@ struct RunRecorder::Storage {
   SqliteDatabase database;
   std::unique_ptr<SqliteStatement> insert_event;
   std::unique_ptr<SqliteStatement> insert_interval;
-  std::size_t waiting = 0;                   ///< Rows since the last commit.
-  bool failed = false;                       ///< The disk is full, or the like: nothing more is written.
+  std::size_t waiting = 0;  ///< Rows since the last commit.
+  bool failed = false;      ///< The disk is full, or the like: nothing more is written.
   std::string problem;
 
   // The ordinal stored is the place among the step's notable events: the same at every observation level.
@@ -77,7 +84,8 @@ struct RunRecorder::Storage {
   }
   [[nodiscard]] Status status() const {
     if (!failed) return Done{};
-    return Diagnostic{path, 0, 0, "the recording cannot be written: " + problem, "is there room on the disk, and may you write there?"};
+    return Diagnostic{path, 0, 0, "the recording cannot be written: " + problem,
+                      "is there room on the disk, and may you write there?"};
   }
 };
 
@@ -87,11 +95,13 @@ RunRecorder::~RunRecorder() {
   if (!storage_->failed) storage_->database.run("COMMIT; PRAGMA journal_mode = DELETE");
 }
 
-Result<std::unique_ptr<RunRecorder>> RunRecorder::create(const std::string& path, const MachineSetup& setup, std::size_t batch) {
+Result<std::unique_ptr<RunRecorder>> RunRecorder::create(const std::string& path, const MachineSetup& setup,
+                                                         std::size_t batch) {
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
     const bool ours = std::filesystem::is_regular_file(path, error) && application_id_of(path) == kApplicationId;
-    if (!ours) return Diagnostic{path, 0, 0, "this exists and is no run file, so it is not overwritten", "choose another name"};
+    if (!ours)
+      return Diagnostic{path, 0, 0, "this exists and is no run file, so it is not overwritten", "choose another name"};
   }
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) std::filesystem::remove(path + suffix, error);
 
@@ -99,8 +109,10 @@ Result<std::unique_ptr<RunRecorder>> RunRecorder::create(const std::string& path
   storage->path = path;
   storage->batch = batch;
   // A rollback journal, and not a write-ahead log: then the run is this one file whenever nobody is writing it.
-  const std::string pragmas = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = PERSIST; PRAGMA synchronous = NORMAL; PRAGMA application_id = " +
-                              std::to_string(kApplicationId) + "; PRAGMA user_version = " + std::to_string(kFormat) + "; BEGIN;";
+  const std::string pragmas =
+      "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = PERSIST; PRAGMA synchronous = NORMAL; PRAGMA application_id "
+      "= " +
+      std::to_string(kApplicationId) + "; PRAGMA user_version = " + std::to_string(kFormat) + "; BEGIN;";
   storage->note(storage->database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) &&
                 storage->database.run(pragmas.c_str()) && storage->database.run(kRunFileSchema));
   if (!storage->failed) {
@@ -119,9 +131,10 @@ Result<std::unique_ptr<RunRecorder>> RunRecorder::create(const std::string& path
     storage->commit();
   }
   if (storage->failed) return storage->status().error();
-  storage->insert_event = std::make_unique<SqliteStatement>(storage->database, "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-  storage->insert_interval =
-      std::make_unique<SqliteStatement>(storage->database, "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  storage->insert_event =
+      std::make_unique<SqliteStatement>(storage->database, "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  storage->insert_interval = std::make_unique<SqliteStatement>(
+      storage->database, "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   return std::unique_ptr<RunRecorder>(new RunRecorder(std::move(storage)));
 }
 
@@ -140,7 +153,8 @@ void RunRecorder::on_event(const Event& event) {
   insert.bind(5, event.privilege);
   insert.bind(6, event.cycles);
   insert.bind(7, static_cast<std::int64_t>(event.payload.index()));
-  insert.bind(8, std::string_view(fields_to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+  insert.bind(8,
+              std::string_view(fields_to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   storage.note(insert.run());
   storage.row_written();
 }
@@ -159,8 +173,10 @@ void RunRecorder::interval(const Machine& machine) {
   insert.bind(1, static_cast<std::int64_t>(storage.interval_first));
   insert.bind(2, static_cast<std::int64_t>(machine.position() - storage.interval_first));
   const auto bind = [&](int column, std::uint64_t value, bool known) {
-    if (known) insert.bind(column, static_cast<std::int64_t>(value));
-    else insert.bind_null(column);
+    if (known)
+      insert.bind(column, static_cast<std::int64_t>(value));
+    else
+      insert.bind_null(column);
   };
   bind(3, counted.traps, true);
   bind(4, counted.exits, true);
@@ -193,9 +209,11 @@ Status RunRecorder::finish(Machine& machine) {
     storage.write_meta("stop_code", static_cast<std::int64_t>(machine.stop().code));
     storage.write_meta("steps", static_cast<std::int64_t>(machine.position()));
     storage.write_meta("cycles", static_cast<std::int64_t>(machine.cycles()));
-    storage.write_meta("console", std::span(reinterpret_cast<const std::uint8_t*>(machine.console().data()), machine.console().size()));
+    storage.write_meta("console", std::span(reinterpret_cast<const std::uint8_t*>(machine.console().data()),
+                                            machine.console().size()));
     storage.write_meta("digest", static_cast<std::int64_t>(machine.digest()));
-    storage.note(storage.database.run("COMMIT; PRAGMA journal_mode = DELETE; BEGIN"));   // leaves one file, and nothing beside it
+    storage.note(
+        storage.database.run("COMMIT; PRAGMA journal_mode = DELETE; BEGIN"));  // leaves one file, and nothing beside it
   }
   return storage.status();
 }

@@ -21,7 +21,9 @@ class SqliteDatabase {
   SqliteDatabase(const SqliteDatabase&) = delete;
   SqliteDatabase& operator=(const SqliteDatabase&) = delete;
 
-  bool open(const std::string& path, int flags) { return keep(sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr)); }
+  bool open(const std::string& path, int flags) {
+    return keep(sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr));
+  }
   bool run(const char* statements) { return keep(sqlite3_exec(handle_, statements, nullptr, nullptr, nullptr)); }
   [[nodiscard]] sqlite3* handle() const { return handle_; }
   [[nodiscard]] int code() const { return code_; }
@@ -49,9 +51,12 @@ class SqliteStatement {
 
   [[nodiscard]] bool valid() const { return handle_ != nullptr; }
   void bind(int index, std::int64_t value) { sqlite3_bind_int64(handle_, index, value); }
-  void bind(int index, std::string_view text) { sqlite3_bind_text(handle_, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT); }
+  void bind(int index, std::string_view text) {
+    sqlite3_bind_text(handle_, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+  }
   void bind(int index, std::span<const std::uint8_t> bytes) {
-    sqlite3_bind_blob(handle_, index, bytes.empty() ? "" : static_cast<const void*>(bytes.data()), static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
+    sqlite3_bind_blob(handle_, index, bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
+                      static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
   }
   void bind_null(int index) { sqlite3_bind_null(handle_, index); }
   /// The next row; false at the end or on a failure (then code() is not SQLITE_DONE).
@@ -68,7 +73,8 @@ class SqliteStatement {
   [[nodiscard]] bool is_null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
   [[nodiscard]] std::string_view text(int column) const {
     const auto* data = static_cast<const char*>(sqlite3_column_blob(handle_, column));
-    return data == nullptr ? std::string_view{} : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
+    return data == nullptr ? std::string_view{}
+                           : std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
   }
 
  private:

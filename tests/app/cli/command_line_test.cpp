@@ -23,11 +23,14 @@ Outcome shearling(const QStringList& arguments) {
   QProcess process;
   process.start(SHEARLING_PROGRAM, arguments);
   if (!process.waitForFinished(60'000)) process.kill();
-  return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, process.readAllStandardOutput(), process.readAllStandardError()};
+  return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, process.readAllStandardOutput(),
+          process.readAllStandardError()};
 }
 
 /// Complaints are one line that begins with the program's name.
-bool is_one_line(const Outcome& outcome) { return outcome.errors.startsWith("shearling: ") && outcome.errors.count('\n') == 1; }
+bool is_one_line(const Outcome& outcome) {
+  return outcome.errors.startsWith("shearling: ") && outcome.errors.count('\n') == 1;
+}
 
 }  // namespace
 
@@ -109,13 +112,17 @@ class CommandLineTest : public QObject {
     QTest::newRow("limit of 0") << QStringList{"run", "page-walk", "--limit", "0"} << "--limit";
     QTest::newRow("misspelt guest") << QStringList{"run", "page-wlak"} << "did you mean 'page-walk'?";
     QTest::newRow("missing image") << QStringList{"run", "./no.elf"} << "there is no such guest image";
-    QTest::newRow("unknown machine") << QStringList{"run", "page-walk", "--machine", "vax"} << "there is no built-in machine 'vax'";
+    QTest::newRow("unknown machine") << QStringList{"run", "page-walk", "--machine", "vax"}
+                                     << "there is no built-in machine 'vax'";
     QTest::newRow("no ELF file") << QStringList{"run", SHEARLING_SOURCE_DIR "/LICENSE"} << "LICENSE";
-    QTest::newRow("no run file") << QStringList{"export", SHEARLING_SOURCE_DIR "/LICENSE", "--format", "csv", "-o", "-"} << "this is not a run file";
+    QTest::newRow("no run file") << QStringList{"export", SHEARLING_SOURCE_DIR "/LICENSE", "--format", "csv", "-o", "-"}
+                                 << "this is not a run file";
     QTest::newRow("unknown place") << QStringList{"step", "page-walk", "--at", "nowhere"} << "no step, no symbol";
     QTest::newRow("step behind the end") << QStringList{"step", "page-walk", "--at", "99999999"} << "it ends at step";
-    QTest::newRow("unknown lesson") << QStringList{"lesson", "run", "one-trap-under-vtx"} << "did you mean 'one-trap-under-vt-x'?";
-    QTest::newRow("unwritable recording") << QStringList{"run", "page-walk", "--record", "/no/such/folder/a.run"} << "recording cannot be written";
+    QTest::newRow("unknown lesson") << QStringList{"lesson", "run", "one-trap-under-vtx"}
+                                    << "did you mean 'one-trap-under-vt-x'?";
+    QTest::newRow("unwritable recording")
+        << QStringList{"run", "page-walk", "--record", "/no/such/folder/a.run"} << "recording cannot be written";
   }
   void wrong_usage_is_one_line_and_status_2() {
     QFETCH(QStringList, arguments);
@@ -130,17 +137,21 @@ class CommandLineTest : public QObject {
   void a_lesson_that_does_not_hold_is_status_1_with_the_place() {
     QFile file(path("wrong.md"));
     QVERIFY(file.open(QIODevice::WriteOnly));
-    file.write("---\nid: wrong\ntitle: Wrong\n---\n```machine\nguest: cpuid-trap\n```\n```step\nid: s\nuntil: {end: true}\nexpect:\n  - vm.exit\n```\n");
+    file.write(
+        "---\nid: wrong\ntitle: Wrong\n---\n```machine\nguest: cpuid-trap\n```\n```step\nid: s\nuntil: {end: "
+        "true}\nexpect:\n  - vm.exit\n```\n");
     file.close();
     const Outcome outcome = shearling({"lesson", "check", path("wrong.md")});
     QCOMPARE(outcome.status, 1);
-    QVERIFY2(outcome.errors.contains("wrong.md:12:5: step s: expect vm.exit does not hold"), qPrintable(outcome.errors));
+    QVERIFY2(outcome.errors.contains("wrong.md:12:5: step s: expect vm.exit does not hold"),
+             qPrintable(outcome.errors));
   }
 
   void a_cold_access_takes_24_references_and_19_with_large_nested_pages() {
     const auto references = [](const char* machine) {
-      const Outcome outcome = shearling({"step", "page-walk", "--vmm", "vt-x", "--at", "the_cold_load", "--machine",
-                                         QString(SHEARLING_SOURCE_DIR "/lessons/two-stage-walk/") + machine, "--json", "-"});
+      const Outcome outcome =
+          shearling({"step", "page-walk", "--vmm", "vt-x", "--at", "the_cold_load", "--machine",
+                     QString(SHEARLING_SOURCE_DIR "/lessons/two-stage-walk/") + machine, "--json", "-"});
       std::vector<int> found;
       const json report = outcome.parsed();
       for (const json& event : report["steps"][0]["events"]) {
@@ -157,14 +168,16 @@ class CommandLineTest : public QObject {
     QCOMPARE(text.status, 0);
     QVERIFY(text.output.contains("<the_cpuid>  cpuid\n"));
     QVERIFY(text.output.contains("    vm.exit              VM exit, reason 10 (CPUID)"));
-    const json steps = shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "mark:1", "--count", "3", "--json", "-"}).parsed();
+    const json steps =
+        shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "mark:1", "--count", "3", "--json", "-"}).parsed();
     QCOMPARE(steps["steps"].size(), std::size_t{3});
     for (const json& step : steps["steps"]) {
       std::uint32_t ordinal = 0;
       for (const json& event : step["events"]) {
         QCOMPARE(event["ordinal"].get<std::uint32_t>(), ordinal++);
         QCOMPARE(event["step"].get<int>(), step["step"].get<int>());
-        for (const char* key : {"event", "narration", "actor", "privilege", "cycles", "fields"}) QVERIFY(event.contains(key));
+        for (const char* key : {"event", "narration", "actor", "privilege", "cycles", "fields"})
+          QVERIFY(event.contains(key));
       }
     }
   }
@@ -187,7 +200,8 @@ class CommandLineTest : public QObject {
 
     const Outcome notable = shearling({"export", run, "--format", "csv", "--events", "notable", "-o", path("n.csv")});
     QCOMPARE(notable.status, 0);
-    const Outcome all = shearling({"export", run, "--format", "csv", "--from", "4360", "--to", "4370", "-o", path("a.csv")});
+    const Outcome all =
+        shearling({"export", run, "--format", "csv", "--from", "4360", "--to", "4370", "-o", path("a.csv")});
     QCOMPARE(all.status, 0);
     QFile notable_file(path("n.csv"));
     QFile all_file(path("a.csv"));
@@ -201,7 +215,8 @@ class CommandLineTest : public QObject {
   void control_c_ends_a_run_and_keeps_its_recording() {
     const QString run = path("interrupted.run");
     QProcess process;
-    process.start(SHEARLING_PROGRAM, {"run", "hostile-endless-loop", "--record", run, "--json", path("interrupted.json")});
+    process.start(SHEARLING_PROGRAM,
+                  {"run", "hostile-endless-loop", "--record", run, "--json", path("interrupted.json")});
     QVERIFY(process.waitForStarted());
     QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(run), 10'000);
     QTest::qWait(300);
@@ -211,7 +226,8 @@ class CommandLineTest : public QObject {
     QCOMPARE(process.exitCode(), 4);
     QFile report(path("interrupted.json"));
     QVERIFY(report.open(QIODevice::ReadOnly));
-    QCOMPARE(json::parse(report.readAll().toStdString())["stop"]["reason"].get<std::string>(), std::string("interrupted"));
+    QCOMPARE(json::parse(report.readAll().toStdString())["stop"]["reason"].get<std::string>(),
+             std::string("interrupted"));
     QCOMPARE(shearling({"step", run, "--at", "100"}).status, 0);
   }
 

@@ -48,12 +48,19 @@ Script good() {
       .add(WalkReference{.number = 2})
       .add(WalkEnd{.virtual_address = kPage, .references = 2, .skipped = 1})
       .add(TlbFill{.structure = "L1 DTLB", .page = kPage, .set = 1, .way = 2})
-      .add(CacheLookup{.cache = "L1D", .ways_probed = 8, .ways_probed_mask = 0xff, .set = 4, .physical_address = {0x7000}})
+      .add(CacheLookup{
+          .cache = "L1D", .ways_probed = 8, .ways_probed_mask = 0xff, .set = 4, .physical_address = {0x7000}})
       .add(CacheFill{.cache = "L1D", .line = {0x7000}, .set = 4, .way = 1})
       .add(InstructionRetired{});
   script.step()
       .add(TlbLookup{.structure = "L1 DTLB", .virtual_address = {0x5008}, .hit = true, .set = 1, .way = 2})
-      .add(CacheLookup{.cache = "L1D", .hit = true, .way = 1, .ways_probed = 4, .ways_probed_mask = 0x0f, .set = 4, .physical_address = {0x7008}})
+      .add(CacheLookup{.cache = "L1D",
+                       .hit = true,
+                       .way = 1,
+                       .ways_probed = 4,
+                       .ways_probed_mask = 0x0f,
+                       .set = 4,
+                       .physical_address = {0x7008}})
       .add(TrapRaised{.name = "#PF"})
       .add(VmExit{})
       .add(VmmAction{})
@@ -106,26 +113,34 @@ class InvariantCheckerTest : public QObject {
     Script script;
     script.step();
     if (damage == "gap in steps") script.add(InstructionRetired{}).step().step().add(InstructionRetired{});
-    if (damage == "gap in ordinals") script.add(InstructionRetired{}).add(LessonMark{}), script.events().back().ordinal = 2;
+    if (damage == "gap in ordinals")
+      script.add(InstructionRetired{}).add(LessonMark{}), script.events().back().ordinal = 2;
     if (damage == "exit without entry") script.add(VmExit{}).add(VmmAction{}).step().add(InstructionRetired{});
     if (damage == "entry without exit") script.add(VmEntry{}).add(VmEntry{});
     if (damage == "action outside") script.add(VmExit{}).add(VmEntry{}).add(VmmAction{});
     if (damage == "walk that does not end") script.add(WalkBegin{}).step().add(InstructionRetired{});
     if (damage == "reference outside a walk") script.add(WalkReference{.number = 1});
-    if (damage == "wrong number of references") script.add(WalkBegin{}).add(WalkReference{.number = 1}).add(WalkEnd{.references = 3});
+    if (damage == "wrong number of references")
+      script.add(WalkBegin{}).add(WalkReference{.number = 1}).add(WalkEnd{.references = 3});
     if (damage == "wrong number of skipped") script.add(WalkBegin{}).add(WalkReference{.number = 0}).add(WalkEnd{});
     if (damage == "miss without a walk") script.add(TlbLookup{.virtual_address = kPage}).add(InstructionRetired{});
     if (damage == "trap that goes nowhere") script.add(TrapRaised{.name = "#UD"}).step().add(InstructionRetired{});
-    if (damage == "hit outside the probed ways") script.add(CacheLookup{.cache = "L1D", .hit = true, .way = 5, .ways_probed = 4, .ways_probed_mask = 0x0f});
-    if (damage == "mask and count differ") script.add(CacheLookup{.cache = "L1D", .ways_probed = 8, .ways_probed_mask = 0x0f});
+    if (damage == "hit outside the probed ways")
+      script.add(CacheLookup{.cache = "L1D", .hit = true, .way = 5, .ways_probed = 4, .ways_probed_mask = 0x0f});
+    if (damage == "mask and count differ")
+      script.add(CacheLookup{.cache = "L1D", .ways_probed = 8, .ways_probed_mask = 0x0f});
     if (damage == "retired twice") script.add(InstructionRetired{}).add(InstructionRetired{});
     if (damage == "hit in another page's slot")
-      script.add(TlbFill{.structure = "T", .page = {0x1000}}).add(TlbLookup{.structure = "T", .virtual_address = {0x2000}, .hit = true});
+      script.add(TlbFill{.structure = "T", .page = {0x1000}})
+          .add(TlbLookup{.structure = "T", .virtual_address = {0x2000}, .hit = true});
     if (damage == "hit in another line's slot")
-      script.add(CacheFill{.cache = "C", .line = {0x40}}).add(CacheLookup{.cache = "C", .hit = true, .ways_probed = 1, .ways_probed_mask = 1, .physical_address = {0x80}});
+      script.add(CacheFill{.cache = "C", .line = {0x40}})
+          .add(CacheLookup{
+              .cache = "C", .hit = true, .ways_probed = 1, .ways_probed_mask = 1, .physical_address = {0x80}});
     if (damage == "event after the end") script.add(MachineStopped{}).step().add(InstructionRetired{});
     const auto violations = script.judge();
-    QVERIFY2(mentions(violations, qPrintable(what)), violations.empty() ? "nothing was found" : violations.front().c_str());
+    QVERIFY2(mentions(violations, qPrintable(what)),
+             violations.empty() ? "nothing was found" : violations.front().c_str());
   }
 
   void setting_up_before_the_first_entry_is_no_violation() {

@@ -17,10 +17,14 @@ Event event_of(EventPayload payload) { return Event{.payload = std::move(payload
 FieldValue sample(const FieldInfo& field) {
   if (!field.choices.empty()) return field.choices.back();
   switch (field.format) {
-    case FieldFormat::Text: return std::string_view("a text");
-    case FieldFormat::Flag: return true;
-    case FieldFormat::Real: return 0.5;
-    default: return std::uint64_t{3};
+    case FieldFormat::Text:
+      return std::string_view("a text");
+    case FieldFormat::Flag:
+      return true;
+    case FieldFormat::Real:
+      return 0.5;
+    default:
+      return std::uint64_t{3};
   }
 }
 
@@ -35,7 +39,8 @@ class ReflectionTest : public QObject {
     for (const EventInfo& info : event_table()) {
       QVERIFY(names.insert(info.name).second);
       std::set<std::string_view> fields;
-      for (const FieldInfo& field : info.fields) QVERIFY2(fields.insert(field.name).second, std::string(info.name).c_str());
+      for (const FieldInfo& field : info.fields)
+        QVERIFY2(fields.insert(field.name).second, std::string(info.name).c_str());
       QVERIFY(find_event(info.name) == &info);
     }
     QCOMPARE(names.size(), std::variant_size_v<EventPayload>);
@@ -51,7 +56,8 @@ class ReflectionTest : public QObject {
       Event event = event_of(*make_payload(info.name));
       for (const FieldInfo& field : info.fields) {
         QVERIFY2(set_field(event.payload, field.name, sample(field)), std::string(field.name).c_str());
-        QCOMPARE(format_value(*field_value(event, field.name), field.format), format_value(sample(field), field.format));
+        QCOMPARE(format_value(*field_value(event, field.name), field.format),
+                 format_value(sample(field), field.format));
       }
       QCOMPARE(field_values(event).size(), info.fields.size());
     }
@@ -81,23 +87,35 @@ class ReflectionTest : public QObject {
   }
 
   void a_narration_shows_values_in_their_formats() {
-    const Event walk = event_of(WalkEnd{.virtual_address = {0x28451041128}, .physical_address = {0x3804128}, .references = 24, .skipped = 0, .latency = 700});
-    QCOMPARE(narrate(walk), std::string("The walk of 0x28451041128 ends after 24 references (0 skipped, 700 cycles) at 0x3804128, page size 4 KB."));
+    const Event walk = event_of(WalkEnd{.virtual_address = {0x28451041128},
+                                        .physical_address = {0x3804128},
+                                        .references = 24,
+                                        .skipped = 0,
+                                        .latency = 700});
+    QCOMPARE(narrate(walk), std::string("The walk of 0x28451041128 ends after 24 references (0 skipped, 700 cycles) at "
+                                        "0x3804128, page size 4 KB."));
     const Event miss = event_of(TlbLookup{.structure = "L2 TLB", .virtual_address = {0x1000}, .set = 1});
     QCOMPARE(narrate(miss), std::string("L2 TLB looks up 0x1000 in set 1: miss."));
   }
 
   void words_for_a_condition_depend_on_the_field() {
-    QCOMPARE(narrate(event_of(WalkReference{.number = 0, .stage = 2, .served_by = ServedBy::NestedTlb, .entry_name = "EPT PDE"})),
+    QCOMPARE(narrate(event_of(
+                 WalkReference{.number = 0, .stage = 2, .served_by = ServedBy::NestedTlb, .entry_name = "EPT PDE"})),
              std::string("Not needed: the EPT PDE (stage 2), thanks to the nested TLB."));
-    QVERIFY(narrate(event_of(TrapRaised{.name = "#GP", .has_error_code = true, .vector = 13, .error_code = 0x10})).find("error code 0x10") != std::string::npos);
+    QVERIFY(narrate(event_of(TrapRaised{.name = "#GP", .has_error_code = true, .vector = 13, .error_code = 0x10}))
+                .find("error code 0x10") != std::string::npos);
     QVERIFY(narrate(event_of(TrapRaised{.name = "#UD", .vector = 6})).find("error code") == std::string::npos);
   }
 
   void the_sentence_of_a_check_or_an_action_is_a_template_of_its_own() {
-    const Event check = event_of(Check{.name = "cpl", .sentence = "CPL {actual} may not exceed {required}", .actual = 3, .required = 0, .verdict = CheckVerdict::Failed});
+    const Event check = event_of(Check{.name = "cpl",
+                                       .sentence = "CPL {actual} may not exceed {required}",
+                                       .actual = 3,
+                                       .required = 0,
+                                       .verdict = CheckVerdict::Failed});
     QCOMPARE(narrate(check), std::string("CPL 0x3 may not exceed 0x0: failed."));
-    const Event action = event_of(VmmAction{.name = "map", .sentence = "maps {a} to {b}", .a = 0x1000, .b = 0x2000, .cost = 90});
+    const Event action =
+        event_of(VmmAction{.name = "map", .sentence = "maps {a} to {b}", .a = 0x1000, .b = 0x2000, .cost = 90});
     QCOMPARE(narrate(action), std::string("VMM: maps 0x1000 to 0x2000 (90 cycles)."));
   }
 
@@ -117,7 +135,8 @@ class ReflectionTest : public QObject {
     const QString text = file.readAll();
     for (const EventInfo& info : event_table()) {
       const QString name = QString::fromStdString(std::string(info.name));
-      const qsizetype begin = text.indexOf("### " + name + (is_notable(event_of(*make_payload(info.name))) ? " \u00b7 notable\n" : "\n"));
+      const qsizetype begin =
+          text.indexOf("### " + name + (is_notable(event_of(*make_payload(info.name))) ? " \u00b7 notable\n" : "\n"));
       QVERIFY2(begin >= 0, qPrintable(name));
       const QString section = text.mid(begin, text.indexOf("\n### ", begin + 4) - begin);
       QVERIFY2(section.contains("*" + QString::fromStdString(std::string(info.sentence)) + "*"), qPrintable(section));

@@ -6,7 +6,9 @@
 using namespace shearling;
 
 namespace {
-Event event_of(EventPayload payload, std::uint32_t cycles = 0) { return Event{.cycles = cycles, .payload = std::move(payload)}; }
+Event event_of(EventPayload payload, std::uint32_t cycles = 0) {
+  return Event{.cycles = cycles, .payload = std::move(payload)};
+}
 }  // namespace
 
 class StatisticsTest : public QObject {

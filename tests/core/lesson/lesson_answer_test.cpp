@@ -33,7 +33,8 @@ std::string evaluate(const std::string& expression, LessonAsk::Type type = Lesso
     for (const Event& event : events) answer->on_event(event);
   };
   feed("a", {event_of(WalkEnd{.references = 24, .latency = 100})});
-  feed("b", {event_of(WalkEnd{.references = 19, .latency = 50}), event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
+  feed("b", {event_of(WalkEnd{.references = 19, .latency = 50}),
+             event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
   feed("c", {event_of(WalkEnd{.references = 4, .skipped = 20}), event_of(VmExit{.reason = 12, .name = "HLT"})});
   const auto text = answer->text(type);
   return text ? text.value() : "none: " + text.error().why;
@@ -48,7 +49,9 @@ class LessonAnswerTest : public QObject {
   void expressions_have_the_value_of_the_trace_data() {
     QTest::addColumn<QString>("expression");
     QTest::addColumn<QString>("answer");
-    const auto row = [](const char* expression, const char* answer) { QTest::newRow(expression) << QString(expression) << QString(answer); };
+    const auto row = [](const char* expression, const char* answer) {
+      QTest::newRow(expression) << QString(expression) << QString(answer);
+    };
     row("count(walk.end)", "3");
     row("count(walk.end, step=b)", "1");
     row("count(walk.end, steps=a..b)", "2");
@@ -82,22 +85,30 @@ class LessonAnswerTest : public QObject {
     QCOMPARE(QString::fromStdString(evaluate(expression.toStdString())), answer);
   }
 
-  void addresses_are_shown_as_such() { QCOMPARE(evaluate("symbol(here)", LessonAsk::Type::Address), std::string("0x1234")); }
+  void addresses_are_shown_as_such() {
+    QCOMPARE(evaluate("symbol(here)", LessonAsk::Type::Address), std::string("0x1234"));
+  }
 
   void mistakes_are_told_at_their_column_data() {
     QTest::addColumn<QString>("expression");
     QTest::addColumn<QString>("error");
-    const auto row = [](const char* expression, const char* error) { QTest::newRow(expression) << QString(expression) << QString(error); };
+    const auto row = [](const char* expression, const char* error) {
+      QTest::newRow(expression) << QString(expression) << QString(error);
+    };
     row("cuont(vm.exit)", "error: l.md:5:9: there is no function 'cuont'; did you mean 'count'?");
     row("count(vm.exti)", "error: l.md:5:15: there is no event 'vm.exti'; did you mean 'vm.exit'?");
     row("field(vm.exit.resaon)", "error: l.md:5:23: the event 'vm.exit' has no field 'resaon'; did you mean 'reason'?");
-    row("count(vm.exit, reson=3)", "error: l.md:5:24: the event 'vm.exit' has no field 'reson'; did you mean 'reason'?");
-    row("count(vm.exit, reason=ten)", "error: l.md:5:31: 'reason' is a number, not 'ten'; write 24, 0x18, or sym:name for the address of a symbol");
+    row("count(vm.exit, reson=3)",
+        "error: l.md:5:24: the event 'vm.exit' has no field 'reson'; did you mean 'reason'?");
+    row("count(vm.exit, reason=ten)",
+        "error: l.md:5:31: 'reason' is a number, not 'ten'; write 24, 0x18, or sym:name for the address of a symbol");
     row("count(vm.exit, step=d)", "error: l.md:5:29: there is no step 'd'; one of a, b, c");
-    row("count(vm.exit, steps=c..a)", "error: l.md:5:30: these steps are in the wrong order; write the earlier one first");
+    row("count(vm.exit, steps=c..a)",
+        "error: l.md:5:30: these steps are in the wrong order; write the earlier one first");
     row("count(vm.exit", "error: l.md:5:22: ')' is missing; see docs/lesson-format.md on answers");
     row("1 + 2)", "error: l.md:5:14: ')' is left over; is there a ')' too many?");
-    row("sum(vm.exit.name)", "error: l.md:5:21: 'name' is no whole number, so it has no sum; use field(...) or another field");
+    row("sum(vm.exit.name)",
+        "error: l.md:5:21: 'name' is no whole number, so it has no sum; use field(...) or another field");
     row("field(reason)", "error: l.md:5:15: the field is missing; write event.field, for example vm.exit.reason");
     row("count(vm.exit, reason)", "error: l.md:5:24: 'reason' has no value; write name=value");
   }

@@ -10,13 +10,15 @@ using namespace shearling;
 namespace {
 
 constexpr const char* kFront = "---\nid: test\ntitle: A test\n---\n";
-constexpr const char* kMachine = "```machine\nguest: page-walk\nvmm: vt-x\n```\n";   // lines 5 to 8
+constexpr const char* kMachine = "```machine\nguest: page-walk\nvmm: vt-x\n```\n";  // lines 5 to 8
 
 /// A lesson whose only step has this body; the body begins in line 10.
 ParsedLesson with_step(const std::string& body) {
   return parse_lesson(std::string(kFront) + kMachine + "```step\n" + body + "```\n", "l.md");
 }
-std::string first_error(const ParsedLesson& parsed) { return parsed.ok() ? std::string() : parsed.diagnostics.front().text(); }
+std::string first_error(const ParsedLesson& parsed) {
+  return parsed.ok() ? std::string() : parsed.diagnostics.front().text();
+}
 const LessonStep& only_step(const ParsedLesson& parsed) { return std::get<LessonStep>(parsed.lesson.blocks.back()); }
 
 }  // namespace
@@ -31,7 +33,8 @@ class LessonParserTest : public QObject {
         "```machine\nguest: page-walk\nvmm: vt-x\nmachine: mine.yaml\n```\nMore prose.\n"
         "```c\nint not_ours;\n```\n"
         "```step\nid: one\nuntil: {symbol: the_cold_load}\nshow: [walk, tlbs]\nsay: |\n  Two\n  lines.\n```\n"
-        "```ask\nid: q\ntype: number\nprompt: How many?\nanswer: count(walk.reference, step=one)\n```\n", "folder/lesson.md");
+        "```ask\nid: q\ntype: number\nprompt: How many?\nanswer: count(walk.reference, step=one)\n```\n",
+        "folder/lesson.md");
     QVERIFY2(parsed.ok(), first_error(parsed).c_str());
     const Lesson& lesson = parsed.lesson;
     QCOMPARE(lesson.id, std::string("walks"));
@@ -52,7 +55,9 @@ class LessonParserTest : public QObject {
   }
 
   void an_event_can_be_written_in_three_ways() {
-    const ParsedLesson parsed = with_step("id: s\nuntil: {end: yes}\nexpect:\n  - vm.exit\n  - vm.exit: {name: CPUID}\n  - {event: vm.exit, where: {name: CPUID, reason: 10}}\n");
+    const ParsedLesson parsed = with_step(
+        "id: s\nuntil: {end: yes}\nexpect:\n  - vm.exit\n  - vm.exit: {name: CPUID}\n  - {event: vm.exit, where: "
+        "{name: CPUID, reason: 10}}\n");
     QVERIFY2(parsed.ok(), first_error(parsed).c_str());
     const auto& expect = only_step(parsed).expect;
     QCOMPARE(expect.size(), std::size_t{3});
@@ -64,13 +69,17 @@ class LessonParserTest : public QObject {
 
   void values_compare_as_people_mean_them() {
     const ParsedLesson parsed = with_step(
-        "id: s\nuntil: {end: yes}\nexpect:\n  - walk.end: {references: 0x18, page_size: 4K, faulted: no}\n  - walk.end: {references: '>= 20'}\n"
-        "  - vm.exit: {reason: [10, 12]}\n  - vm.exit: {name: not CPUID}\n  - trap.raised: {pc: 'sym:here'}\n  - cache.lookup: {energy: 0.0285}\n");
+        "id: s\nuntil: {end: yes}\nexpect:\n  - walk.end: {references: 0x18, page_size: 4K, faulted: no}\n  - "
+        "walk.end: {references: '>= 20'}\n"
+        "  - vm.exit: {reason: [10, 12]}\n  - vm.exit: {name: not CPUID}\n  - trap.raised: {pc: 'sym:here'}\n  - "
+        "cache.lookup: {energy: 0.0285}\n");
     QVERIFY2(parsed.ok(), first_error(parsed).c_str());
     const auto& expect = only_step(parsed).expect;
     ElfImage image;
     image.symbols.push_back({.name = "here", .value = 0x1234});
-    const auto matches = [&](std::size_t index, EventPayload payload) { return expect[index].matches(Event{.payload = std::move(payload)}, image); };
+    const auto matches = [&](std::size_t index, EventPayload payload) {
+      return expect[index].matches(Event{.payload = std::move(payload)}, image);
+    };
     QVERIFY(matches(0, WalkEnd{.references = 24}));
     QVERIFY(!matches(0, WalkEnd{.page_size = PageSize::Size2M, .references = 24}));
     QVERIFY(!matches(0, WalkEnd{.faulted = true, .references = 24}));
@@ -85,23 +94,43 @@ class LessonParserTest : public QObject {
   void every_mistake_in_a_step_is_told_with_its_place_data() {
     QTest::addColumn<QString>("body");
     QTest::addColumn<QString>("error");
-    const auto row = [](const char* name, const char* body, const char* error) { QTest::newRow(name) << QString(body) << QString(error); };
-    row("misspelt key", "id: s\nuntil: {count: 1}\nexpcet: []\n", "l.md:12:1: a step block has no key 'expcet'; did you mean 'expect'?");
-    row("misspelt event", "id: s\nuntil: {count: 1}\nexpect:\n  - vm.exti: {reason: 10}\n", "l.md:13:5: there is no event 'vm.exti'; did you mean 'vm.exit'?");
-    row("misspelt field", "id: s\nuntil: {count: 1}\nexpect:\n  - vm.exit: {reson: 10}\n", "l.md:13:15: the event 'vm.exit' has no field 'reson'; did you mean 'reason'?");
-    row("misspelt value", "id: s\nuntil: {count: 1}\nexpect:\n  - walk.reference: {served_by: memroy}\n", "l.md:13:33: 'served_by' cannot be 'memroy'; did you mean 'memory'?");
-    row("text for a number", "id: s\nuntil: {count: 1}\nnever: [vm.exit: {reason: ten}]\n", "l.md:12:27: 'reason' is a number, not 'ten'; write 24, 0x18, or sym:name for the address of a symbol");
-    row("text for a flag", "id: s\nuntil: {count: 1}\nnever: [tlb.lookup: {hit: maybe}]\n", "l.md:12:27: 'hit' is yes or no, not 'maybe'; write yes or no");
-    row("less than a text", "id: s\nuntil: {count: 1}\nnever: [vm.exit: {name: '< CPUID'}]\n", "l.md:12:25: only whole numbers can be less or greater; compare for equality");
-    row("misspelt view", "id: s\nuntil: {count: 1}\nshow: [walk, chache]\n", "l.md:12:14: there is no view 'chache'; did you mean 'cache'?");
-    row("two goals", "id: s\nuntil: {count: 1, mark: 2}\n", "l.md:11:8: 'until' names one thing to run to; one of count, symbol, event (with where), mark, end");
-    row("no goal", "id: s\n", "l.md:10:1: the key 'until' is missing; until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or {end: true}");
-    row("no id", "until: {count: 1}\n", "l.md:10:1: the key 'id' is missing; a short name of the step, for questions to refer to");
-    row("count without number", "id: s\nuntil: {count: 1}\ncount:\n  - {event: vm.exit}\n", "l.md:13:5: the number is missing; equals: N, at_least: N or at_most: N");
-    row("register without number", "id: s\nuntil: {count: 1}\nregisters: {RAX: many}\n", "l.md:12:18: a register holds a number; write 24, 0x18 or sym:name");
-    row("negative count", "id: s\nuntil: {count: -1}\n", "l.md:11:16: 'count' must be a whole number; from 1 to 18446744073709551615");
-    row("focus on nothing", "id: s\nuntil: {count: 1}\nfocus: walks\n", "l.md:12:8: there is no event 'walks'; docs/events.md lists them");
-    row("tabs", "id: s\n\tuntil: x\n", "l.md:11:1: this is not YAML: illegal tab when looking for indentation; check brackets, quotes and indentation (blanks, no tabs)");
+    const auto row = [](const char* name, const char* body, const char* error) {
+      QTest::newRow(name) << QString(body) << QString(error);
+    };
+    row("misspelt key", "id: s\nuntil: {count: 1}\nexpcet: []\n",
+        "l.md:12:1: a step block has no key 'expcet'; did you mean 'expect'?");
+    row("misspelt event", "id: s\nuntil: {count: 1}\nexpect:\n  - vm.exti: {reason: 10}\n",
+        "l.md:13:5: there is no event 'vm.exti'; did you mean 'vm.exit'?");
+    row("misspelt field", "id: s\nuntil: {count: 1}\nexpect:\n  - vm.exit: {reson: 10}\n",
+        "l.md:13:15: the event 'vm.exit' has no field 'reson'; did you mean 'reason'?");
+    row("misspelt value", "id: s\nuntil: {count: 1}\nexpect:\n  - walk.reference: {served_by: memroy}\n",
+        "l.md:13:33: 'served_by' cannot be 'memroy'; did you mean 'memory'?");
+    row("text for a number", "id: s\nuntil: {count: 1}\nnever: [vm.exit: {reason: ten}]\n",
+        "l.md:12:27: 'reason' is a number, not 'ten'; write 24, 0x18, or sym:name for the address of a symbol");
+    row("text for a flag", "id: s\nuntil: {count: 1}\nnever: [tlb.lookup: {hit: maybe}]\n",
+        "l.md:12:27: 'hit' is yes or no, not 'maybe'; write yes or no");
+    row("less than a text", "id: s\nuntil: {count: 1}\nnever: [vm.exit: {name: '< CPUID'}]\n",
+        "l.md:12:25: only whole numbers can be less or greater; compare for equality");
+    row("misspelt view", "id: s\nuntil: {count: 1}\nshow: [walk, chache]\n",
+        "l.md:12:14: there is no view 'chache'; did you mean 'cache'?");
+    row("two goals", "id: s\nuntil: {count: 1, mark: 2}\n",
+        "l.md:11:8: 'until' names one thing to run to; one of count, symbol, event (with where), mark, end");
+    row("no goal", "id: s\n",
+        "l.md:10:1: the key 'until' is missing; until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or "
+        "{end: true}");
+    row("no id", "until: {count: 1}\n",
+        "l.md:10:1: the key 'id' is missing; a short name of the step, for questions to refer to");
+    row("count without number", "id: s\nuntil: {count: 1}\ncount:\n  - {event: vm.exit}\n",
+        "l.md:13:5: the number is missing; equals: N, at_least: N or at_most: N");
+    row("register without number", "id: s\nuntil: {count: 1}\nregisters: {RAX: many}\n",
+        "l.md:12:18: a register holds a number; write 24, 0x18 or sym:name");
+    row("negative count", "id: s\nuntil: {count: -1}\n",
+        "l.md:11:16: 'count' must be a whole number; from 1 to 18446744073709551615");
+    row("focus on nothing", "id: s\nuntil: {count: 1}\nfocus: walks\n",
+        "l.md:12:8: there is no event 'walks'; docs/events.md lists them");
+    row("tabs", "id: s\n\tuntil: x\n",
+        "l.md:11:1: this is not YAML: illegal tab when looking for indentation; check brackets, quotes and indentation "
+        "(blanks, no tabs)");
     row("empty", "\n", "l.md:9:1: a step block is empty; write 'key: value' lines");
   }
   void every_mistake_in_a_step_is_told_with_its_place() {
@@ -111,7 +140,8 @@ class LessonParserTest : public QObject {
   }
 
   void all_mistakes_are_told_at_once_and_in_order() {
-    const ParsedLesson parsed = with_step("id: s\nuntil: {count: 1}\nshow: [wlak]\nexpect: [vm.exti, walk.ned]\nnarrate: [tlb.full]\n");
+    const ParsedLesson parsed =
+        with_step("id: s\nuntil: {count: 1}\nshow: [wlak]\nexpect: [vm.exti, walk.ned]\nnarrate: [tlb.full]\n");
     QCOMPARE(parsed.diagnostics.size(), std::size_t{4});
     for (std::size_t i = 1; i < 4; ++i) QVERIFY(parsed.diagnostics[i - 1].line <= parsed.diagnostics[i].line);
   }
@@ -121,19 +151,33 @@ class LessonParserTest : public QObject {
     QTest::addColumn<QString>("error");
     const QString front = kFront;
     const QString machine = kMachine;
-    QTest::newRow("empty") << "" << "l.md:1:1: the lesson is empty; begin with a line '---' and the lesson's id and title";
-    QTest::newRow("no front matter") << "# Hello\n" << "l.md:1:1: the lesson does not begin with its front matter; begin with a line '---', then id and title, then '---'";
-    QTest::newRow("front matter without end") << "---\nid: x\n" << "l.md:1:1: the front matter has no end; close it with a line '---'";
-    QTest::newRow("no title") << "---\nid: x\n---\n" + machine << "l.md:2:1: the key 'title' is missing; what the lesson is called";
-    QTest::newRow("block without end") << front + machine + "```step\nid: s\n" << "l.md:9:1: this block is not closed; end it with a line of ```";
-    QTest::newRow("misspelt block") << front + machine + "```stpe\nid: s\n```\n" << "l.md:9:1: there is no block 'stpe'; did you mean 'step'?";
-    QTest::newRow("no machine") << front + "Prose.\n" << "l.md:1:1: the lesson has no machine block; add one that names a guest, before the first step";
-    QTest::newRow("step before machine") << front + "```step\nid: s\nuntil: {count: 1}\n```\n" + machine << "l.md:5:1: a step stands before any machine; put a machine block above it";
-    QTest::newRow("id used twice") << front + machine + "```step\nid: s\nuntil: {count: 1}\n```\n```step\nid: s\nuntil: {count: 1}\n```\n"
-                                   << "l.md:13:1: the id 's' is used twice; give each step and question its own";
-    QTest::newRow("unknown technique") << front + "```machine\nguest: g\nvmm: vtx\n```\n" << "l.md:7:6: 'vmm' cannot be 'vtx'; did you mean 'vt-x'?";
-    QTest::newRow("choices without type") << front + machine + "```ask\nid: q\ntype: number\nprompt: p\nchoices: [a, b]\nanswer: '1'\n```\n"
-                                          << "l.md:10:1: choices belong to a question of type choice, and it needs at least two; give 'choices: [a, b]' or another type";
+    QTest::newRow("empty") << ""
+                           << "l.md:1:1: the lesson is empty; begin with a line '---' and the lesson's id and title";
+    QTest::newRow("no front matter") << "# Hello\n"
+                                     << "l.md:1:1: the lesson does not begin with its front matter; begin with a line "
+                                        "'---', then id and title, then '---'";
+    QTest::newRow("front matter without end") << "---\nid: x\n"
+                                              << "l.md:1:1: the front matter has no end; close it with a line '---'";
+    QTest::newRow("no title") << "---\nid: x\n---\n" + machine
+                              << "l.md:2:1: the key 'title' is missing; what the lesson is called";
+    QTest::newRow("block without end") << front + machine + "```step\nid: s\n"
+                                       << "l.md:9:1: this block is not closed; end it with a line of ```";
+    QTest::newRow("misspelt block") << front + machine + "```stpe\nid: s\n```\n"
+                                    << "l.md:9:1: there is no block 'stpe'; did you mean 'step'?";
+    QTest::newRow("no machine")
+        << front + "Prose.\n"
+        << "l.md:1:1: the lesson has no machine block; add one that names a guest, before the first step";
+    QTest::newRow("step before machine") << front + "```step\nid: s\nuntil: {count: 1}\n```\n" + machine
+                                         << "l.md:5:1: a step stands before any machine; put a machine block above it";
+    QTest::newRow("id used twice")
+        << front + machine + "```step\nid: s\nuntil: {count: 1}\n```\n```step\nid: s\nuntil: {count: 1}\n```\n"
+        << "l.md:13:1: the id 's' is used twice; give each step and question its own";
+    QTest::newRow("unknown technique") << front + "```machine\nguest: g\nvmm: vtx\n```\n"
+                                       << "l.md:7:6: 'vmm' cannot be 'vtx'; did you mean 'vt-x'?";
+    QTest::newRow("choices without type")
+        << front + machine + "```ask\nid: q\ntype: number\nprompt: p\nchoices: [a, b]\nanswer: '1'\n```\n"
+        << "l.md:10:1: choices belong to a question of type choice, and it needs at least two; give 'choices: [a, b]' "
+           "or another type";
   }
   void the_shape_of_the_file_is_checked() {
     QFETCH(QString, text);
@@ -143,7 +187,8 @@ class LessonParserTest : public QObject {
 
   void no_damage_to_a_lesson_makes_the_parser_fail_data() {
     QTest::addColumn<QString>("id");
-    for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt"}) QTest::newRow(id) << QString(id);
+    for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt"})
+      QTest::newRow(id) << QString(id);
   }
   void no_damage_to_a_lesson_makes_the_parser_fail() {
     QFETCH(QString, id);
@@ -159,8 +204,10 @@ class LessonParserTest : public QObject {
       std::string damaged = text;
       for (int change = 0; change < 8; ++change) {
         const std::size_t at = random() % damaged.size();
-        if (random() % 2 == 0) damaged[at] = "{}[]:-`'\"#|>&*!%@\n\t ax0"[random() % 23];
-        else damaged.erase(at, random() % 40 + 1);
+        if (random() % 2 == 0)
+          damaged[at] = "{}[]:-`'\"#|>&*!%@\n\t ax0"[random() % 23];
+        else
+          damaged.erase(at, random() % 40 + 1);
       }
       for (const Diagnostic& diagnostic : parse_lesson(damaged, "l.md").diagnostics) {
         QVERIFY(!diagnostic.message.empty());

@@ -11,7 +11,8 @@ namespace {
 
 /// A lesson on the guest with the named marks and symbols; the first step's body begins in line 9.
 LessonResult run(const std::string& steps, const char* vmm = "vt-x") {
-  const std::string text = std::string("---\nid: test\ntitle: A test\n---\n```machine\nguest: cpuid-trap\nvmm: ") + vmm + "\n```\n" + steps;
+  const std::string text =
+      std::string("---\nid: test\ntitle: A test\n---\n```machine\nguest: cpuid-trap\nvmm: ") + vmm + "\n```\n" + steps;
   const ParsedLesson parsed = parse_lesson(text, "l.md");
   if (!parsed.ok()) qFatal("%s", parsed.diagnostics.front().text().c_str());
   return run_lesson(parsed.lesson);
@@ -26,7 +27,9 @@ std::vector<std::string> failures(const LessonResult& result) {
   std::vector<std::string> lines;
   for (const LessonStepResult& one : result.steps) {
     for (const ExpectationResult& expectation : one.expectations) {
-      if (!expectation.held) lines.push_back(std::to_string(expectation.place.line) + ":" + std::to_string(expectation.place.column) + " " + expectation.what + " | " + expectation.why);
+      if (!expectation.held)
+        lines.push_back(std::to_string(expectation.place.line) + ":" + std::to_string(expectation.place.column) + " " +
+                        expectation.what + " | " + expectation.why);
     }
   }
   return lines;
@@ -44,28 +47,36 @@ class LessonRunnerTest : public QObject {
   }
 
   void a_step_runs_to_the_symbol_and_not_beyond() {
-    const LessonResult result = run(step("id: a\nuntil: {symbol: the_cpuid}\nregisters: {RAX: 1, RIP: 'sym:the_cpuid'}\nnever: [vm.exit: {guest_pc: 'sym:the_cpuid'}]\n") +
-                                    step("id: b\nuntil: {count: 1}\nexpect: [vm.exit: {name: CPUID}]\nregisters: {RIP: 'sym:after_cpuid'}\n"));
+    const LessonResult result =
+        run(step("id: a\nuntil: {symbol: the_cpuid}\nregisters: {RAX: 1, RIP: 'sym:the_cpuid'}\nnever: [vm.exit: "
+                 "{guest_pc: 'sym:the_cpuid'}]\n") +
+            step("id: b\nuntil: {count: 1}\nexpect: [vm.exit: {name: CPUID}]\nregisters: {RIP: 'sym:after_cpuid'}\n"));
     QVERIFY2(result.passed(), failures(result).empty() ? "" : failures(result).front().c_str());
     QCOMPARE(result.steps[1].first + 1, result.steps[1].end);
     QCOMPARE(result.steps[0].end, result.steps[1].first);
   }
 
   void marks_and_events_end_a_step_where_they_happen() {
-    const LessonResult result = run(step("id: a\nuntil: {mark: 2}\nexpect: [lesson.mark: {mark: 1}, lesson.mark: {mark: 2}]\n") +
-                                    step("id: b\nuntil: {event: device.access, where: {device: COM1, write: yes}}\nexpect: [device.access: {value: 0x2a}]\n") +
-                                    step("id: c\nuntil: {end: true}\nexpect: [machine.stopped]\n"));
+    const LessonResult result =
+        run(step("id: a\nuntil: {mark: 2}\nexpect: [lesson.mark: {mark: 1}, lesson.mark: {mark: 2}]\n") +
+            step("id: b\nuntil: {event: device.access, where: {device: COM1, write: yes}}\nexpect: [device.access: "
+                 "{value: 0x2a}]\n") +
+            step("id: c\nuntil: {end: true}\nexpect: [machine.stopped]\n"));
     const auto failed = failures(result);
     QVERIFY2(failed.empty(), failed.empty() ? "" : failed.front().c_str());
   }
 
   void what_fails_is_told_with_its_place_and_what_was_seen() {
-    const LessonResult result = run(kToCpuid + step(
-        "id: a\nuntil: {symbol: after_cpuid}\nexpect:\n  - vm.exit: {name: CPUID, reason: 11}\n  - vm.entry\nnever:\n  - vm.exit: {name: CPUID}\n"
-        "count:\n  - {event: vm.exit, where: {name: CPUID}, equals: 2}\nregisters: {RAX: 1, R99: 0}\n"));
+    const LessonResult result =
+        run(kToCpuid +
+            step("id: a\nuntil: {symbol: after_cpuid}\nexpect:\n  - vm.exit: {name: CPUID, reason: 11}\n  - "
+                 "vm.entry\nnever:\n  - vm.exit: {name: CPUID}\n"
+                 "count:\n  - {event: vm.exit, where: {name: CPUID}, equals: 2}\nregisters: {RAX: 1, R99: 0}\n"));
     const auto failed = failures(result);
     QCOMPARE(failed.size(), std::size_t{6});
-    QVERIFY2(failed[0].starts_with("17:5 expect vm.exit {name: CPUID, reason: 11} | seen instead: VM exit, reason 10 (CPUID)"), failed[0].c_str());
+    QVERIFY2(failed[0].starts_with(
+                 "17:5 expect vm.exit {name: CPUID, reason: 11} | seen instead: VM exit, reason 10 (CPUID)"),
+             failed[0].c_str());
     QVERIFY2(failed[1].starts_with("18:5 expect vm.entry | not looked for"), failed[1].c_str());
     QVERIFY2(failed[2].starts_with("20:5 never vm.exit {name: CPUID} | it happened at step "), failed[2].c_str());
     QVERIFY2(failed[3] == "22:13 count of vm.exit {name: CPUID} is 2 | it is 1", failed[3].c_str());
@@ -74,9 +85,11 @@ class LessonRunnerTest : public QObject {
   }
 
   void the_order_of_expect_matters_and_that_of_expect_any_does_not() {
-    const LessonResult wrong = run(kToCpuid + step("id: a\nuntil: {symbol: after_cpuid}\nexpect: [vmm.action: {name: cpuid.emulate}, vm.exit: {name: CPUID}]\n"));
+    const LessonResult wrong = run(kToCpuid + step("id: a\nuntil: {symbol: after_cpuid}\nexpect: [vmm.action: {name: "
+                                                   "cpuid.emulate}, vm.exit: {name: CPUID}]\n"));
     QCOMPARE(failures(wrong).size(), std::size_t{1});
-    const LessonResult right = run(kToCpuid + step("id: a\nuntil: {symbol: after_cpuid}\nexpect_any: [vmm.action: {name: cpuid.emulate}, vm.exit: {name: CPUID}]\n"));
+    const LessonResult right = run(kToCpuid + step("id: a\nuntil: {symbol: after_cpuid}\nexpect_any: [vmm.action: "
+                                                   "{name: cpuid.emulate}, vm.exit: {name: CPUID}]\n"));
     QVERIFY(right.passed());
   }
 
@@ -92,10 +105,11 @@ class LessonRunnerTest : public QObject {
   }
 
   void answers_come_from_the_steps_that_they_name() {
-    const LessonResult result = run(step("id: a\nuntil: {symbol: the_cpuid}\n") + step("id: b\nuntil: {symbol: after_cpuid}\n") +
-                                    "```ask\nid: q\ntype: text\nprompt: p\nanswer: field(vm.exit.name, step=b)\n```\n" +
-                                    "```ask\nid: r\ntype: number\nprompt: p\nanswer: count(vm.exit, step=b)\n```\n" +
-                                    "```ask\nid: s\ntype: choice\nprompt: p\nchoices: [a, b]\nanswer: field(vm.exit.name, step=b)\n```\n");
+    const LessonResult result =
+        run(step("id: a\nuntil: {symbol: the_cpuid}\n") + step("id: b\nuntil: {symbol: after_cpuid}\n") +
+            "```ask\nid: q\ntype: text\nprompt: p\nanswer: field(vm.exit.name, step=b)\n```\n" +
+            "```ask\nid: r\ntype: number\nprompt: p\nanswer: count(vm.exit, step=b)\n```\n" +
+            "```ask\nid: s\ntype: choice\nprompt: p\nchoices: [a, b]\nanswer: field(vm.exit.name, step=b)\n```\n");
     QCOMPARE(result.answers.size(), std::size_t{3});
     QCOMPARE(result.answers[0].answer, std::string("CPUID"));
     QCOMPARE(result.answers[1].answer, std::string("1"));
@@ -105,21 +119,26 @@ class LessonRunnerTest : public QObject {
 
   void a_second_machine_block_begins_again() {
     const std::string second = "```machine\nguest: cpuid-trap\nvmm: bare\n```\n";
-    const LessonResult result = run(step("id: a\nuntil: {symbol: the_cpuid}\n") + second + step("id: b\nuntil: {symbol: the_cpuid}\nnever: [vm.exit]\n"));
+    const LessonResult result = run(step("id: a\nuntil: {symbol: the_cpuid}\n") + second +
+                                    step("id: b\nuntil: {symbol: the_cpuid}\nnever: [vm.exit]\n"));
     QVERIFY(result.passed());
-    QCOMPARE(result.steps[0].end, result.steps[1].end);          // the virtual time that all runs share
+    QCOMPARE(result.steps[0].end, result.steps[1].end);  // the virtual time that all runs share
     QCOMPARE(result.steps[1].first, StepIndex{0});
   }
 
   void a_guest_that_does_not_exist_is_told_at_its_machine_block() {
-    const std::string text = "---\nid: test\ntitle: A test\n---\n```machine\nguest: cpuid-trpa\n```\n```step\nid: a\nuntil: {count: 1}\n```\n";
+    const std::string text =
+        "---\nid: test\ntitle: A test\n---\n```machine\nguest: cpuid-trpa\n```\n```step\nid: a\nuntil: {count: "
+        "1}\n```\n";
     const LessonResult result = run_lesson(parse_lesson(text, "l.md").lesson);
     QCOMPARE(result.diagnostics.size(), std::size_t{1});
-    QCOMPARE(result.diagnostics[0].text(), std::string("l.md:5:1: there is no guest 'cpuid-trpa'; did you mean 'cpuid-trap'?"));
+    QCOMPARE(result.diagnostics[0].text(),
+             std::string("l.md:5:1: there is no guest 'cpuid-trpa'; did you mean 'cpuid-trap'?"));
   }
 
   void a_lesson_can_be_interrupted() {
-    const std::string text = "---\nid: test\ntitle: A test\n---\n```machine\nguest: compute\n```\n" + step("id: a\nuntil: {end: true}\n") + step("id: b\nuntil: {end: true}\n");
+    const std::string text = "---\nid: test\ntitle: A test\n---\n```machine\nguest: compute\n```\n" +
+                             step("id: a\nuntil: {end: true}\n") + step("id: b\nuntil: {end: true}\n");
     const std::atomic<bool> interrupted{true};
     const LessonResult result = run_lesson(parse_lesson(text, "l.md").lesson, &interrupted);
     QVERIFY(result.interrupted);

@@ -44,7 +44,8 @@ class MachineConfigTest : public QObject {
     const auto config = load_machine_config("pc");
     QVERIFY(config.ok());
     std::uint32_t sum = 0;
-    for (const char* action : {"vm.exit", "exit.dispatch", "hypercall.serve", "instruction.skip", "tsc.hide", "vm.entry"})
+    for (const char* action :
+         {"vm.exit", "exit.dispatch", "hypercall.serve", "instruction.skip", "tsc.hide", "vm.entry"})
       sum += config.value().costs.cost_of(action);
     QCOMPARE(sum, 1300U);
     QCOMPARE(config.value().costs.cost_of("no such action"), 0U);
@@ -52,7 +53,9 @@ class MachineConfigTest : public QObject {
 
   void a_description_that_extends_another_changes_only_what_it_names() {
     const QTemporaryDir folder;
-    const std::string file = write_file(folder, "mine.yaml", "extends: pc\ncaches:\n  l1d: { organisation: seesaw, plain-twin: true }\nvmm: { nested-page: 2M }\n");
+    const std::string file = write_file(
+        folder, "mine.yaml",
+        "extends: pc\ncaches:\n  l1d: { organisation: seesaw, plain-twin: true }\nvmm: { nested-page: 2M }\n");
     const auto mine = load_machine_config(file);
     QVERIFY2(mine.ok(), mine ? "" : mine.error().text().c_str());
     QVERIFY(mine.value().caches.l1d.organisation == CacheOrganisation::Seesaw);
@@ -65,7 +68,8 @@ class MachineConfigTest : public QObject {
   void the_text_for_a_run_file_stands_alone() {
     const QTemporaryDir folder;
     write_file(folder, "base.yaml", "extends: pc\nmemory: 64 MB\n");
-    const std::string file = write_file(folder, "mine.yaml", "# a comment first\n---\nextends: ./base.yaml\nvmm: { vpid: no }\n");
+    const std::string file =
+        write_file(folder, "mine.yaml", "# a comment first\n---\nextends: ./base.yaml\nvmm: { vpid: no }\n");
     const auto text = read_machine_description(file);
     QVERIFY2(text.ok(), text ? "" : text.error().text().c_str());
     QVERIFY(QFile::remove(folder.filePath("base.yaml")));
@@ -79,21 +83,36 @@ class MachineConfigTest : public QObject {
   void every_mistake_is_told_with_its_place_and_remedy_data() {
     QTest::addColumn<QString>("yaml");
     QTest::addColumn<QString>("error");
-    const auto row = [](const char* name, const char* yaml, const char* error) { QTest::newRow(name) << QString(yaml) << QString(error); };
+    const auto row = [](const char* name, const char* yaml, const char* error) {
+      QTest::newRow(name) << QString(yaml) << QString(error);
+    };
     row("misspelt key", "memroy: 64 MB\n", "m:1:1: a machine description has no key 'memroy'; did you mean 'memory'?");
-    row("misspelt key inside", "caches:\n  l1d: { wayz: 8 }\n", "m:2:10: a cache has no key 'wayz'; did you mean 'ways'?");
+    row("misspelt key inside", "caches:\n  l1d: { wayz: 8 }\n",
+        "m:2:10: a cache has no key 'wayz'; did you mean 'ways'?");
     row("key twice", "seed: 1\nseed: 2\n", "m:2:1: the key 'seed' stands here twice; keep one of them");
     row("no size", "memory: lots\n", "m:1:9: 'memory' must be a size; for example 32 KB, 256 MB or 4096");
-    row("too much memory", "memory: 16 GB\n", "m:1:9: the guest's memory must be 2 MB to 3 GB, a multiple of 4 KB; for example 256 MB");
-    row("unknown organisation", "caches:\n  l1d: { organisation: seasaw }\n", "m:2:24: 'organisation' cannot be 'seasaw'; did you mean 'seesaw'?");
-    row("impossible geometry", "caches:\n  l1d: { ways: 6 }\n", "m:2:8: cache \"L1D\": its size must be a multiple of ways times line size; change its numbers so that they agree");
-    row("no such page", "tlb:\n  data: [{ name: D, entries: 8, pages: [5K] }]\n", "m:2:41: this is no page size; one of 4K, 16K, 64K, 2M, 1G");
-    row("page size twice", "tlb:\n  data:\n    - { name: A, entries: 8, pages: [4K] }\n    - { name: B, entries: 8, pages: [4K] }\n", "m:4:7: two TLBs of one side hold the same page size; name each page size once");
-    row("ways that do not divide", "tlb:\n  data: [{ name: D, entries: 10, ways: 4, pages: [4K] }]\n", "m:2:10: TLB \"D\": ways must divide entries; change its numbers so that they agree");
-    row("negative cost", "costs: { actions: { vm.exit: -3 } }\n", "m:1:30: a cost must be a whole number of cycles; from 0 to 1000000");
+    row("too much memory", "memory: 16 GB\n",
+        "m:1:9: the guest's memory must be 2 MB to 3 GB, a multiple of 4 KB; for example 256 MB");
+    row("unknown organisation", "caches:\n  l1d: { organisation: seasaw }\n",
+        "m:2:24: 'organisation' cannot be 'seasaw'; did you mean 'seesaw'?");
+    row("impossible geometry", "caches:\n  l1d: { ways: 6 }\n",
+        "m:2:8: cache \"L1D\": its size must be a multiple of ways times line size; change its numbers so that they "
+        "agree");
+    row("no such page", "tlb:\n  data: [{ name: D, entries: 8, pages: [5K] }]\n",
+        "m:2:41: this is no page size; one of 4K, 16K, 64K, 2M, 1G");
+    row("page size twice",
+        "tlb:\n  data:\n    - { name: A, entries: 8, pages: [4K] }\n    - { name: B, entries: 8, pages: [4K] }\n",
+        "m:4:7: two TLBs of one side hold the same page size; name each page size once");
+    row("ways that do not divide", "tlb:\n  data: [{ name: D, entries: 10, ways: 4, pages: [4K] }]\n",
+        "m:2:10: TLB \"D\": ways must divide entries; change its numbers so that they agree");
+    row("negative cost", "costs: { actions: { vm.exit: -3 } }\n",
+        "m:1:30: a cost must be a whole number of cycles; from 0 to 1000000");
     row("not a mapping", "- a\n- b\n", "m:1:1: a machine description must be a mapping; write 'key: value' lines");
-    row("not YAML", "a: [1, 2\n", "m:2:1: this is not YAML: end of sequence flow not found; check brackets, quotes and indentation (blanks, no tabs)");
-    row("unknown base", "extends: cp\n", "there is no built-in machine 'cp'; give the path of a YAML file, or one of pc");
+    row("not YAML", "a: [1, 2\n",
+        "m:2:1: this is not YAML: end of sequence flow not found; check brackets, quotes and indentation (blanks, no "
+        "tabs)");
+    row("unknown base", "extends: cp\n",
+        "there is no built-in machine 'cp'; give the path of a YAML file, or one of pc");
   }
   void every_mistake_is_told_with_its_place_and_remedy() {
     QFETCH(QString, yaml);

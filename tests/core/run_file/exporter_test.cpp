@@ -11,13 +11,20 @@ using nlohmann::json;
 namespace {
 
 std::vector<Event> a_run() {
-  const auto event = [](StepIndex step, std::uint32_t ordinal, Actor actor, std::uint8_t privilege, std::uint32_t cycles, EventPayload payload) {
-    return Event{.step = step, .ordinal = ordinal, .actor = actor, .privilege = privilege, .cycles = cycles, .payload = std::move(payload)};
+  const auto event = [](StepIndex step, std::uint32_t ordinal, Actor actor, std::uint8_t privilege,
+                        std::uint32_t cycles, EventPayload payload) {
+    return Event{.step = step,
+                 .ordinal = ordinal,
+                 .actor = actor,
+                 .privilege = privilege,
+                 .cycles = cycles,
+                 .payload = std::move(payload)};
   };
   return {event(0, 0, Actor::GuestKernel, 0, 0, LessonMark{.mark = 1}),
           event(10, 0, Actor::GuestKernel, 0, 0, PrivilegeChanged{.from = 0, .to = 3, .reason = "IRETQ"}),
           event(20, 0, Actor::GuestUser, 3, 620, VmExit{.reason = 10, .name = "CPUID"}),
-          event(20, 1, Actor::Vmm, 0, 70, VmmAction{.name = "cpuid.emulate", .sentence = "answers \"leaf\" {a}", .cost = 70}),
+          event(20, 1, Actor::Vmm, 0, 70,
+                VmmAction{.name = "cpuid.emulate", .sentence = "answers \"leaf\" {a}", .cost = 70}),
           event(20, 2, Actor::Vmm, 0, 490, VmEntry{}),
           event(30, 0, Actor::GuestUser, 3, 0, TrapRaised{.name = "#GP"}),
           event(30, 1, Actor::GuestUser, 3, 0, PrivilegeChanged{.from = 3, .to = 0, .reason = "#GP"}),
@@ -65,7 +72,8 @@ class ExporterTest : public QObject {
     for (const json& entry : entries(trace, "M")) {
       if (entry["name"] == "thread_name") tracks.push_back(entry["args"]["name"].get<std::string>());
     }
-    QVERIFY((tracks == std::vector<std::string>{"guest user", "guest kernel", "VMM", "page walks", "console and interrupts"}));
+    QVERIFY((tracks ==
+             std::vector<std::string>{"guest user", "guest kernel", "VMM", "page walks", "console and interrupts"}));
   }
 
   void slices_have_the_cycles_that_were_charged() {
@@ -101,7 +109,7 @@ class ExporterTest : public QObject {
     QCOMPARE(through.size(), std::size_t{1});
     QCOMPARE(end.size(), std::size_t{1});
     QCOMPARE(start[0]["id"].get<int>(), end[0]["id"].get<int>());
-    QCOMPARE(start[0]["tid"].get<int>(), 1);            // guest user: whom it leaves
+    QCOMPARE(start[0]["tid"].get<int>(), 1);  // guest user: whom it leaves
     QCOMPARE(through[0]["tid"].get<int>(), 3);
     QCOMPARE(end[0]["tid"].get<int>(), 1);
     QVERIFY(start[0]["ts"] < through[0]["ts"] && through[0]["ts"] < end[0]["ts"]);
@@ -115,10 +123,12 @@ class ExporterTest : public QObject {
   }
 
   void csv_has_one_row_an_event_and_quotes_what_needs_it() {
-    const QStringList rows = QString::fromStdString(exported({.format = ExportFormat::Csv})).split("\r\n", Qt::SkipEmptyParts);
+    const QStringList rows =
+        QString::fromStdString(exported({.format = ExportFormat::Csv})).split("\r\n", Qt::SkipEmptyParts);
     QCOMPARE(rows.size(), static_cast<int>(a_run().size()) + 1);
     QCOMPARE(rows[0], QString("step,ordinal,vcpu,actor,privilege,cycles,event,narration,fields"));
-    QVERIFY(rows[4].startsWith("20,1,0,VMM,0,70,vmm.action,\"VMM: answers \"\"leaf\"\" 0x0 (70 cycles).\",\"name=cpuid.emulate; "));
+    QVERIFY(rows[4].startsWith(
+        "20,1,0,VMM,0,70,vmm.action,\"VMM: answers \"\"leaf\"\" 0x0 (70 cycles).\",\"name=cpuid.emulate; "));
   }
 };
 

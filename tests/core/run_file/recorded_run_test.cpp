@@ -40,14 +40,17 @@ class RecordedRunTest : public QObject {
   void the_event_stream_keeps_its_contract_data() {
     QTest::addColumn<QString>("guest");
     QTest::addColumn<bool>("under_vmm");
-    for (const char* guest : {"privilege-levels", "cpuid-trap", "page-walk", "seesaw", "hostile-triple-fault", "hostile-divide-without-idt"}) {
-      for (const bool under_vmm : {false, true}) QTest::addRow("%s %s", guest, under_vmm ? "vt-x" : "bare") << QString(guest) << under_vmm;
+    for (const char* guest : {"privilege-levels", "cpuid-trap", "page-walk", "seesaw", "hostile-triple-fault",
+                              "hostile-divide-without-idt"}) {
+      for (const bool under_vmm : {false, true})
+        QTest::addRow("%s %s", guest, under_vmm ? "vt-x" : "bare") << QString(guest) << under_vmm;
     }
   }
   void the_event_stream_keeps_its_contract() {
     QFETCH(QString, guest);
     QFETCH(bool, under_vmm);
-    const auto machine = machine_of(make_setup(guest.toStdString(), under_vmm ? VmmTechnique::VtX : VmmTechnique::Bare, "pc"));
+    const auto machine =
+        machine_of(make_setup(guest.toStdString(), under_vmm ? VmmTechnique::VtX : VmmTechnique::Bare, "pc"));
     InvariantChecker checker;
     machine->set_sinks(&checker, nullptr);
     machine->run_until(100'000, Observation::Events);

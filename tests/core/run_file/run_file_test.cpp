@@ -20,15 +20,31 @@ namespace {
 constexpr std::size_t kBatch = 100;
 
 MachineSetup some_setup() {
-  return {.guest_name = "guest.elf", .guest_image = {0x7f, 'E', 'L', 'F', 0, 1, 2, 255}, .machine_yaml = "extends: pc\n", .machine_name = "pc",
+  return {.guest_name = "guest.elf",
+          .guest_image = {0x7f, 'E', 'L', 'F', 0, 1, 2, 255},
+          .machine_yaml = "extends: pc\n",
+          .machine_name = "pc",
           .technique = VmmTechnique::VtX};
 }
 
 /// The notable events of a step, three of them.
 std::vector<Event> events_of(StepIndex step) {
-  return {{.step = step, .ordinal = 4, .actor = Actor::GuestKernel, .cycles = 620, .payload = VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0xffffffff80001000 + step}}},
-          {.step = step, .ordinal = 5, .actor = Actor::Vmm, .cycles = 70, .payload = VmmAction{.name = "cpuid.emulate", .sentence = "answers leaf {a}", .a = step, .cost = 70}},
-          {.step = step, .ordinal = 6, .actor = Actor::Vmm, .privilege = 3, .cycles = 490, .payload = VmEntry{.injects = true, .injected_vector = 32}}};
+  return {{.step = step,
+           .ordinal = 4,
+           .actor = Actor::GuestKernel,
+           .cycles = 620,
+           .payload = VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0xffffffff80001000 + step}}},
+          {.step = step,
+           .ordinal = 5,
+           .actor = Actor::Vmm,
+           .cycles = 70,
+           .payload = VmmAction{.name = "cpuid.emulate", .sentence = "answers leaf {a}", .a = step, .cost = 70}},
+          {.step = step,
+           .ordinal = 6,
+           .actor = Actor::Vmm,
+           .privilege = 3,
+           .cycles = 490,
+           .payload = VmEntry{.injects = true, .injected_vector = 32}}};
 }
 
 void record(RunRecorder& recorder, StepIndex first, StepIndex end) {
@@ -146,7 +162,7 @@ class RunFileTest : public QObject {
     QVERIFY(!file.value()->info().end);
     const std::uint64_t events = file.value()->event_count();
     QVERIFY2(events >= 3 * 1000 - kBatch, std::to_string(events).c_str());
-    QCOMPARE(events % kBatch, std::uint64_t{0});                       // whole batches, nothing torn
+    QCOMPARE(events % kBatch, std::uint64_t{0});  // whole batches, nothing torn
     const auto all = file.value()->events(0, ~StepIndex{0}, 1'000'000);
     QVERIFY(all.ok());
     for (std::size_t i = 0; i < all.value().size(); ++i) QCOMPARE(all.value()[i].step, static_cast<StepIndex>(i / 3));
@@ -175,7 +191,9 @@ class RunFileTest : public QObject {
     QVERIFY(problem_of_opening(path("text.run")).find("this is not a run file") != std::string::npos);
 
     SqliteDatabase other;
-    must(other.open(path("other.run").toStdString(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) && other.run("CREATE TABLE t (a)"), "sqlite");
+    must(other.open(path("other.run").toStdString(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) &&
+             other.run("CREATE TABLE t (a)"),
+         "sqlite");
     const std::string foreign = problem_of_opening(path("other.run"));
     QVERIFY(foreign.find("not a run of Shearling") != std::string::npos);
     QVERIFY(foreign.find('\n') == std::string::npos);
@@ -185,10 +203,12 @@ class RunFileTest : public QObject {
     make_run(path("newer.run"), 3);
     {
       SqliteDatabase file;
-      must(file.open(path("newer.run").toStdString(), SQLITE_OPEN_READWRITE) && file.run("PRAGMA user_version = 99"), "sqlite");
+      must(file.open(path("newer.run").toStdString(), SQLITE_OPEN_READWRITE) && file.run("PRAGMA user_version = 99"),
+           "sqlite");
     }
     const std::string problem = problem_of_opening(path("newer.run"));
-    QVERIFY2(problem.find("format 99") != std::string::npos && problem.find("newer Shearling") != std::string::npos, problem.c_str());
+    QVERIFY2(problem.find("format 99") != std::string::npos && problem.find("newer Shearling") != std::string::npos,
+             problem.c_str());
   }
 
   void a_damaged_file_is_refused_data() {
@@ -212,7 +232,8 @@ class RunFileTest : public QObject {
       }
     } else {
       SqliteDatabase file;
-      const char* change = kind == 2 ? "DELETE FROM meta WHERE key = 'guest_image'" : "UPDATE meta SET value = 'magic' WHERE key = 'vmm'";
+      const char* change = kind == 2 ? "DELETE FROM meta WHERE key = 'guest_image'"
+                                     : "UPDATE meta SET value = 'magic' WHERE key = 'vmm'";
       must(file.open(name.toStdString(), SQLITE_OPEN_READWRITE) && file.run(change), "sqlite");
     }
     const std::string problem = problem_of_opening(name);
@@ -223,7 +244,9 @@ class RunFileTest : public QObject {
     make_run(path("bad-event.run"), 3);
     {
       SqliteDatabase file;
-      must(file.open(path("bad-event.run").toStdString(), SQLITE_OPEN_READWRITE) && file.run("UPDATE event SET fields = '{\"reason\": -1}' WHERE step = 1"), "sqlite");
+      must(file.open(path("bad-event.run").toStdString(), SQLITE_OPEN_READWRITE) &&
+               file.run("UPDATE event SET fields = '{\"reason\": -1}' WHERE step = 1"),
+           "sqlite");
     }
     auto file = RunFile::open(path("bad-event.run").toStdString());
     QVERIFY(file.ok());
