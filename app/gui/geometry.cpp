@@ -54,14 +54,16 @@ WalkGridLayout walk_grid_layout(const QSizeF& size, unsigned guest_levels, unsig
   WalkGridLayout layout{.guest_levels = guest_levels, .nested_levels = nested_levels, .zoom = zoom};
   const double margin = 8 * zoom;
   const double labels = 104 * zoom;
-  layout.heading = {margin, 0, size.width() - 2 * margin, 52 * zoom};
-  const double footer = 56 * zoom;
+  // Where there is little room, each part makes do with one line.
+  const bool low = size.height() < (70.0 * (nested_levels + 1) + 160) * zoom;
+  layout.heading = {margin, 0, size.width() - 2 * margin, (low ? 28 : 52) * zoom};
+  const double footer = (low ? 26 : 56) * zoom;
   layout.footer = {margin, size.height() - footer, size.width() - 2 * margin, footer};
-  layout.gap = 12 * zoom;
+  layout.gap = (low ? 6 : 12) * zoom;
   const unsigned columns = guest_levels + 1;   // A bare walk's result stands right of its row.
-  const double top = layout.heading.bottom() + 32 * zoom;
+  const double top = layout.heading.bottom() + 28 * zoom;
   const double width = size.width() - margin - labels;
-  const double height = std::max(0.0, layout.footer.top() - 12 * zoom - top);
+  const double height = std::max(0.0, layout.footer.top() - (low ? 4 : 12) * zoom - top);
   layout.cell_width = std::max(1.0, (width - (columns - 1) * layout.gap - margin) / columns);
   layout.cell_height = std::max(1.0, (height - (layout.rows() - 1) * layout.gap) / layout.rows());
   layout.cell_height = std::min(layout.cell_height, 120 * zoom);

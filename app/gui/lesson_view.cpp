@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 
-#include <QButtonGroup>
+#include <QEvent>
 #include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -104,6 +104,12 @@ class LessonRun {
       shared->machines.push_back(machine);
       shared->results.insert_or_assign(step.id, std::move(result));
       for (auto& [ask, answer] : shared->answers) {
+        // Known once every step that it looks at has been done.
+        const bool waits = std::any_of(lesson->blocks.begin(), lesson->blocks.end(), [&, &answer = answer](const LessonBlock& block) {
+          const auto* other = std::get_if<LessonStep>(&block);
+          return other != nullptr && answer.needs_step(other->id) && shared->results.count(other->id) == 0;
+        });
+        if (waits) continue;
         if (const auto text = answer.text(ask->type)) shared->texts[ask->id] = text.value();
       }
       return {};
@@ -136,10 +142,18 @@ class AskBox : public QFrame {
     layout->addWidget(prompt_);
     if (ask.type == LessonAsk::Type::Choice) {
       for (const std::string& choice : ask.choices) {
-        auto* radio = new QRadioButton(QString::fromStdString(choice), this);
+        // A radio button cannot wrap its words: they stand in a label beside it.
+        auto* row = new QHBoxLayout;
+        auto* radio = new QRadioButton(this);
+        auto* words = new QLabel(QString::fromStdString(choice), this);
+        words->setWordWrap(true);
+        words->installEventFilter(this);
         radio->setFocusPolicy(Qt::TabFocus);
-        choices_.push_back(radio);
-        layout->addWidget(radio);
+        radio->setAccessibleName(words->text());
+        choices_.push_back({radio, words});
+        row->addWidget(radio, 0, Qt::AlignTop);
+        row->addWidget(words, 1);
+        layout->addLayout(row);
         QObject::connect(radio, &QRadioButton::toggled, this, [this] { refresh(); });
       }
     } else {
@@ -150,6 +164,8 @@ class AskBox : public QFrame {
       QObject::connect(line_, &QLineEdit::returnPressed, this, [this] { button_->click(); });
     }
     outcome_->setWordWrap(true);
+    outcome_->setTextFormat(Qt::MarkdownText);
+    setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Minimum);
     layout->addWidget(button_, 0, Qt::AlignLeft);
     layout->addWidget(outcome_);
     outcome_->hide();
@@ -179,14 +195,28 @@ class AskBox : public QFrame {
     const QString text = QStringLiteral("font-size: %1px; border: none;").arg(std::lround(theme().px(15)));
     prompt_->setStyleSheet(text);
     outcome_->setStyleSheet(text);
-    for (QRadioButton* choice : choices_) choice->setStyleSheet(QStringLiteral("font-family: 'JetBrains Mono'; font-size: %1px;").arg(std::lround(theme().px(14))));
+    for (const Choice& choice : choices_) choice.words->setStyleSheet(text);
+  }
+
+  bool eventFilter(QObject* watched, QEvent* event) override {
+    if (event->type() == QEvent::MouseButtonRelease) {
+      for (const Choice& choice : choices_) {
+        if (choice.words == watched && choice.button->isEnabled()) choice.button->setChecked(true);
+      }
+    }
+    return QFrame::eventFilter(watched, event);
   }
 
  private:
+  struct Choice {
+    QRadioButton* button;
+    QLabel* words;
+  };
+
   [[nodiscard]] std::string reply() const {
     if (line_ != nullptr) return line_->text().trimmed().toStdString();
-    for (const QRadioButton* choice : choices_) {
-      if (choice->isChecked()) return choice->text().toStdString();
+    for (const Choice& choice : choices_) {
+      if (choice.button->isChecked()) return choice.words->text().toStdString();
     }
     return {};
   }
@@ -194,7 +224,7 @@ class AskBox : public QFrame {
   // Predict first; the answer shows once the trace has it and the prediction stands.
   void refresh() {
     const bool shows = answer_ && (predicted_ || revealed_);
-    for (QRadioButton* choice : choices_) choice->setEnabled(!predicted_);
+    for (const Choice& choice : choices_) choice.button->setEnabled(!predicted_);
     if (line_ != nullptr) line_->setEnabled(!predicted_);
     button_->setVisible(!predicted_);
     button_->setEnabled(!reply().empty());
@@ -220,7 +250,7 @@ class AskBox : public QFrame {
   QLabel* outcome_;
   QPushButton* button_;
   QLineEdit* line_ = nullptr;
-  std::vector<QRadioButton*> choices_;
+  std::vector<Choice> choices_;
   std::optional<std::string> answer_;
   bool predicted_ = false;
   bool revealed_ = false;
@@ -332,13 +362,17 @@ void LessonView::add_text(const QString& markdown) {
 }
 
 void LessonView::add_step(std::size_t step) {
-  auto* row = new QLabel(page_);
-  row->setWordWrap(true);
-  row->setTextFormat(Qt::RichText);
-  row->setContentsMargins(12, 0, 0, 0);
-  row->setProperty("step", static_cast<int>(step));
-  step_rows_.push_back(row);
-  column_->addWidget(row);
+  const auto label = [&](Qt::TextFormat format) {
+    auto* made = new QLabel(page_);
+    made->setWordWrap(true);
+    made->setTextFormat(format);
+    made->setContentsMargins(12, 0, 0, 0);
+    made->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Minimum);
+    column_->addWidget(made);
+    return made;
+  };
+  step_rows_.push_back({label(Qt::PlainText), label(Qt::MarkdownText), label(Qt::PlainText)});
+  step_rows_.back().name->setText(name_of_step(run_->step(step)));
 }
 
 void LessonView::add_ask(std::size_t ask) {
@@ -408,22 +442,22 @@ void LessonView::refresh() {
     const bool failed = done && !result->passed();
     const QString sign = failed ? QStringLiteral("✗") : done ? QStringLiteral("✓") : next ? QStringLiteral("▶") : QStringLiteral("·");
     const QColor colour = failed ? palette.bad : done ? palette.good : next ? theme().role(Role::Vmm).text : palette.muted;
-    QString html = QStringLiteral("<span style=\"font-size:%1px; color:%2; font-weight:%3\">%4&nbsp; %5</span>")
-                       .arg(std::lround(theme().px(16))).arg(colour.name(), next ? QStringLiteral("700") : QStringLiteral("400"), sign,
-                                                             name_of_step(wanted).toHtmlEscaped());
-    if (done && !wanted.say.empty()) {
-      html += QStringLiteral("<br><span style=\"font-size:%1px; color:%2\">%3</span>").arg(std::lround(theme().px(15)))
-                  .arg(palette.text.name(), QString::fromStdString(wanted.say).toHtmlEscaped());
+    const auto style = [](double pixels, const QColor& ink, int weight) {
+      return QStringLiteral("font-size: %1px; color: %2; font-weight: %3;").arg(std::lround(theme().px(pixels))).arg(ink.name()).arg(weight);
+    };
+    const StepRow& row = step_rows_[step];
+    row.name->setText(sign + QStringLiteral("  ") + name_of_step(wanted));
+    row.name->setStyleSheet(style(16, colour, next ? 700 : 400));
+    row.say->setText(QString::fromStdString(wanted.say));
+    row.say->setStyleSheet(style(15, palette.text, 400));
+    row.say->setVisible(done && !wanted.say.empty());
+    QStringList failures;
+    for (const ExpectationResult& expectation : done ? result->expectations : std::vector<ExpectationResult>()) {
+      if (!expectation.held) failures.push_back(QStringLiteral("✗ %1: %2").arg(QString::fromStdString(expectation.what), QString::fromStdString(expectation.why)));
     }
-    if (failed) {
-      for (const ExpectationResult& expectation : result->expectations) {
-        if (expectation.held) continue;
-        html += QStringLiteral("<br><span style=\"font-size:%1px; color:%2\">✗ %3: %4</span>").arg(std::lround(theme().px(14)))
-                    .arg(palette.bad.name(), QString::fromStdString(expectation.what).toHtmlEscaped(),
-                         QString::fromStdString(expectation.why).toHtmlEscaped());
-      }
-    }
-    static_cast<QLabel*>(step_rows_[step])->setText(html);
+    row.failures->setText(failures.join(QLatin1Char('\n')));
+    row.failures->setStyleSheet(style(14, palette.bad, 400));
+    row.failures->setVisible(!failures.isEmpty());
   }
   for (std::size_t ask = 0; ask < asks_.size(); ++ask) asks_[ask]->set_answer(run_->answer_text(run_->ask(ask).id));
   next_->setEnabled(run_->next < run_->steps.size());
@@ -441,7 +475,7 @@ void LessonView::show_moment(const Moment& moment) {
   if (!views.isEmpty()) emit views_wanted(views);
   // The step that comes next is brought into sight, the one just done above it.
   const std::size_t shown = std::min(run_->next, step_rows_.size() - 1);
-  QPointer<QWidget> row = step_rows_[shown];
+  const QPointer<QWidget> row = step_rows_[shown].name;
   QTimer::singleShot(0, this, [this, row] {
     if (row != nullptr) scroll_->ensureWidgetVisible(row, 0, 120);
   });

@@ -67,7 +67,12 @@ class LessonView : public View {
   QPushButton* next_;
   QLabel* note_;
   std::vector<QLabel*> texts_;
-  std::vector<QWidget*> step_rows_;
+  struct StepRow {
+    QLabel* name;
+    QLabel* say;                   ///< Shown once the step is done.
+    QLabel* failures;
+  };
+  std::vector<StepRow> step_rows_;
   std::vector<AskBox*> asks_;
 };
 

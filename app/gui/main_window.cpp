@@ -388,12 +388,15 @@ void MainWindow::apply_shares() {
   constexpr int kLowWindow = 820;
   const bool low = height() < kLowWindow;              // The Stage's lines come first.
   switch (preset_) {
-    case Preset::Lecture:
-      share({"timeline"}, {low ? 200 : 245}, Qt::Vertical);
-      share({"lesson", "stage", "registers"}, {235, 465, 290}, Qt::Horizontal);
-      share({"stage", "microscope"}, {low ? 430 : 390, low ? 230 : 255}, Qt::Vertical);
+    case Preset::Lecture: {
+      // A grid of walks or of cache sets in the Stage's place needs more of it.
+      const bool large = !docks_.at(QStringLiteral("walk"))->isHidden() || !docks_.at(QStringLiteral("cache"))->isHidden();
+      share({"timeline"}, {low || large ? 195 : 245}, Qt::Vertical);
+      share({"lesson", "stage", "registers"}, large ? QList<int>{225, 525, 240} : QList<int>{235, 465, 290}, Qt::Horizontal);
+      share({"stage", "microscope"}, low ? QList<int>{430, 230} : large ? QList<int>{520, 190} : QList<int>{390, 255}, Qt::Vertical);
       share({"registers", "source"}, {low ? 400 : 390, 255}, Qt::Vertical);
       break;
+    }
     case Preset::Lab:
       share({"source", "microscope", "registers"}, {310, 380, 310}, Qt::Horizontal);
       share({"source", "console"}, {680, 250}, Qt::Vertical);
@@ -432,6 +435,7 @@ void MainWindow::show_view(const QString& view) {
       break;
     }
     wanted->show();
+    QTimer::singleShot(0, this, &MainWindow::apply_shares);
   }
   wanted->raise();
 }

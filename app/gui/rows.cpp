@@ -259,7 +259,7 @@ std::vector<Row> source_rows(const MachineView& view) {
 
 // --- translations -----------------------------------------------------------------------------------------------------
 
-std::vector<Column> structure_columns() { return {{QString(), 2}, {tr("structure"), 18}, {tr("held"), 0}}; }
+std::vector<Column> structure_columns() { return {{QString(), 1}, {tr("structure"), 16}, {tr("held"), 0}}; }
 
 std::vector<Row> structure_rows(const MachineView& view) {
   std::vector<Row> rows;
@@ -350,10 +350,11 @@ std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure) {
                  mono(QStringLiteral("%1·%2").arg(slot.set).arg(slot.way), Ink::Muted), mono(hex(slot.entry.page.value)),
                  mono(hex(slot.entry.frame.value)), mono(text_of(name_of(slot.entry.size)), Ink::Muted),
                  right(QString::number(slot.entry.tag.address_space)), right(QString::number(slot.entry.tag.virtual_machine)),
-                 mono((slot.entry.global ? tr("global  ") : QString()) + tr("permissions %1").arg(hex(slot.entry.permissions)), Ink::Muted)};
+                 mono(slot.entry.global ? tr("global") : QString(), Ink::Muted)};
     if (use != uses.end()) row.tint = use->second.ink;
-    row.tooltip = tr("%1: %2 to %3, guest-physical %4").arg(QString::fromStdString(tlb.name), hex(slot.entry.page.value), hex(slot.entry.frame.value),
-                                                            hex(slot.entry.guest_frame.value));
+    row.tooltip = tr("%1: %2 to %3, guest-physical %4, permissions %5")
+                      .arg(QString::fromStdString(tlb.name), hex(slot.entry.page.value), hex(slot.entry.frame.value), hex(slot.entry.guest_frame.value),
+                           hex(slot.entry.permissions));
     row.key = slot.entry.page.value;
     rows.push_back(std::move(row));
   }
@@ -364,11 +365,10 @@ std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure) {
 
 std::vector<Column> memory_columns() { return {{tr("address"), 19}, {tr("bytes"), 51}, {tr("text"), 0}}; }
 
-std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* before) {
-  constexpr std::size_t kRowBytes = 16;
+std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* before, std::size_t row_bytes) {
   std::vector<Row> rows;
-  for (std::size_t first = 0; first < window.bytes.size(); first += kRowBytes) {
-    const std::size_t count = std::min(kRowBytes, window.bytes.size() - first);
+  for (std::size_t first = 0; first < window.bytes.size(); first += row_bytes) {
+    const std::size_t count = std::min(row_bytes, window.bytes.size() - first);
     QString bytes;
     QString text;
     bool changed = false;

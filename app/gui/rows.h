@@ -43,6 +43,6 @@ std::vector<Column> tlb_columns();
 /// `structure`: an index into view.tlbs; one past them the page-walk caches; two past them the TFT.
 std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure);
 std::vector<Column> memory_columns();
-std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* before);
+std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* before, std::size_t row_bytes = 16);
 
 }  // namespace shearling::gui

@@ -163,7 +163,7 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   }
   const auto code = [&](const QString& word, const QString& instruction, bool strong) {
     text.translate(0, line);
-    if (text.bottom() > box.bottom() + 1) return;
+    if (text.bottom() > box.bottom() - 1) return;
     const double indent = word.isEmpty() ? 0 : theme().px(44);
     draw_text(painter, text, word, theme().words(13), theme().palette().muted);
     draw_text(painter, text.adjusted(indent, 0, 0, 0), instruction, theme().mono(strong ? 16 : 14, strong ? QFont::DemiBold : QFont::Normal),
@@ -172,8 +172,10 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   const QString did = hex(view.instruction_pc.value) + QStringLiteral("  ") + QString::fromStdString(view.instruction);
   const QString upcoming = view.disassembly.empty() ? hex(view.pc.value)
                                                     : hex(view.pc.value) + QStringLiteral("  ") + QString::fromStdString(view.disassembly.front().text);
-  if (ran) code(tr("did"), did, !moment_.whole || !next);
-  if (next && moment_.whole) code(tr("next"), upcoming, true);
+  const bool room_for_both = text.bottom() + 2 * line <= box.bottom() - 1;
+  const bool says_next = next && moment_.whole && (room_for_both || !ran || !crossing_);
+  if (ran && (room_for_both || !says_next)) code(tr("did"), did, !says_next);
+  if (says_next) code(tr("next"), upcoming, true);
   if (!ran && !next) code(QString(), tr("waiting"), false);
 }
 

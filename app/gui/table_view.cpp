@@ -27,7 +27,13 @@ class RowDelegate : public QStyledItemDelegate {
     painter->setFont(index.data(Qt::FontRole).value<QFont>());
     painter->setPen(index.data(Qt::ForegroundRole).value<QColor>());
     const QRect text = option.rect.adjusted(4, 0, -4, 0);
-    const QString words = painter->fontMetrics().elidedText(index.data().toString(), Qt::ElideRight, text.width());
+    const QString whole = index.data().toString();
+    if (option.rect.height() > painter->fontMetrics().lineSpacing() * 5 / 2 && index.column() == index.model()->columnCount() - 1) {
+      painter->drawText(text, static_cast<int>(index.data(Qt::TextAlignmentRole).toInt()) | Qt::TextWordWrap, whole);
+      painter->restore();
+      return;
+    }
+    const QString words = painter->fontMetrics().elidedText(whole, Qt::ElideRight, text.width());
     painter->drawText(text, static_cast<int>(index.data(Qt::TextAlignmentRole).toInt()), words);
     painter->restore();
   }
@@ -95,6 +101,18 @@ void TableView::fit_columns() {
     const int width = std::clamp(std::max(characters_[column], heading), 1, columns[column].characters);
     setColumnWidth(static_cast<int>(column), (width + 1) * character + 8);
   }
+}
+
+void TableView::unfold(int row) {
+  const int height = verticalHeader()->defaultSectionSize();
+  if (unfolded_ >= 0 && unfolded_ < model()->rowCount()) setRowHeight(unfolded_, height);
+  unfolded_ = -1;
+  if (row < 0 || row >= model()->rowCount()) return;
+  const QModelIndex last = model()->index(row, model()->columnCount() - 1);
+  const QFontMetrics metrics(last.data(Qt::FontRole).value<QFont>());
+  if (metrics.horizontalAdvance(last.data().toString()) <= columnWidth(last.column()) - 8) return;
+  setRowHeight(row, height + metrics.lineSpacing());
+  unfolded_ = row;
 }
 
 void TableView::reveal(int row) {

@@ -16,6 +16,8 @@ class TableView : public QTableView {
   explicit TableView(TableModel* model, int row_height = 26, bool headings = false, QWidget* parent = nullptr);
   /// Makes the columns as wide as what they show, up to what the model allows; they never shrink, so nothing jumps.
   void fit_columns();
+  /// Gives a row two lines where its last column does not fit into one; any other row one line.
+  void unfold(int row);
   /// Brings a row into sight, some rows away from the border.
   void reveal(int row);
 
@@ -28,6 +30,7 @@ class TableView : public QTableView {
   [[nodiscard]] const TableModel& table() const { return *static_cast<const TableModel*>(model()); }
   int row_height_;
   bool headings_;
+  int unfolded_ = -1;
   std::vector<int> characters_;    ///< Widest text so far, for each column.
 };
 

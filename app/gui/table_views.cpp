@@ -127,6 +127,7 @@ void MicroscopeView::show_moment(const Moment& moment) {
   int lit = 0;
   while (lit < static_cast<int>(rows.size()) && rows[static_cast<std::size_t>(lit)].key != moment.cursor) ++lit;
   table_->set_rows(std::move(rows), note);
+  table_->table().unfold(lit);
   table_->table().reveal(lit);
   emit title_changed(view.events.empty() ? QString()
                                          : tr("step %1 · %2").arg(grouped(view.events.front().step), QString::fromStdString(view.instruction)));
@@ -193,8 +194,9 @@ TlbsView::TlbsView(QWidget* parent)
       table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)) {
   auto* layout = new QHBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
-  layout->addWidget(structures_, 2);
-  layout->addWidget(table_, 5);
+  structures_->setMinimumWidth(220);
+  layout->addWidget(structures_, 0);
+  layout->addWidget(table_, 1);
   connect(&structures_->table(), &TableView::row_clicked, this, [this](quint64 key, int) {
     chosen_ = static_cast<std::size_t>(key);
     fill();
@@ -271,7 +273,20 @@ void MemoryView::show_moment(const Moment& moment) {
   if (view.position != shown_step_) before_ = std::move(shown_);
   shown_ = view.memory.front();
   shown_step_ = view.position;
-  table_->set_rows(memory_rows(shown_, &before_), tr("Nothing is mapped at this address."));
+  fill();
+}
+
+void MemoryView::resizeEvent(QResizeEvent* event) {
+  View::resizeEvent(event);
+  fill();
+}
+
+// Sixteen bytes a row where their text fits beside them, else eight.
+void MemoryView::fill() {
+  constexpr int kWideRow = 19 + 50 + 20;
+  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
+  const std::size_t row_bytes = width() >= kWideRow * character ? 16 : 8;
+  table_->set_rows(memory_rows(shown_, &before_, row_bytes), tr("Nothing is mapped at this address."));
 }
 
 // --- console ----------------------------------------------------------------------------------------------------------

@@ -108,8 +108,12 @@ class MemoryView : public View {
   /// Shows memory at an address from now on.
   void go_to(AddressSpace space, std::uint64_t address);
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   void apply_entry();
+  void fill();
   QComboBox* space_;
   QLineEdit* address_;
   TableOrNote* table_;

@@ -27,7 +27,7 @@ constexpr std::array<TrackStyle, kTrackCount> kTracks = {{{QT_TRANSLATE_NOOP("Ti
                                                           {QT_TRANSLATE_NOOP("Timeline", "page walks"), Role::Stage2},
                                                           {QT_TRANSLATE_NOOP("Timeline", "L1 misses"), Role::Seesaw}}};
 constexpr double kLabelWidth = 124;
-constexpr double kFooter = 36;
+constexpr double kFooter = 32;
 
 }  // namespace
 

@@ -15,7 +15,7 @@ class TimelineView : public PaintedView {
   explicit TimelineView(QWidget* parent = nullptr);
   void show_moment(const Moment& moment) override;
   [[nodiscard]] QSize sizeHint() const override { return {900, 230}; }
-  [[nodiscard]] QSize minimumSizeHint() const override { return {320, 140}; }
+  [[nodiscard]] QSize minimumSizeHint() const override { return {320, 104}; }
   /// The part that is shown.
   [[nodiscard]] TimelineScale scale() const;
   void zoom(double pixel, double factor);

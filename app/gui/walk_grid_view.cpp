@@ -112,25 +112,33 @@ void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t
     const bool reading = state == CellState::Reading;
     draw_box(painter, cell, reading ? palette.surface : theme().tint(role, 0.26), theme().role(role).mark, reading ? 4 : 1.5);
   }
-  const double pad = theme().px(10);
-  const QRectF inner = cell.adjusted(pad, theme().px(5), -pad, -theme().px(5));
-  const double line = std::min(theme().px(25), inner.height() / 3);
-  const QString number = shown.number == 0 ? (ahead ? QStringLiteral("#") + QString::number(place) : tr("skipped")) : QStringLiteral("#%1").arg(shown.number);
+  // Three lines where they fit, else two or one: number, address, what served it.
+  const double least = theme().px(17);
+  const bool all = cell.height() >= 3 * least + theme().px(6);
+  const bool one = cell.height() < 2 * least + theme().px(4);
+  const double pad = theme().px(one ? 6 : 10);
+  const double edge = theme().px(all ? 4 : 1);
+  const QRectF inner = cell.adjusted(pad, edge, -pad, -edge);
+  const double line = std::min(theme().px(25), inner.height() / (all ? 3 : one ? 1 : 2));
+  const QString number = shown.number == 0 ? (ahead ? QStringLiteral("#%1").arg(place) : tr("skipped")) : QStringLiteral("#%1").arg(shown.number);
   QRectF text(inner.left(), inner.top(), inner.width(), line);
   const double took = draw_text(painter, text, number, theme().mono(13), palette.muted);
   if (ahead) return;
   const std::string& description = index < moment_.machine->entries.size() ? moment_.machine->entries[index] : std::string();
-  if (!skipped) {
+  if (!skipped && !one) {
     draw_text(painter, text.adjusted(took + pad, 0, 0, 0), flags_of(description), theme().mono(13), palette.muted, Qt::AlignRight | Qt::AlignVCenter);
   }
-  text.translate(0, line);
-  if (!skipped) draw_text(painter, text, QStringLiteral("@") + hex_padded(shown.address.value, 32), theme().mono(14), palette.text);
-  text.translate(0, line);
+  if (all) {
+    text.translate(0, line);
+    if (!skipped) draw_text(painter, text, QStringLiteral("@") + hex_padded(shown.address.value, 32), theme().mono(13), palette.text);
+  }
+  if (one) text.setLeft(text.left() + took + theme().px(6));
+  else text.translate(0, line);
   const QString by = text_of(name_of(shown.served_by));
   if (state == CellState::Reading) {
     draw_text(painter, text, tr("reading: %1 %2").arg(by).arg(shown.latency), theme().words(14, QFont::Bold), palette.bad);
   } else if (skipped) {
-    draw_text(painter, text, tr("thanks to the %1").arg(by), theme().words(13), palette.muted);
+    draw_text(painter, text, one ? by : tr("thanks to the %1").arg(by), theme().words(13), palette.muted);
   } else {
     const bool hit = is_hit(shown.served_by);
     draw_text(painter, text, (hit ? QStringLiteral("✓ ") : QStringLiteral("✗ ")) + QStringLiteral("%1 %2").arg(by).arg(shown.latency),
@@ -160,18 +168,19 @@ void WalkGridView::paint_result(QPainter& painter, const WalkGridLayout& layout)
   draw_box(painter, cell, theme().tint(role, 0.12), theme().role(role).mark, 2);
   const double pad = theme().px(10);
   const QRectF inner = cell.adjusted(pad, theme().px(5), -pad, -theme().px(5));
-  const double line = std::min(theme().px(27), inner.height() / 2);
-  QRectF text(inner.left(), inner.top() + (inner.height() - 2 * line) / 2, inner.width(), line);
+  const double line = inner.height() < theme().px(34) ? inner.height() : std::min(theme().px(27), inner.height() / 2);
+  const bool two = inner.height() >= 2 * line - 1;
+  QRectF text(inner.left(), inner.top() + (two ? (inner.height() - 2 * line) / 2 : 0), inner.width(), line);
   if (end.faulted) {
     draw_text(painter, text, tr("✗ fault"), theme().words(16, QFont::Bold), theme().role(role).text);
     text.translate(0, line);
-    draw_text(painter, text, tr("no translation"), theme().words(14), theme().palette().muted);
+    if (two) draw_text(painter, text, tr("no translation"), theme().words(14), theme().palette().muted);
     return;
   }
   const QString kind = layout.nested_levels == 0 ? tr("PA") : tr("hPA");
   draw_text(painter, text, kind + QLatin1Char(' ') + hex(end.physical_address.value), theme().mono(14, QFont::Bold), theme().role(role).text);
   text.translate(0, line);
-  draw_text(painter, text, tr("✓ %1 page").arg(text_of(name_of(end.page_size))), theme().words(14), theme().palette().muted);
+  if (two) draw_text(painter, text, tr("✓ %1 page").arg(text_of(name_of(end.page_size))), theme().words(14), theme().palette().muted);
 }
 
 void WalkGridView::paint_labels(QPainter& painter, const WalkGridLayout& layout) const {
@@ -204,6 +213,7 @@ void WalkGridView::paint_heading(QPainter& painter, const QRectF& box) const {
   double x = draw_text(painter, line, tr("%1 of ").arg(access), bold, theme().palette().text);
   x += draw_text(painter, line.adjusted(x, 0, 0, 0), hex(begin.virtual_address.value), theme().mono(16, QFont::Bold), theme().palette().text);
   draw_text(painter, line.adjusted(x, 0, 0, 0), QStringLiteral(" · ") + levels, bold, theme().palette().text);
+  if (box.height() < theme().px(40)) return;
   line.translate(0, theme().px(26));
   line.setHeight(theme().px(24));
   const auto made = std::count_if(walk().references.begin(), walk().references.end(),
@@ -224,6 +234,7 @@ void WalkGridView::paint_footer(QPainter& painter, const QRectF& box) const {
   QRectF line = box;
   line.setHeight(theme().px(24));
   draw_text(painter, line, words, theme().words(14), theme().palette().text);
+  if (box.height() < theme().px(40)) return;
   line.translate(0, theme().px(28));
   double x = line.left();
   const auto legend = [&](Role role, const QString& text) {
