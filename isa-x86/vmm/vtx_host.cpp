@@ -77,7 +77,6 @@ constexpr Action kWindowOpen{"window.open", "asks for an exit as soon as the gue
 constexpr Action kWindowClose{"window.close", "needs no interrupt window any more"};
 constexpr Action kReinject{"event.reinject", "injects again the event whose delivery the exit broke off: vector {a}"};
 constexpr Action kException{"exception.inject", "injects exception {a}, error code {b}"};
-constexpr Action kStop{"vm.stop", "gives the virtual machine up (exit reason {a})"};
 }  // namespace actions
 
 constexpr std::uint64_t kHostCodeSelector = 8, kHostDataSelector = 16, kHostTaskSelector = 24;
@@ -192,7 +191,8 @@ class VtxHost : public Host {
   void skip_instruction();
   void inject_exception(std::uint8_t vector, std::optional<std::uint32_t> error_code = std::nullopt);
   void inject_page_fault(const PageFault& fault);
-  void give_up(StopReason reason);
+  /// `why` is static text, for the action's sentence; {a} is the exit reason.
+  void give_up(StopReason reason, std::string_view why);
   void resume();
   void inject_or_wait();
   void follow_virtual_timer();
@@ -202,7 +202,10 @@ class VtxHost : public Host {
   void on_exception();
   void on_external_interrupt();
   void on_interrupt_window();
-  void on_triple_fault() { give_up(StopReason::TripleFault); }
+  void on_triple_fault() {
+    give_up(StopReason::TripleFault,
+            "gives the virtual machine up: a triple fault, after which only a reset would help");
+  }
   void on_cpuid();
   void on_hlt();
   void on_invlpg();
@@ -217,7 +220,9 @@ class VtxHost : public Host {
   void on_rdmsr();
   void on_wrmsr();
   void on_ept_violation();
-  void on_ept_misconfiguration() { give_up(StopReason::Unsupported); }
+  void on_ept_misconfiguration() {
+    give_up(StopReason::Unsupported, "gives the virtual machine up: its EPT holds a malformed entry");
+  }
 
   bool write_cr0(std::uint64_t value);
   bool write_cr4(std::uint64_t value);
@@ -351,7 +356,8 @@ void VtxHost::inject_exception(std::uint8_t vector, std::optional<std::uint32_t>
   };
   if (over_exception && (contributory(vector) || vector == kPageFault)) {
     if (first == kDoubleFault) {
-      give_up(StopReason::TripleFault);
+      give_up(StopReason::TripleFault,
+              "gives the virtual machine up: an exception on the way to the double-fault handler");
       return;
     }
     if (first == kPageFault || (contributory(first) && contributory(vector))) {
@@ -372,8 +378,8 @@ void VtxHost::inject_page_fault(const PageFault& fault) {
 
 /// The guest cannot go on. It is entered once more in shutdown state, which only a reset would end: so its registers
 /// are where every view looks for them.
-void VtxHost::give_up(StopReason reason) {
-  act(actions::kStop, read(F::ExitReason));
+void VtxHost::give_up(StopReason reason, std::string_view why) {
+  act({"vm.stop", why}, read(F::ExitReason));
   write(F::GuestActivityState, static_cast<std::uint64_t>(ActivityState::Shutdown));
   set_bits(F::GuestInterruptibility, kBlockingBySti | kBlockingByMovSs, false);
   context_.request.stop = reason;
@@ -504,7 +510,7 @@ void VtxHost::handle_exit() {
   if (handler != kHandlers.end())
     (this->*handler->handle)();
   else
-    give_up(StopReason::Unsupported);
+    give_up(StopReason::Unsupported, "gives the virtual machine up: it has no handler for exit reason {a}");
   // The exit port ends the machine after its OUT; the other stops leave the guest at its last instruction.
   resume();
 }
@@ -823,7 +829,8 @@ void VtxHost::on_wrmsr() {
   if (msr == kMsrApicBase) {
     legal = (value & ~(kPhysicalAddressMask & ~std::uint64_t{0xfff}) & ~std::uint64_t{0x900}) == 0;
     if (legal && value != kApicBaseValue) {  // The virtual APIC stays where it is, and on.
-      give_up(StopReason::Unsupported);
+      give_up(StopReason::Unsupported,
+              "gives the virtual machine up: the guest would move its local APIC, or turn it off");
       return;
     }
   }
@@ -920,7 +927,8 @@ std::optional<VtxHost::OperandPlaces> VtxHost::reach_operand(VirtualAddress addr
     }
     const auto* place = std::get_if<GuestPhysicalAddress>(&result);
     if (place == nullptr || !nested_.is_ram(*place)) {
-      give_up(StopReason::Unsupported);
+      give_up(StopReason::Unsupported,
+              "gives the virtual machine up: string I/O between a port and memory that is no RAM");
       return std::nullopt;
     }
     places[byte] = nested_.backing(*place);
@@ -955,7 +963,8 @@ void VtxHost::on_ept_violation() {
   const NestedMemory::Mapping mapping = nested_.map(address);
   if (mapping.tables_added != 0) act(actions::kEptTable, mapping.tables_added);
   if (!mapping.added) {  // All rights are given at once: nothing is left to grant.
-    give_up(StopReason::Unsupported);
+    give_up(StopReason::Unsupported,
+            "gives the virtual machine up: an EPT violation at a page that is mapped with all rights");
     return;
   }
   act(actions::kEptMap, address.value & ~page_offset_mask(mapping.page_size), mapping.frame.value);
@@ -970,7 +979,7 @@ void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
     return;
   }
   if ((read(F::IdtVectoringInformation) & kInterruptionValid) != 0) {  // A stack, an IDT or a TSS in a device.
-    give_up(StopReason::Unsupported);
+    give_up(StopReason::Unsupported, "gives the virtual machine up: the guest's stack, IDT or TSS is no RAM");
     return;
   }
   const VirtualAddress rip = instruction_address();
@@ -984,7 +993,8 @@ void VtxHost::emulate_device_access(GuestPhysicalAddress address) {
       .rflags = read(F::GuestRflags)};
   const std::optional<unsigned> length = emulate_memory_instruction(bytes, guest_in_64_bit_mode(), target);
   if (!length) {
-    give_up(StopReason::Unsupported);
+    give_up(StopReason::Unsupported,
+            "gives the virtual machine up: the instruction that touched a device is none that it emulates");
     return;
   }
   write(F::GuestRflags, target.rflags);
@@ -1005,7 +1015,7 @@ void VtxHost::answer_bus_fault() {
   else if ((qualification() & kFetch) != 0 && at_instruction)
     inject_exception(kInvalidOpcode);
   else
-    give_up(StopReason::Unsupported);
+    give_up(StopReason::Unsupported, "gives the virtual machine up: an instruction reaches from RAM into nothing");
 }
 
 std::vector<std::uint8_t> VtxHost::fetch_guest_instruction(VirtualAddress address) {
