@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include <QEvent>
 #include <QFrame>
@@ -36,6 +37,7 @@ class LessonRun {
     std::vector<std::pair<const LessonAsk*, Answer>> answers;             ///< The session's thread only.
     std::vector<std::shared_ptr<const void>> machines;                    ///< Kept alive: answers may refer to their names.
     std::map<std::string, LessonStepResult> results;                      ///< By step id.
+    std::set<std::string> interrupted;                                    ///< Steps that were not brought to their end.
     std::map<std::string, std::string> texts;                             ///< Answers known so far, by the ask's id.
   };
 
@@ -70,6 +72,11 @@ class LessonRun {
     const auto found = shared->texts.find(id);
     return found == shared->texts.end() ? std::nullopt : std::optional(found->second);
   }
+  /// True, once, when a step was interrupted: it is to be done again.
+  [[nodiscard]] bool take_interruption(std::size_t index) {
+    const std::lock_guard lock(shared->mutex);
+    return shared->interrupted.erase(step(index).id) != 0;
+  }
   /// Where a step begins: where the one before it on the same machine ended.
   [[nodiscard]] StepIndex beginning_of(std::size_t index) const {
     if (index == 0 || machine_of(index) != machine_of(index - 1)) return 0;
@@ -99,8 +106,11 @@ class LessonRun {
         if (answer.needs_step(step.id)) feed.answers.push_back(&answer);
       }
       LessonStepResult result = run_step(step, travel, feed.answers.empty() ? nullptr : &feed, &interrupted);
-      if (interrupted.load()) return "The lesson's step was interrupted.";
       const std::lock_guard lock(shared->mutex);
+      if (interrupted.load()) {
+        shared->interrupted.insert(step.id);
+        return "The lesson's step was interrupted.";
+      }
       shared->machines.push_back(machine);
       shared->results.insert_or_assign(step.id, std::move(result));
       for (auto& [ask, answer] : shared->answers) {
@@ -467,6 +477,8 @@ void LessonView::refresh() {
 
 void LessonView::show_moment(const Moment& moment) {
   if (run_ == nullptr || moment.machine->state == RunState::Running) return;
+  if (moment.machine->state == RunState::Empty) run_->loaded.reset();      // Switched off: the next step loads it again.
+  if (run_->next > 0 && run_->take_interruption(run_->next - 1)) --run_->next;
   refresh();
   if (run_->next == 0 || run_->revealed_views >= run_->next || !run_->result(run_->next - 1)) return;
   run_->revealed_views = run_->next;

@@ -69,6 +69,7 @@ TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* 
   verticalHeader()->hide();
   horizontalHeader()->setVisible(headings);
   horizontalHeader()->setHighlightSections(false);
+  horizontalHeader()->setMinimumSectionSize(8);
   horizontalHeader()->setStretchLastSection(true);
   connect(this, &QTableView::clicked, this, [this](const QModelIndex& index) {
     emit row_clicked(index.data(TableModel::KeyRole).toULongLong(), index.column());
@@ -115,7 +116,13 @@ void TableView::unfold(int row) {
   unfolded_ = row;
 }
 
+void TableView::resizeEvent(QResizeEvent* event) {
+  QTableView::resizeEvent(event);
+  reveal(revealed_);
+}
+
 void TableView::reveal(int row) {
+  revealed_ = row;
   if (row < 0 || row >= model()->rowCount()) return;
   const int last = std::min(row + 2, model()->rowCount() - 1);
   scrollTo(model()->index(std::max(0, row - 2), 0));

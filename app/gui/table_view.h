@@ -21,6 +21,9 @@ class TableView : public QTableView {
   /// Brings a row into sight, some rows away from the border.
   void reveal(int row);
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  signals:
   void row_clicked(quint64 key, int column);
   void row_activated(quint64 key);
@@ -31,6 +34,7 @@ class TableView : public QTableView {
   int row_height_;
   bool headings_;
   int unfolded_ = -1;
+  int revealed_ = -1;
   std::vector<int> characters_;    ///< Widest text so far, for each column.
 };
 

@@ -174,7 +174,11 @@ QString Theme::style_sheet() const {
     QToolTip { background: @surface; color: @text; border: 1px solid @line; padding: 6px; }
     QStatusBar { background: @ground; color: @muted; }
     QStatusBar::item { border: none; }
-    QRadioButton { spacing: 8px; background: transparent; }
+    QRadioButton { spacing: 8px; background: transparent; border: none; }
+    QRadioButton::indicator { width: 10px; height: 10px; border: 2px solid @muted; border-radius: 7px; background: @surface; }
+    QRadioButton::indicator:checked { background: @text; border-color: @text; }
+    QRadioButton::indicator:disabled { border-color: @line; }
+    QRadioButton::indicator:checked:disabled { background: @muted; border-color: @muted; }
     QLabel { background: transparent; }
   )");
   sheet.replace(QStringLiteral("@selected"), mix(palette_.muted, palette_.surface, 0.18).name());

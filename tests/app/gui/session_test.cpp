@@ -59,6 +59,7 @@ class SessionTest : public QObject {
   void seeking_beyond_the_end_stays_at_the_end();
   void a_bad_image_is_told_and_leaves_the_session_usable();
   void closing_while_running_ends_soon();
+  void a_step_is_soon_on_the_screen();
 
  private:
   static std::shared_ptr<const MachineView> done(MachineSession& session, Command command) {
@@ -208,6 +209,25 @@ void SessionTest::closing_while_running_ends_soon() {
     timer.start();
   }
   QVERIFY2(timer.elapsed() < 1000, qPrintable(QString::number(timer.elapsed())));
+}
+
+// Step and step back, from the command to the published view. The bound is wide: machines that run tests are busy.
+void SessionTest::a_step_is_soon_on_the_screen() {
+  MachineSession session;
+  done(session, Load(load_of("privilege-levels", VmmTechnique::VtX)));
+  done(session, Seek{3000});
+  const auto mean = [&](const Command& command) {
+    constexpr int kSteps = 50;
+    QElapsedTimer timer;
+    timer.start();
+    for (int step = 0; step < kSteps; ++step) done(session, command);
+    return static_cast<double>(timer.nsecsElapsed()) / 1e6 / kSteps;
+  };
+  const double forward = mean(StepForward{1});
+  const double back = mean(StepBack{1});
+  qInfo("a step takes %.2f ms, a step back %.2f ms", forward, back);
+  QVERIFY(forward < 160);
+  QVERIFY(back < 500);
 }
 
 QTEST_GUILESS_MAIN(SessionTest)
