@@ -73,9 +73,7 @@ concept AddressType = requires(const T& address) {
 
 template <typename T>
 FieldValue to_value(const T& member) {
-  if constexpr (std::is_same_v<T, bool>)
-    return member;
-  else if constexpr (std::is_same_v<T, std::string_view>)
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string_view>)
     return member;
   else if constexpr (std::is_enum_v<T>)
     return name_of(member);
