@@ -261,9 +261,10 @@ void MainWindow::make_toolbar() {
     connect(shown, &QAction::enabledChanged, button, &QToolButton::setEnabled);
     toolbar_->addWidget(button);
   }
-  const auto label = [this] {
+  const auto label = [this](QAction** action = nullptr) {
     auto* made = new QLabel(toolbar_);
-    toolbar_->addWidget(made);
+    QAction* shown = toolbar_->addWidget(made);
+    if (action != nullptr) *action = shown;
     return made;
   };
   auto* space = new QWidget(toolbar_);
@@ -271,13 +272,12 @@ void MainWindow::make_toolbar() {
   toolbar_->addWidget(space);
   isa_chip_ = label();
   technique_chip_ = label();
-  step_label_ = label();
-  cycle_label_ = label();
+  step_label_ = label(&step_action_);
+  cycle_label_ = label(&cycle_action_);
   auto* stretch = new QWidget(toolbar_);
   stretch->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
   toolbar_->addWidget(stretch);
-  hint_label_ = new QLabel(toolbar_);
-  hint_action_ = toolbar_->addWidget(hint_label_);
+  hint_label_ = label(&hint_action_);
   hint_label_->setText(tr("F1 commands    F2 keys    F8 presenter"));
 }
 
@@ -452,7 +452,10 @@ void MainWindow::set_presenter(bool on) {
     for (const auto& [id, dock] : docks_) {
       if (id != QLatin1String("lesson") && id != QLatin1String("stage") && id != QLatin1String("microscope") && !dock->isFloating()) dock->hide();
     }
-    for (const char* id : {"stage", "microscope"}) docks_.at(QLatin1String(id))->show();
+    constexpr int kHighEnoughForTwo = 880;
+    docks_.at(QStringLiteral("stage"))->show();
+    docks_.at(QStringLiteral("stage"))->raise();
+    docks_.at(QStringLiteral("microscope"))->setVisible(height() >= kHighEnoughForTwo);
     theme().set_zoom(zoom_before_presenter_ * kPresenterZoom);
     resizeDocks({docks_.at(QStringLiteral("stage")), docks_.at(QStringLiteral("microscope"))}, {height() * 3 / 5, height() * 2 / 5}, Qt::Vertical);
     return;
@@ -506,7 +509,13 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
   if (arranged_) QTimer::singleShot(0, this, &MainWindow::apply_shares);
 }
 
-void MainWindow::apply_hint() { hint_action_->setVisible(!presenter_ && width() > theme().px(1360)); }
+// What the bar has no room for goes, the least important first.
+void MainWindow::apply_hint() {
+  const double room = width() / theme().zoom();
+  hint_action_->setVisible(!presenter_ && room > 1360);
+  cycle_action_->setVisible(room > 1080);
+  step_action_->setVisible(room > 920);
+}
 
 void MainWindow::showEvent(QShowEvent* event) {
   QMainWindow::showEvent(event);

@@ -109,6 +109,8 @@ class MainWindow : public QMainWindow {
   QLabel* cycle_label_ = nullptr;
   QLabel* hint_label_ = nullptr;
   QAction* hint_action_ = nullptr;
+  QAction* step_action_ = nullptr;
+  QAction* cycle_action_ = nullptr;
   QActionGroup* techniques_ = nullptr;
   QActionGroup* themes_ = nullptr;
   QString guest_path_;

@@ -92,7 +92,8 @@ double draw_wrapped(QPainter& painter, const QRectF& box, const QString& text, c
     const double top = lines.back().y();
     const double line_height = lines.back().height();
     lines.pop_back();
-    draw_text(painter, {box.left(), box.top() + top, box.width(), line_height}, text.mid(cut_from), font, colour);
+    const QString rest = QFontMetricsF(font).elidedText(text.mid(cut_from), Qt::ElideRight, box.width() * 0.94);
+    draw_wrapped(painter, {box.left(), box.top() + top, box.width(), line_height}, rest, font, colour);
     painter.setPen(colour);
   }
   for (const QTextLine& line : lines) line.draw(&painter, box.topLeft());

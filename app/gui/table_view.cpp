@@ -84,23 +84,27 @@ TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* 
 void TableView::apply_theme() {
   verticalHeader()->setMinimumSectionSize(8);
   verticalHeader()->setDefaultSectionSize(static_cast<int>(theme().px(row_height_)));
+  widths_.clear();
   fit_columns();
   viewport()->update();
 }
 
 void TableView::fit_columns() {
   const std::vector<Column>& columns = table().columns();
-  characters_.resize(columns.size());
-  for (const Row& row : table().rows()) {
-    for (std::size_t column = 0; column < std::min(columns.size(), row.cells.size()); ++column) {
-      characters_[column] = std::max(characters_[column], static_cast<int>(row.cells[column].text.size()));
-    }
-  }
-  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
+  const QFontMetrics mono(theme().mono(13));
+  const QFontMetrics words(theme().words(14, QFont::DemiBold));
+  const int character = mono.horizontalAdvance(QLatin1Char('0'));
+  widths_.resize(columns.size());
   for (std::size_t column = 0; column + 1 < columns.size(); ++column) {
-    const int heading = headings_ ? static_cast<int>(columns[column].heading.size()) : 2;
-    const int width = std::clamp(std::max(characters_[column], heading), 1, columns[column].characters);
-    setColumnWidth(static_cast<int>(column), (width + 1) * character + 8);
+    int& width = widths_[column];
+    if (headings_) width = std::max(width, words.horizontalAdvance(columns[column].heading));
+    for (const Row& row : table().rows()) {
+      if (column >= row.cells.size()) continue;
+      const Cell& cell = row.cells[column];
+      width = std::max(width, cell.mono ? static_cast<int>(cell.text.size()) * character : words.horizontalAdvance(cell.text));
+    }
+    width = std::clamp(width, character, columns[column].characters * character);
+    setColumnWidth(static_cast<int>(column), width + character + 8);
   }
 }
 

@@ -142,14 +142,14 @@ QString Theme::style_sheet() const {
     QMenuBar::item:selected, QMenu::item:selected { background: @button; color: @text; }
     QMenu { background: @surface; border: 1px solid @line; padding: 4px; }
     QMenu::item { padding: 5px 24px 5px 20px; border-radius: 4px; }
-    QMenu::item:disabled { color: @muted; }
+    QMenu::item:disabled { color: @faint; }
     QMenu::separator { height: 1px; background: @line; margin: 4px 8px; }
     QToolBar { background: transparent; border: none; padding: 0px; spacing: 8px; }
     QToolBar QToolButton, QPushButton { background: @button; border: 1px solid @line; border-radius: 6px; padding: 5px 12px; color: @text;
       font-size: @14px; font-weight: 600; }
     QToolBar QToolButton:hover, QPushButton:hover { border-color: @muted; }
     QToolBar QToolButton:pressed, QPushButton:pressed { background: @line; }
-    QToolBar QToolButton:disabled, QPushButton:disabled { color: @muted; }
+    QToolBar QToolButton:disabled, QPushButton:disabled { color: @faint; }
     QToolButton#quiet { background: transparent; border: none; border-radius: 4px; color: @muted; font-size: @13px; padding: 0px 6px; }
     QToolButton#quiet:hover { background: @button; }
     QToolButton::menu-indicator { image: none; }
@@ -181,6 +181,7 @@ QString Theme::style_sheet() const {
     QRadioButton::indicator:checked:disabled { background: @muted; border-color: @muted; }
     QLabel { background: transparent; }
   )");
+  sheet.replace(QStringLiteral("@faint"), mix(palette_.muted, palette_.surface, 0.55).name());
   sheet.replace(QStringLiteral("@selected"), mix(palette_.muted, palette_.surface, 0.18).name());
   const std::array<std::pair<const char*, QColor>, 6> colours = {{{"@ground", palette_.ground}, {"@surface", palette_.surface},
       {"@button", palette_.button}, {"@text", palette_.text}, {"@muted", palette_.muted}, {"@line", palette_.line}}};
