@@ -85,14 +85,17 @@ std::string place_of(const ElfImage& image, std::uint64_t pc) {
 SteppedInstruction take_step(TimeTravel& travel) {
   const Machine& machine = travel.machine();
   const VirtualAddress pc = machine.processor().program_counter();
-  const auto instructions = machine.processor().disassemble(pc, 1);
+  auto instructions = machine.processor().disassemble(pc, 1);
   SteppedInstruction stepped{.step = machine.position(),
                              .actor = machine.processor().actor(),
                              .pc = pc.value,
                              .place = place_of(machine.image(), pc.value),
-                             .text = instructions.empty() ? "?" : instructions.front().text,
+                             .text = {},
                              .events = {}};
   stepped.events = travel.step_forward();
+  // A page that a VMM backs on demand can be read only now.
+  if (instructions.empty()) instructions = machine.processor().disassemble(pc, 1);
+  stepped.text = instructions.empty() ? "?" : instructions.front().text;
   return stepped;
 }
 
