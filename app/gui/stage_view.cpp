@@ -161,22 +161,24 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   if (next || ran) {
     draw_text(painter, text.adjusted(took + pad, 0, 0, 0), symbol, theme().mono(13), theme().palette().muted, Qt::AlignRight | Qt::AlignVCenter);
   }
-  const auto code = [&](const QString& word, const QString& instruction, bool strong) {
+  const auto code = [&](const QString& word, const QString& address, const QString& instruction, bool strong) {
     text.translate(0, line);
     if (text.bottom() > box.bottom() - 1) return;
     const double indent = word.isEmpty() ? 0 : theme().px(44);
     draw_text(painter, text, word, theme().words(13), theme().palette().muted);
-    draw_text(painter, text.adjusted(indent, 0, 0, 0), instruction, theme().mono(strong ? 16 : 14, strong ? QFont::DemiBold : QFont::Normal),
+    const QFont font = theme().mono(strong ? 16 : 14, strong ? QFont::DemiBold : QFont::Normal);
+    const QString both = address.isEmpty() ? instruction : address + QStringLiteral("  ") + instruction;
+    // Where it is narrow, what is done says more than where.
+    const bool fits = QFontMetricsF(font).horizontalAdvance(both) <= text.width() - indent;
+    draw_text(painter, text.adjusted(indent, 0, 0, 0), fits || instruction.isEmpty() ? both : instruction, font,
               strong ? theme().palette().text : theme().palette().muted);
   };
-  const QString did = hex(view.instruction_pc.value) + QStringLiteral("  ") + QString::fromStdString(view.instruction);
-  const QString upcoming = view.disassembly.empty() ? hex(view.pc.value)
-                                                    : hex(view.pc.value) + QStringLiteral("  ") + QString::fromStdString(view.disassembly.front().text);
+  const QString upcoming = view.disassembly.empty() ? QString() : QString::fromStdString(view.disassembly.front().text);
   const bool room_for_both = text.bottom() + 2 * line <= box.bottom() - 1;
   const bool says_next = next && moment_.whole && (room_for_both || !ran || !crossing_);
-  if (ran && (room_for_both || !says_next)) code(tr("did"), did, !says_next);
-  if (says_next) code(tr("next"), upcoming, true);
-  if (!ran && !next) code(QString(), tr("waiting"), false);
+  if (ran && (room_for_both || !says_next)) code(tr("did"), hex(view.instruction_pc.value), QString::fromStdString(view.instruction), !says_next);
+  if (says_next) code(tr("next"), hex(view.pc.value), upcoming, true);
+  if (!ran && !next) code(QString(), QString(), tr("waiting"), false);
 }
 
 void StageView::paint_guest(QPainter& painter, const StageLayout& layout) const {

@@ -70,7 +70,6 @@ TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* 
   horizontalHeader()->setVisible(headings);
   horizontalHeader()->setHighlightSections(false);
   horizontalHeader()->setMinimumSectionSize(8);
-  horizontalHeader()->setStretchLastSection(true);
   connect(this, &QTableView::clicked, this, [this](const QModelIndex& index) {
     emit row_clicked(index.data(TableModel::KeyRole).toULongLong(), index.column());
   });
@@ -106,6 +105,16 @@ void TableView::fit_columns() {
     width = std::clamp(width, character, columns[column].characters * character);
     setColumnWidth(static_cast<int>(column), width + character + 8);
   }
+  fill_last_column();
+}
+
+// The last column takes what is left: nothing scrolls sideways.
+void TableView::fill_last_column() {
+  constexpr int kLeast = 48;
+  const int last = model()->columnCount() - 1;
+  int left = viewport()->width();
+  for (int column = 0; column < last; ++column) left -= columnWidth(column);
+  setColumnWidth(last, std::max(kLeast, left));
 }
 
 void TableView::unfold(int row) {
@@ -122,6 +131,7 @@ void TableView::unfold(int row) {
 
 void TableView::resizeEvent(QResizeEvent* event) {
   QTableView::resizeEvent(event);
+  fill_last_column();
   reveal(revealed_);
 }
 
