@@ -27,10 +27,13 @@ bool DeviceBus::claims_memory(PhysicalAddress address) const { return find(memor
 
 std::uint64_t DeviceBus::read(const std::vector<Mapping>& mappings, std::uint64_t address, unsigned size) {
   const Mapping* mapping = find(mappings, address);
-  const std::uint64_t value = mapping == nullptr
-      ? all_ones(size) : mapping->device->read(address - mapping->first, size) & all_ones(size);
+  const std::uint64_t value =
+      mapping == nullptr ? all_ones(size) : mapping->device->read(address - mapping->first, size) & all_ones(size);
   events_.micro(DeviceAccess{.device = mapping == nullptr ? std::string_view("nothing") : mapping->device->name(),
-                             .write = false, .size = static_cast<std::uint8_t>(size), .address = address, .value = value});
+                             .write = false,
+                             .size = static_cast<std::uint8_t>(size),
+                             .address = address,
+                             .value = value});
   return value;
 }
 
@@ -38,13 +41,18 @@ void DeviceBus::write(const std::vector<Mapping>& mappings, std::uint64_t addres
   const Mapping* mapping = find(mappings, address);
   value &= all_ones(size);
   events_.micro(DeviceAccess{.device = mapping == nullptr ? std::string_view("nothing") : mapping->device->name(),
-                             .write = true, .size = static_cast<std::uint8_t>(size), .address = address, .value = value});
+                             .write = true,
+                             .size = static_cast<std::uint8_t>(size),
+                             .address = address,
+                             .value = value});
   if (mapping != nullptr) mapping->device->write(address - mapping->first, size, value);
 }
 
 std::uint64_t DeviceBus::port_read(std::uint16_t port, unsigned size) { return read(ports_, port, size); }
 void DeviceBus::port_write(std::uint16_t port, unsigned size, std::uint64_t value) { write(ports_, port, size, value); }
-std::uint64_t DeviceBus::memory_read(PhysicalAddress address, unsigned size) { return read(memory_, address.value, size); }
+std::uint64_t DeviceBus::memory_read(PhysicalAddress address, unsigned size) {
+  return read(memory_, address.value, size);
+}
 void DeviceBus::memory_write(PhysicalAddress address, unsigned size, std::uint64_t value) {
   write(memory_, address.value, size, value);
 }

@@ -7,7 +7,7 @@ namespace {
 constexpr std::uint64_t kLineControl = 3;
 constexpr std::uint64_t kLineStatus = 5;
 constexpr std::uint8_t kDivisorLatchAccess = 0x80;
-constexpr std::uint8_t kTransmitterEmpty = 0x60;   // Holding register and shift register both empty.
+constexpr std::uint8_t kTransmitterEmpty = 0x60;  // Holding register and shift register both empty.
 constexpr std::size_t kDivisorFirst = 8;
 
 }  // namespace
@@ -16,8 +16,8 @@ std::uint64_t SerialPort::read(std::uint64_t offset, unsigned) {
   const bool divisor = (registers_[kLineControl] & kDivisorLatchAccess) != 0;
   if (divisor && offset < 2) return registers_[kDivisorFirst + offset];
   if (offset == kLineStatus) return kTransmitterEmpty;
-  if (offset == 0) return 0;          // Nothing is ever received.
-  if (offset == 2) return 0x01;       // No interrupt pending.
+  if (offset == 0) return 0;     // Nothing is ever received.
+  if (offset == 2) return 0x01;  // No interrupt pending.
   return registers_[offset & 7];
 }
 

@@ -18,21 +18,22 @@ constexpr std::string_view kRebuild = "build the image again; this file is damag
 
 constexpr std::uint32_t kMultibootMagic = 0x1badb002;
 constexpr std::uint64_t kMultibootSearchSize = 8192;
-constexpr std::uint32_t kMultibootUnknownRequirements = 0xfffc;   // bits 0 and 1 ask for what every loader gives
+constexpr std::uint32_t kMultibootUnknownRequirements = 0xfffc;  // bits 0 and 1 ask for what every loader gives
 constexpr std::uint32_t kMultibootHasAddresses = 1u << 16;
 
 /// Offsets inside the little-endian records of both classes: the same fields, differently arranged.
 struct ElfLayout {
-  unsigned word;   // size of an address, offset or size field
-  unsigned header_size, entry, program_offset, section_offset, program_entry_size, program_count, section_entry_size, section_count;
+  unsigned word;  // size of an address, offset or size field
+  unsigned header_size, entry, program_offset, section_offset, program_entry_size, program_count, section_entry_size,
+      section_count;
   unsigned program_size, segment_offset, segment_virtual, segment_physical, segment_file_size, segment_memory_size;
   unsigned section_size, section_file_offset, section_byte_size, section_link, section_entry;
   unsigned symbol_size, symbol_info, symbol_section, symbol_value, symbol_byte_size;
 };
-constexpr ElfLayout kLayout32{4,  52, 24, 28, 32, 42, 44, 46, 48, 32, 4, 8, 12, 16, 20,
-                              40, 16, 20, 24, 36, 16, 12, 14, 4,  8};
-constexpr ElfLayout kLayout64{8,  64, 24, 32, 40, 54, 56, 58, 60, 56, 8, 16, 24, 32, 40,
-                              64, 24, 32, 40, 56, 24, 4,  6,  8,  16};
+constexpr ElfLayout kLayout32{4,  52, 24, 28, 32, 42, 44, 46, 48, 32, 4, 8, 12,
+                              16, 20, 40, 16, 20, 24, 36, 16, 12, 14, 4, 8};
+constexpr ElfLayout kLayout64{8,  64, 24, 32, 40, 54, 56, 58, 60, 56, 8, 16, 24,
+                              32, 40, 64, 24, 32, 40, 56, 24, 4,  6,  8, 16};
 
 /// Reads little-endian numbers and hands out ranges; every answer is checked against the end of the file.
 class Bytes {
@@ -48,7 +49,9 @@ class Bytes {
     for (unsigned i = 0; i < width; ++i) value |= static_cast<std::uint64_t>(bytes_[offset + i]) << (8 * i);
     return value;
   }
-  [[nodiscard]] std::uint32_t number32(std::uint64_t offset) const { return static_cast<std::uint32_t>(number(offset, 4)); }
+  [[nodiscard]] std::uint32_t number32(std::uint64_t offset) const {
+    return static_cast<std::uint32_t>(number(offset, 4));
+  }
   [[nodiscard]] std::vector<std::uint8_t> copy(std::uint64_t offset, std::uint64_t length) const {
     const auto part = bytes_.subspan(offset, length);
     return {part.begin(), part.end()};
@@ -69,7 +72,8 @@ class Parser {
   Parser(std::span<const std::uint8_t> bytes, std::string file) : bytes_(bytes) { image_.file = std::move(file); }
 
   Result<ElfImage> parse() {
-    for (const auto step : {&Parser::parse_header, &Parser::parse_segments, &Parser::parse_multiboot, &Parser::parse_symbols})
+    for (const auto step :
+         {&Parser::parse_header, &Parser::parse_segments, &Parser::parse_multiboot, &Parser::parse_symbols})
       if (Status status = (this->*step)(); !status) return status.error();
     return std::move(image_);
   }
@@ -85,7 +89,8 @@ class Parser {
 
   Status parse_header() {
     constexpr std::string_view kNotGuest = "give an executable ELF file (GNU as and ld make one)";
-    if (!bytes_.holds(0, EI_NIDENT) || bytes_.number32(0) != 0x464c457fu) return wrong("this is not an ELF file", kNotGuest);
+    if (!bytes_.holds(0, EI_NIDENT) || bytes_.number32(0) != 0x464c457fu)
+      return wrong("this is not an ELF file", kNotGuest);
     const std::uint64_t elf_class = bytes_.number(EI_CLASS, 1);
     if (elf_class != ELFCLASS32 && elf_class != ELFCLASS64)
       return wrong("the ELF class is " + std::to_string(elf_class) + ", neither 1 (32-bit) nor 2 (64-bit)");
@@ -115,7 +120,8 @@ class Parser {
     const std::uint64_t number = bytes_.number(18, 2);
     const auto known = std::ranges::find(kKnown, number, &Known::number);
     if (known == std::end(kKnown))
-      return wrong("the ELF file is for machine number " + std::to_string(number), "assemble the guest for x86 or AArch64");
+      return wrong("the ELF file is for machine number " + std::to_string(number),
+                   "assemble the guest for x86 or AArch64");
     if (known->elf_class != image_.elf_class) return wrong("the ELF class does not fit the machine that it is for");
     image_.machine = known->machine;
     return Done{};
@@ -127,7 +133,8 @@ class Parser {
     if (count == 0) return wrong("the ELF file has no program headers", "link it with ld; an object file cannot run");
     if (bytes_.number(layout_->program_entry_size, 2) != layout_->program_size)
       return wrong("the program headers have a wrong size");
-    if (!bytes_.holds(table, count * layout_->program_size)) return wrong("the program headers reach beyond the end of the file");
+    if (!bytes_.holds(table, count * layout_->program_size))
+      return wrong("the program headers reach beyond the end of the file");
     for (std::uint64_t i = 0; i < count; ++i)
       if (Status status = parse_segment(i, table + i * layout_->program_size); !status) return status;
     if (image_.segments.empty()) return wrong("the ELF file has nothing to load", "give it a section with code");
@@ -202,14 +209,15 @@ class Parser {
     if (count == 0) return Done{};
     if (bytes_.number(layout_->section_entry_size, 2) != layout_->section_size)
       return wrong("the section headers have a wrong size");
-    if (!bytes_.holds(table, count * layout_->section_size)) return wrong("the section headers reach beyond the end of the file");
+    if (!bytes_.holds(table, count * layout_->section_size))
+      return wrong("the section headers reach beyond the end of the file");
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t section = table + i * layout_->section_size;
       if (bytes_.number(section + 4, 4) != SHT_SYMTAB) continue;
       const std::uint64_t strings = bytes_.number(section + layout_->section_link, 4);
       if (strings >= count) return wrong("the symbol table names a string table that does not exist");
       if (Status status = parse_symbol_table(section, table + strings * layout_->section_size); !status) return status;
-      break;   // the ABI allows one symbol table
+      break;  // the ABI allows one symbol table
     }
     std::ranges::sort(image_.symbols, {}, [](const ElfSymbol& symbol) {
       return std::tuple(symbol.value, !symbol.global, std::string_view(symbol.name));
@@ -228,7 +236,8 @@ class Parser {
       return wrong("the symbol names reach beyond the end of the file");
     // Names that share their bytes would otherwise let a small file fill our memory.
     std::uint64_t name_bytes = 0;
-    for (std::uint64_t record = offset; record + layout_->symbol_size <= offset + size; record += layout_->symbol_size) {
+    for (std::uint64_t record = offset; record + layout_->symbol_size <= offset + size;
+         record += layout_->symbol_size) {
       const std::uint64_t name = bytes_.number32(record);
       if (name >= strings_size && name != 0) return wrong("a symbol's name lies outside the string table");
       if (!wanted_symbol(record)) continue;
@@ -259,7 +268,9 @@ class Parser {
   std::uint64_t file_bytes_ = 0, memory_bytes_ = 0;
 };
 
-bool contains(std::uint64_t base, std::uint64_t size, std::uint64_t address) { return address >= base && address - base < size; }
+bool contains(std::uint64_t base, std::uint64_t size, std::uint64_t address) {
+  return address >= base && address - base < size;
+}
 
 /// Whether a debug file was made from the same link as the image.
 bool same_contents(const ElfImage& a, const ElfImage& b) {
@@ -273,9 +284,11 @@ Result<std::vector<std::uint8_t>> read_bytes(const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) return Diagnostic{path, 0, 0, "there is no such file", "check the path"};
-  if (!std::filesystem::is_regular_file(status)) return Diagnostic{path, 0, 0, "this is not a file", "give the path of an ELF file"};
+  if (!std::filesystem::is_regular_file(status))
+    return Diagnostic{path, 0, 0, "this is not a file", "give the path of an ELF file"};
   const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (!error && size > kMaximumFileSize) return Diagnostic{path, 0, 0, "the file is larger than 1 GB", "give a smaller image"};
+  if (!error && size > kMaximumFileSize)
+    return Diagnostic{path, 0, 0, "the file is larger than 1 GB", "give a smaller image"};
   std::vector<std::uint8_t> bytes(error ? 0 : static_cast<std::size_t>(size));
   std::ifstream stream(path, std::ios::binary);
   if (error || !stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
@@ -288,14 +301,16 @@ Status check_segments(const ElfImage& image, std::uint64_t ram_base, std::uint64
     const bool inside = segment.physical_address >= ram_base && segment.physical_address - ram_base <= ram_size &&
                         segment.memory_size <= ram_size - (segment.physical_address - ram_base);
     if (!inside)
-      return Diagnostic{image.file, 0, 0, "the image does not fit in the machine's RAM (" + std::to_string(ram_size >> 20) + " MB)",
+      return Diagnostic{image.file, 0, 0,
+                        "the image does not fit in the machine's RAM (" + std::to_string(ram_size >> 20) + " MB)",
                         "take a machine with more RAM, or link the guest for where the RAM lies"};
   }
   const auto holds_entry = [&](const ElfSegment& segment) {
     return contains(segment.physical_address, segment.memory_size, image.entry);
   };
   if (!std::ranges::any_of(image.segments, holds_entry))
-    return Diagnostic{image.file, 0, 0, "the entry point lies in no segment", "link the guest with ENTRY(_start) and a physical address"};
+    return Diagnostic{image.file, 0, 0, "the entry point lies in no segment",
+                      "link the guest with ENTRY(_start) and a physical address"};
   return Done{};
 }
 
@@ -345,13 +360,15 @@ Status check_multiboot_image(const ElfImage& image, std::uint64_t ram_size) {
   if (image.machine == ElfMachine::AArch64)
     return Diagnostic{image.file, 0, 0, "this image is for AArch64", "run it on the machine virt (--machine virt)"};
   if (image.machine == ElfMachine::X86_64)
-    return Diagnostic{image.file, 0, 0, "this is a 64-bit ELF file; multiboot 1 takes 32-bit ones, 64-bit kernels included",
+    return Diagnostic{image.file, 0, 0,
+                      "this is a 64-bit ELF file; multiboot 1 takes 32-bit ones, 64-bit kernels included",
                       "convert it: objcopy -O elf32-i386 --strip-debug"};
   if (!image.multiboot)
     return Diagnostic{image.file, 0, 0, "there is no multiboot-1 header in the first 8 KB of the file",
                       "put magic 0x1BADB002, flags and checksum at the beginning of the image, 4-byte aligned"};
   if ((image.multiboot->flags & kMultibootUnknownRequirements) != 0)
-    return Diagnostic{image.file, 0, 0, "the multiboot header demands what this loader does not have (video modes or unknown flags)",
+    return Diagnostic{image.file, 0, 0,
+                      "the multiboot header demands what this loader does not have (video modes or unknown flags)",
                       "clear bits 2 to 15 of its flags"};
   return check_segments(image, 0, ram_size);
 }

@@ -50,17 +50,20 @@ const char* compilation_folder_of(Dwarf_Die* unit) {
 /// "kernel.S" and "guests/kernel.S" name "/x/guests/kernel.S"; "rnel.S" does not.
 bool names_file(std::string_view path, std::string_view name) {
   if (path == name) return true;
-  return !name.empty() && path.size() > name.size() && path.ends_with(name) && path[path.size() - name.size() - 1] == '/';
+  return !name.empty() && path.size() > name.size() && path.ends_with(name) &&
+         path[path.size() - name.size() - 1] == '/';
 }
 
 }  // namespace
 
 Result<SourceLines> SourceLines::read(const std::string& path) {
   const FileDescriptor descriptor(path);
-  if (descriptor.number() < 0) return Diagnostic{path, 0, 0, "the file cannot be opened", "check the path and its permissions"};
+  if (descriptor.number() < 0)
+    return Diagnostic{path, 0, 0, "the file cannot be opened", "check the path and its permissions"};
   elf_version(EV_CURRENT);
   const ElfHandle elf(elf_begin(descriptor.number(), ELF_C_READ, nullptr), &elf_end);
-  if (!elf || elf_kind(elf.get()) != ELF_K_ELF) return Diagnostic{path, 0, 0, "this is not an ELF file", "give the file that ld made"};
+  if (!elf || elf_kind(elf.get()) != ELF_K_ELF)
+    return Diagnostic{path, 0, 0, "this is not an ELF file", "give the file that ld made"};
   SourceLines lines;
   const DwarfHandle dwarf(dwarf_begin_elf(elf.get(), DWARF_C_READ, nullptr), &dwarf_end);
   if (!dwarf) return lines;
@@ -95,7 +98,8 @@ Result<SourceLines> SourceLines::read(const std::string& path) {
   }
   if (unit_status < 0) return damaged;
   // Where one sequence ends and the next begins at the same address, the beginning must win: it sorts last.
-  std::ranges::stable_sort(lines.rows_, {}, [](const Row& row) { return std::tuple(row.address, !row.end_of_sequence); });
+  std::ranges::stable_sort(lines.rows_, {},
+                           [](const Row& row) { return std::tuple(row.address, !row.end_of_sequence); });
   return lines;
 }
 
@@ -128,7 +132,8 @@ Result<std::vector<std::string>> read_source_text(const std::string& path) {
   std::ifstream stream(path);
   std::error_code error;
   if (!stream || !std::filesystem::is_regular_file(path, error))
-    return Diagnostic{path, 0, 0, "the source file cannot be read", "build the guest on this machine, or put its source back"};
+    return Diagnostic{path, 0, 0, "the source file cannot be read",
+                      "build the guest on this machine, or put its source back"};
   std::vector<std::string> lines;
   for (std::string line; std::getline(stream, line);) lines.push_back(std::move(line));
   return lines;

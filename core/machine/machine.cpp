@@ -59,7 +59,8 @@ struct Machine::Implementation {
   }
 
   StopReason run_direct(StepIndex target, const std::atomic<bool>* interrupted);
-  StopReason run_stepping(StepIndex target, const std::atomic<bool>* interrupted, const std::function<bool()>& should_stop);
+  StopReason run_stepping(StepIndex target, const std::atomic<bool>* interrupted,
+                          const std::function<bool()>& should_stop);
   void replay_with_models(StepIndex target);
   void ensure_models();
   void tell_stop();
@@ -112,7 +113,7 @@ std::shared_ptr<const MachineSnapshot> Machine::Implementation::snapshot() {
   auto picture = std::make_shared<MachineSnapshot>();
   picture->step = time.step;
   picture->memory = memory.snapshot();
-  engine->flush_translations();   // Write grants refer to marks that the snapshot has just cleared.
+  engine->flush_translations();  // Write grants refer to marks that the snapshot has just cleared.
   picture->architectural = architectural_state();
   if (models_valid) picture->models = compress(models_state());
   return picture;
@@ -141,9 +142,11 @@ void Machine::Implementation::restore(const std::shared_ptr<const MachineSnapsho
 
 void Machine::Implementation::tell_stop() {
   publish_stop();
-  if (stopped()) events.notable(MachineStopped{
-      .reason = request.stop, .code = request.code,
-      .detail = request.stop == StopReason::Unsupported ? request.detail : std::string_view{}});
+  if (stopped())
+    events.notable(
+        MachineStopped{.reason = request.stop,
+                       .code = request.code,
+                       .detail = request.stop == StopReason::Unsupported ? request.detail : std::string_view{}});
 }
 
 void Machine::Implementation::replay_with_models(StepIndex target) {
@@ -211,7 +214,8 @@ Result<std::unique_ptr<Machine>> Machine::create(MachineSetup setup) {
   if (!config) return config.error();
   const Isa* isa = find_isa(config.value().isa);
   if (isa == nullptr) {
-    return Diagnostic{.file = setup.machine_name, .message = "the machine's ISA '" + config.value().isa + "' is not built in",
+    return Diagnostic{.file = setup.machine_name,
+                      .message = "the machine's ISA '" + config.value().isa + "' is not built in",
                       .remedy = "use x86-64"};
   }
   Result<ElfImage> image = parse_elf_image(setup.guest_image, setup.guest_name);
@@ -219,12 +223,15 @@ Result<std::unique_ptr<Machine>> Machine::create(MachineSetup setup) {
 
   const std::string guest_name = setup.guest_name;
   const VmmTechnique technique = setup.technique;
-  auto implementation = std::make_unique<Implementation>(std::move(setup), std::move(config).value(), std::move(image).value(), *isa);
+  auto implementation =
+      std::make_unique<Implementation>(std::move(setup), std::move(config).value(), std::move(image).value(), *isa);
   if (implementation->engine == nullptr) {
-    return Diagnostic{.message = "the CPU engine (Unicorn) cannot be opened", .remedy = "check the installation with scripts/setup"};
+    return Diagnostic{.message = "the CPU engine (Unicorn) cannot be opened",
+                      .remedy = "check the installation with scripts/setup"};
   }
   if (implementation->board == nullptr) {
-    return Diagnostic{.file = implementation->setup.machine_name, .message = "there is no board '" + implementation->config.board + "'",
+    return Diagnostic{.file = implementation->setup.machine_name,
+                      .message = "there is no board '" + implementation->config.board + "'",
                       .remedy = "use pc"};
   }
   implementation->processor = isa->make_processor(implementation->context(), technique);
@@ -277,7 +284,7 @@ void Machine::restore(const std::shared_ptr<const MachineSnapshot>& picture) { i
 
 std::uint64_t Machine::digest() {
   const std::uint64_t memory = implementation_->memory.digest();
-  implementation_->engine->flush_translations();   // Write grants refer to marks that the digest has just cleared.
+  implementation_->engine->flush_translations();  // Write grants refer to marks that the digest has just cleared.
   const std::uint64_t parts[2] = {memory, hash(implementation_->architectural_state())};
   return XXH3_64bits(parts, sizeof parts);
 }

@@ -102,18 +102,20 @@ void MemoryPath::fill_filter(const TlbEntry& entry, AccessKind kind) {
   if (entry.size != PageSize::Size2M || !is_data(kind)) return;
   const auto& data = translation_.config().data;
   const bool first_level_holds = std::any_of(data.begin(), data.end(), [](const TlbGeometry& geometry) {
-    return std::find(geometry.page_sizes.begin(), geometry.page_sizes.end(), PageSize::Size2M) != geometry.page_sizes.end();
+    return std::find(geometry.page_sizes.begin(), geometry.page_sizes.end(), PageSize::Size2M) !=
+           geometry.page_sizes.end();
   });
   if (!first_level_holds) return;
-  if (const auto index = caches_.superpage_filled(entry.page)) events_.micro(TftFill{.region = entry.page, .index = *index});
+  if (const auto index = caches_.superpage_filled(entry.page))
+    events_.micro(TftFill{.region = entry.page, .index = *index});
 }
 
 void MemoryPath::drop_page(VirtualAddress address, TlbTag tag) {
   if (!models_on_) return;
   const unsigned dropped = translation_.drop_page(address, tag);
   if (dropped == 0) return;
-  events_.micro(TlbInvalidate{
-      .scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = kNewWalk});
+  events_.micro(
+      TlbInvalidate{.scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = kNewWalk});
 }
 
 std::optional<WalkCacheEntry> MemoryPath::walk_cache_lookup(VirtualAddress address, TlbTag tag) {
@@ -195,7 +197,7 @@ void MemoryPath::program_access(VirtualAddress virtual_address, PhysicalAddress 
   if (!models_on_) return;
   const std::uint64_t line = is_data(kind) ? caches_.config().l1d.line : caches_.config().l1i.line;
   std::uint64_t done = 0;
-  do {   // Each line that the bytes touch is a reference of its own.
+  do {  // Each line that the bytes touch is a reference of its own.
     const CacheReference reference{.virtual_address = {virtual_address.value + done},
                                    .physical_address = {physical_address.value + done},
                                    .page_size = page_size,
@@ -217,12 +219,14 @@ void MemoryPath::access(const CacheReference& reference) {
 
 void MemoryPath::emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference) {
   if (outcome.tft.asked) {
-    events_.micro(TftLookup{.virtual_address = reference.virtual_address, .index = outcome.tft.index, .hit = outcome.tft.hit});
+    events_.micro(
+        TftLookup{.virtual_address = reference.virtual_address, .index = outcome.tft.index, .hit = outcome.tft.hit});
   }
   // Memory has no event of its own: its latency is charged to the miss that went there.
   for (unsigned i = 0; i < outcome.level_count; ++i) {
     const bool to_memory = outcome.memory_reached && i + 1 == outcome.level_count;
-    emit_cache(outcome.levels[i], reference, outcome.levels[i].latency + (to_memory ? caches_.config().memory_latency : 0));
+    emit_cache(outcome.levels[i], reference,
+               outcome.levels[i].latency + (to_memory ? caches_.config().memory_latency : 0));
   }
   for (unsigned i = 0; i < outcome.write_back_count; ++i) emit_moves(outcome.write_backs[i]);
   if (outcome.twin) emit_cache(*outcome.twin, reference, 0);
@@ -255,8 +259,10 @@ void MemoryPath::emit_moves(const CacheOutcome& outcome) {
                              .written_back = outcome.evicted->dirty});
   }
   if (!outcome.filled) return;
-  events_.micro(CacheFill{
-      .cache = kept(outcome.cache), .line = outcome.filled->line, .set = outcome.filled->set, .way = outcome.filled->way});
+  events_.micro(CacheFill{.cache = kept(outcome.cache),
+                          .line = outcome.filled->line,
+                          .set = outcome.filled->set,
+                          .way = outcome.filled->way});
 }
 
 // --- invalidations ---------------------------------------------------------------------------------------------------
@@ -264,8 +270,8 @@ void MemoryPath::emit_moves(const CacheOutcome& outcome) {
 void MemoryPath::invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason) {
   if (!models_on_) return;
   const unsigned dropped = translation_.invalidate_address(address, tag);
-  events_.micro(TlbInvalidate{
-      .scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = reason});
+  events_.micro(
+      TlbInvalidate{.scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = reason});
   if (caches_.superpage_invalidated(address)) {
     events_.micro(TftInvalidate{.region = {address.value & ~page_offset_mask(PageSize::Size2M)}});
   }

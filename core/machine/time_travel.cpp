@@ -27,7 +27,9 @@ class LastWanted : public EventSink {
 }  // namespace
 
 TimeTravel::TimeTravel(Machine& machine, std::size_t most_snapshots, StepIndex first_interval)
-    : machine_(machine), most_snapshots_(std::max<std::size_t>(most_snapshots, 4)), interval_(std::max<StepIndex>(first_interval, 1)) {
+    : machine_(machine),
+      most_snapshots_(std::max<std::size_t>(most_snapshots, 4)),
+      interval_(std::max<StepIndex>(first_interval, 1)) {
   maybe_snapshot();
 }
 
@@ -64,7 +66,7 @@ StopReason TimeTravel::run_until(StepIndex target, Observation observation, cons
 
 StepIndex TimeTravel::seek(StepIndex target, const std::atomic<bool>* interrupted) {
   auto nearest = std::prev(snapshots_.upper_bound(target));
-  while (!nearest->second->has_models()) --nearest;   // The first, at the beginning, has them.
+  while (!nearest->second->has_models()) --nearest;  // The first, at the beginning, has them.
   const bool already_nearer =
       machine_.models_valid() && machine_.position() <= target && machine_.position() >= nearest->first;
   if (!already_nearer) machine_.restore(nearest->second);

@@ -28,7 +28,8 @@ std::string_view reason_of(const TranslateResult& failure) {
   return nested == nullptr ? "A page fault" : nested->misconfiguration ? "An EPT misconfiguration" : "An EPT violation";
 }
 
-constexpr std::uint32_t kRights = kMayWrite | kMayExecute | kIsUser | kNestedMayRead | kNestedMayWrite | kNestedMayExecute;
+constexpr std::uint32_t kRights =
+    kMayWrite | kMayExecute | kIsUser | kNestedMayRead | kNestedMayWrite | kNestedMayExecute;
 
 }  // namespace
 
@@ -237,10 +238,14 @@ void Mmu::invpcid(InvpcidType type, std::uint16_t pcid, VirtualAddress address) 
   MemoryPath& path = context_.memory_path;
   const TlbTag space{.address_space = pcid, .virtual_machine = nested_.vpid};
   switch (type) {
-    case InvpcidType::Address: return path.invalidate_address(address, space, kReason);
-    case InvpcidType::Context: return path.invalidate_address_space(space, true, kReason);
-    case InvpcidType::AllIncludingGlobal: return path.invalidate_virtual_machine(nested_.vpid, false, false, kReason);
-    case InvpcidType::AllExceptGlobal: return path.invalidate_virtual_machine(nested_.vpid, true, false, kReason);
+    case InvpcidType::Address:
+      return path.invalidate_address(address, space, kReason);
+    case InvpcidType::Context:
+      return path.invalidate_address_space(space, true, kReason);
+    case InvpcidType::AllIncludingGlobal:
+      return path.invalidate_virtual_machine(nested_.vpid, false, false, kReason);
+    case InvpcidType::AllExceptGlobal:
+      return path.invalidate_virtual_machine(nested_.vpid, true, false, kReason);
   }
 }
 
@@ -269,7 +274,8 @@ void Mmu::world_switched() {
 bool Mmu::holds_translations_of(std::uint16_t vpid) const {
   const TranslationCaches& caches = context_.memory_path.translation();
   const auto& pointers = caches.walk_cache_entries();
-  if (std::any_of(pointers.begin(), pointers.end(), [=](const auto& held) { return held.tag.virtual_machine == vpid; })) return true;
+  if (std::any_of(pointers.begin(), pointers.end(), [=](const auto& held) { return held.tag.virtual_machine == vpid; }))
+    return true;
   return any_entry([=](const TlbEntry& entry, bool nested) { return !nested && entry.tag.virtual_machine == vpid; });
 }
 
@@ -315,7 +321,8 @@ bool Mmu::any_entry(Condition condition) const {
 bool Mmu::has_stale_entries() const {
   const auto& pointers = context_.memory_path.translation().walk_cache_entries();
   if (std::any_of(pointers.begin(), pointers.end(), [this](const auto& held) { return is_stale(held); })) return true;
-  return any_entry([this](const TlbEntry& held, bool nested) { return nested ? is_stale_nested(held) : is_stale(held); });
+  return any_entry(
+      [this](const TlbEntry& held, bool nested) { return nested ? is_stale_nested(held) : is_stale(held); });
 }
 
 Mmu::Tables Mmu::current_tables() const {
@@ -334,7 +341,7 @@ Mmu::Tables Mmu::tables_behind(TlbTag held, bool global, std::uint64_t root) con
 }
 
 bool Mmu::is_stale(const TlbEntry& held) const {
-  if (held.tag.virtual_machine != nested_.vpid) return true;   // Of a machine whose tables are not at hand.
+  if (held.tag.virtual_machine != nested_.vpid) return true;  // Of a machine whose tables are not at hand.
   const Tables tables = tables_behind(held.tag, held.global, held.root);
   if (tables.paging() != (held.root != kNoPagingRoot)) return true;
   Walker walker(*this, {.address = held.page}, tables, Walker::Purpose::Inspect);
@@ -350,9 +357,10 @@ bool Mmu::is_stale(const WalkCacheEntry& held) const {
   if (!tables.paging()) return true;
   const std::uint64_t address = held.address_bits << walk_cache_shift(held.level);
   Walker walker(*this, {.address = {address}}, tables, Walker::Purpose::Inspect);
-  walker.run();   // Whether it finds a page is not the question: how far it came is.
+  walker.run();  // Whether it finds a page is not the question: how far it came is.
   const Walker::Pointer& current = walker.pointer(held.level);
-  if (!current.reached || current.entry_address != held.entry_address || current.table_physical != held.table_physical) return true;
+  if (!current.reached || current.entry_address != held.entry_address || current.table_physical != held.table_physical)
+    return true;
   for (unsigned level = kPagingLevels; level >= held.level; --level) {
     if ((walker.pointer(level).entry & kEntryAccessed) == 0) return true;
   }
@@ -362,9 +370,9 @@ bool Mmu::is_stale(const WalkCacheEntry& held) const {
 
 bool Mmu::is_stale_nested(const TlbEntry& held) const {
   const Tables tables{.root = kNoPagingRoot,
-                              .nested = true,
-                              .accessed_dirty = (held.root & kEptpAccessedDirty) != 0,
-                              .eptp = held.root};
+                      .nested = true,
+                      .accessed_dirty = (held.root & kEptpAccessedDirty) != 0,
+                      .eptp = held.root};
   Walker walker(*this, {}, tables, Walker::Purpose::Inspect);
   Walker::NestedPlace place;
   if (!walker.translate_nested({held.page.value}, 0, 0, false, place) || !walker.settled()) return true;

@@ -94,13 +94,16 @@ std::string describe_page_table_entry(std::string_view name, std::uint64_t entry
   const bool leaf = is_leaf(level, entry);
   std::string text;
   if (nested) {
-    if ((entry & kEptPermissions) == 0) return fmt::format("R=0 W=0 X=0: not present; the other bits ({:#x}) mean nothing", entry);
+    if ((entry & kEptPermissions) == 0)
+      return fmt::format("R=0 W=0 X=0: not present; the other bits ({:#x}) mean nothing", entry);
     add_bits(text, kEptBits, entry);
     if (leaf) text += fmt::format("D={} memory type={} IPAT={} ", entry >> 9 & 1, entry >> 3 & 7, entry >> 6 & 1);
   } else {
-    if ((entry & kEntryPresent) == 0) return fmt::format("P=0: not present; the other bits ({:#x}) mean nothing", entry);
+    if ((entry & kEntryPresent) == 0)
+      return fmt::format("P=0: not present; the other bits ({:#x}) mean nothing", entry);
     add_bits(text, kStage1Bits, entry);
-    if (leaf) text += fmt::format("D={} G={} PAT={} ", entry >> 6 & 1, entry >> 8 & 1, entry >> (level == 1 ? 7 : 12) & 1);
+    if (leaf)
+      text += fmt::format("D={} G={} PAT={} ", entry >> 6 & 1, entry >> 8 & 1, entry >> (level == 1 ? 7 : 12) & 1);
     text += fmt::format("XD={} ", entry >> 63);
   }
   if (level != 1) text += fmt::format("PS={} ", entry >> 7 & 1);

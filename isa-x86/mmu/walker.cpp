@@ -8,7 +8,7 @@ namespace shearling::x86 {
 namespace {
 
 constexpr std::uint32_t kStage1Permissions = kMayWrite | kMayExecute | kIsUser;
-constexpr std::uint64_t kLinearAddressValid = 1ULL << 7, kFinalTranslation = 1ULL << 8;   // Of the exit qualification.
+constexpr std::uint64_t kLinearAddressValid = 1ULL << 7, kFinalTranslation = 1ULL << 8;  // Of the exit qualification.
 
 /// WalkCacheEntry::permissions also holds, 3 bits a level, how many EPT references the table of that level took: what
 /// a hit makes unnecessary.
@@ -23,7 +23,12 @@ std::uint32_t nested_permissions(std::uint64_t ept_bits) {
 }  // namespace
 
 Mmu::Walker::Walker(Mmu& owner, const AccessRequest& access, Tables where, bool with_caches)
-    : mmu_(owner), owner_(&owner), request_(access), tables_(where), purpose_(Purpose::Access), use_caches_(with_caches) {}
+    : mmu_(owner),
+      owner_(&owner),
+      request_(access),
+      tables_(where),
+      purpose_(Purpose::Access),
+      use_caches_(with_caches) {}
 
 Mmu::Walker::Walker(Mmu& owner, const AccessRequest& access, Tables where)
     : mmu_(owner), owner_(&owner), request_(access), tables_(where), purpose_(Purpose::Probe) {}
@@ -116,7 +121,7 @@ bool Mmu::Walker::find_entry(unsigned level, GuestPhysicalAddress table, NestedP
   if (!translate_nested(entry, level, access, true, place)) return false;
   if (tables_.nested) depths_ |= references_to(place.size) << nested_depth_shift(level);
   if (level == kPagingLevels) return true;
-  Pointer& pointer = pointers_[level + 1];   // It is complete now: where its table lies is known.
+  Pointer& pointer = pointers_[level + 1];  // It is complete now: where its table lies is known.
   pointer.table_physical = PhysicalAddress{place.physical.value & ~page_offset_mask(PageSize::Size4K)};
   pointer.permissions |= place.permissions | depths_;
   return true;
@@ -157,8 +162,8 @@ unsigned Mmu::Walker::start_from_walk_cache(NestedPlace& place, GuestPhysicalAdd
   for (unsigned level = kPagingLevels; level > next; --level) {
     skip_table(level);
     const bool is_held = level == held->level;
-    skip(ServedBy::PageWalkCache, 1, level, 0, request_.address.value, is_held ? held->entry_address : PhysicalAddress{},
-         is_held ? held->raw_entry : 0);
+    skip(ServedBy::PageWalkCache, 1, level, 0, request_.address.value,
+         is_held ? held->entry_address : PhysicalAddress{}, is_held ? held->raw_entry : 0);
   }
   skip_table(next);
   const std::uint64_t offset = 8 * table_index(request_.address.value, next);
@@ -191,7 +196,8 @@ bool Mmu::Walker::translate_nested(GuestPhysicalAddress address, unsigned column
     }
     if ((access & ~allowed) != 0) return ept_violation(address, access, allowed, for_table);
     if (!for_table) check(kEptRule, allowed, access, true);
-    const bool write = (access & kEptWrite) != 0 || for_table;   // With A and D flags on, table accesses count as writes.
+    const bool write =
+        (access & kEptWrite) != 0 || for_table;  // With A and D flags on, table accesses count as writes.
     if (tables_.accessed_dirty) entry = set_flags(at, entry, write ? kEptAccessed | kEptDirty : kEptAccessed);
     const std::uint64_t offset = page_offset_mask(leaf_size(level));
     place.physical = {(entry & kTableAddress & ~offset) | (address.value & offset)};
@@ -320,16 +326,18 @@ bool Mmu::Walker::page_fault(bool present, bool reserved) {
 
 bool Mmu::Walker::ept_violation(GuestPhysicalAddress address, unsigned access, std::uint64_t allowed, bool for_table) {
   check(kEptRule, allowed, access, false);
-  failure_ = EptFault{.misconfiguration = false,
-                      .guest_physical = address,
-                      .linear = request_.address,
-                      .qualification = access | allowed << 3 | kLinearAddressValid | (for_table ? 0 : kFinalTranslation)};
+  failure_ =
+      EptFault{.misconfiguration = false,
+               .guest_physical = address,
+               .linear = request_.address,
+               .qualification = access | allowed << 3 | kLinearAddressValid | (for_table ? 0 : kFinalTranslation)};
   return false;
 }
 
 bool Mmu::Walker::ept_misconfiguration(GuestPhysicalAddress address, std::uint64_t entry) {
   check(kEptConfigurationRule, entry, 0, false);
-  failure_ = EptFault{.misconfiguration = true, .guest_physical = address, .linear = request_.address, .qualification = 0};
+  failure_ =
+      EptFault{.misconfiguration = true, .guest_physical = address, .linear = request_.address, .qualification = 0};
   return false;
 }
 

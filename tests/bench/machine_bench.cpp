@@ -22,8 +22,11 @@ std::unique_ptr<Machine> make_machine(const char* guest, VmmTechnique technique)
   const std::string path = std::string(SHEARLING_BINARY_DIR "/guests/") + guest + ".elf";
   std::ifstream file(path, std::ios::binary);
   std::vector<std::uint8_t> image{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  auto machine = Machine::create({.guest_name = path, .guest_image = std::move(image),
-                                  .machine_yaml = read_machine_description("pc").value(), .machine_name = "pc", .technique = technique});
+  auto machine = Machine::create({.guest_name = path,
+                                  .guest_image = std::move(image),
+                                  .machine_yaml = read_machine_description("pc").value(),
+                                  .machine_name = "pc",
+                                  .technique = technique});
   if (!machine) {
     std::fprintf(stderr, "%s\n", machine.error().text().c_str());
     std::exit(1);
@@ -97,12 +100,14 @@ void raw_unicorn(benchmark::State& state) {
   uc_ctl_tlb_mode(engine, UC_TLB_VIRTUAL);
   uc_hook hook = 0;
   uc_hook_add(engine, &hook, UC_HOOK_TLB_FILL, reinterpret_cast<void*>(identity_fill), nullptr, 1, 0);
-  const struct { const char* name; int id; } registers[] = {
-      {"RAX", UC_X86_REG_RAX}, {"RCX", UC_X86_REG_RCX}, {"RDX", UC_X86_REG_RDX}, {"RBX", UC_X86_REG_RBX},
-      {"RSP", UC_X86_REG_RSP}, {"RBP", UC_X86_REG_RBP}, {"RSI", UC_X86_REG_RSI}, {"RDI", UC_X86_REG_RDI},
-      {"R8", UC_X86_REG_R8},   {"R9", UC_X86_REG_R9},   {"R10", UC_X86_REG_R10}, {"R11", UC_X86_REG_R11},
-      {"R12", UC_X86_REG_R12}, {"R13", UC_X86_REG_R13}, {"R14", UC_X86_REG_R14}, {"R15", UC_X86_REG_R15},
-      {"RIP", UC_X86_REG_RIP}};
+  const struct {
+    const char* name;
+    int id;
+  } registers[] = {{"RAX", UC_X86_REG_RAX}, {"RCX", UC_X86_REG_RCX}, {"RDX", UC_X86_REG_RDX}, {"RBX", UC_X86_REG_RBX},
+                   {"RSP", UC_X86_REG_RSP}, {"RBP", UC_X86_REG_RBP}, {"RSI", UC_X86_REG_RSI}, {"RDI", UC_X86_REG_RDI},
+                   {"R8", UC_X86_REG_R8},   {"R9", UC_X86_REG_R9},   {"R10", UC_X86_REG_R10}, {"R11", UC_X86_REG_R11},
+                   {"R12", UC_X86_REG_R12}, {"R13", UC_X86_REG_R13}, {"R14", UC_X86_REG_R14}, {"R15", UC_X86_REG_R15},
+                   {"RIP", UC_X86_REG_RIP}};
   for (const RegisterRow& row : machine->processor().registers()) {
     for (const auto& reg : registers) {
       if (row.name == reg.name) uc_reg_write(engine, reg.id, &row.real);
@@ -129,7 +134,8 @@ void raw_unicorn(benchmark::State& state) {
     std::uint64_t rip = 0;
     uc_reg_read(engine, UC_X86_REG_RIP, &rip);
     state.ResumeTiming();
-    if (uc_emu_start(engine, rip, end->value, 0, 0) != UC_ERR_OK) state.SkipWithError("raw Unicorn stopped with an error");
+    if (uc_emu_start(engine, rip, end->value, 0, 0) != UC_ERR_OK)
+      state.SkipWithError("raw Unicorn stopped with an error");
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * remaining));
   uc_context_free(context);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Every guest that ends must do in QEMU what it says, so that it can be a witness against our machine. What it prints is
-// compared with what is computed here, independently of any emulator.
+// Every guest that ends must do in QEMU what it says, so that it can be a witness against our machine. What it prints
+// is compared with what is computed here, independently of any emulator.
 #include <QTest>
 
 #include <array>
@@ -91,14 +91,14 @@ class GuestQemuTest : public QObject {
     row("compute", 0, "compute: checksum " + hex(compute_checksum(60000)) + "\n");
     row("compute-long", 0, "compute: checksum " + hex(compute_checksum(5000000)) + "\n");
     row("seesaw", 0,
-        "seesaw: superpage checksum " + hex(seesaw_checksum()) + "\nseesaw: small pages checksum " + hex(seesaw_checksum()) + "\n");
+        "seesaw: superpage checksum " + hex(seesaw_checksum()) + "\nseesaw: small pages checksum " +
+            hex(seesaw_checksum()) + "\n");
     row("privilege-levels", 0,
         "ring 0: going to ring 3\nring 3: hello through SYSCALL\n"
         "ring 0: #GP, error code 0, from ring 3, at the CLI\n");
     row("cpuid-trap", 0, "* done\n");
     row("page-walk", 0, "page-walk: after INVLPG the new page is seen\n");
-    row("hostile-jump-into-nothing", 102,
-        "unexpected vector 14 error 0x10 at 0x7fffdeadb000 CR2 0x7fffdeadb000\n");
+    row("hostile-jump-into-nothing", 102, "unexpected vector 14 error 0x10 at 0x7fffdeadb000 CR2 0x7fffdeadb000\n");
     row("hostile-exit-port-byte", 0x35, "");
     row("hostile-exit-port-rubbish", 0x98, "exit-port-rubbish: before\n");
   }
@@ -144,10 +144,14 @@ class GuestQemuTest : public QObject {
   void a_guest_that_cannot_be_helped_shuts_the_machine_down_data() {
     QTest::addColumn<QString>("name");
     QTest::addColumn<QString>("console");
-    QTest::newRow("triple fault") << "hostile-triple-fault" << "";
-    QTest::newRow("divide without IDT") << "hostile-divide-without-idt" << "";
-    QTest::newRow("jump beyond RAM") << "hostile-jump-beyond-ram" << "";
-    QTest::newRow("recursive tables") << "hostile-recursive-tables" << "recursive-tables: the window works\n";
+    QTest::newRow("triple fault") << "hostile-triple-fault"
+                                  << "";
+    QTest::newRow("divide without IDT") << "hostile-divide-without-idt"
+                                        << "";
+    QTest::newRow("jump beyond RAM") << "hostile-jump-beyond-ram"
+                                     << "";
+    QTest::newRow("recursive tables") << "hostile-recursive-tables"
+                                      << "recursive-tables: the window works\n";
   }
 
   void a_guest_that_cannot_be_helped_shuts_the_machine_down() {
@@ -156,7 +160,7 @@ class GuestQemuTest : public QObject {
     const QemuRun run = run_in_qemu(image_of(name.toStdString()));
     QVERIFY2(run.started, run.messages.c_str());
     QVERIFY2(!run.timed_out, shown(run));
-    QCOMPARE(run.exit_status, 0);   // -no-reboot: the reset that a triple fault causes ends QEMU
+    QCOMPARE(run.exit_status, 0);  // -no-reboot: the reset that a triple fault causes ends QEMU
     QCOMPARE(QString::fromStdString(run.console), console);
   }
 

@@ -11,7 +11,7 @@ namespace {
 
 struct FolderRule {
   const char* folder;
-  QStringList may_include;   // Top folders, its own aside.
+  QStringList may_include;  // Top folders, its own aside.
 };
 
 const FolderRule kFolders[] = {
@@ -23,16 +23,13 @@ const FolderRule kFolders[] = {
 };
 
 struct LibraryRule {
-  const char* header;        // Regular expression over what stands between < and >.
-  QStringList allowed_in;    // Path prefixes.
+  const char* header;      // Regular expression over what stands between < and >.
+  QStringList allowed_in;  // Path prefixes.
 };
 
 const LibraryRule kLibraries[] = {
-    {"^unicorn/", {"core/engine/"}},
-    {"^(Q[A-Z]|Qt)", {"app/gui/"}},
-    {"^qcustomplot", {"app/gui/"}},
-    {"^sqlite3", {"core/run_file/"}},
-    {"^capstone", {"isa-x86/", "isa-arm/"}},
+    {"^unicorn/", {"core/engine/"}},  {"^(Q[A-Z]|Qt)", {"app/gui/"}},          {"^qcustomplot", {"app/gui/"}},
+    {"^sqlite3", {"core/run_file/"}}, {"^capstone", {"isa-x86/", "isa-arm/"}},
 };
 
 struct Include {
@@ -110,8 +107,9 @@ class IncludeDirectionTest : public QObject {
         QVERIFY(file.open(QIODevice::ReadOnly));
         for (int line = 1; !file.atEnd(); ++line) {
           const QString text = QString::fromUtf8(file.readLine()).section("//", 0, 0);
-          QVERIFY2(!isa_words.match(text).hasMatch(),
-                   qPrintable(QStringLiteral("%1:%2: %3").arg(root.relativeFilePath(file.fileName())).arg(line).arg(text)));
+          QVERIFY2(
+              !isa_words.match(text).hasMatch(),
+              qPrintable(QStringLiteral("%1:%2: %3").arg(root.relativeFilePath(file.fileName())).arg(line).arg(text)));
         }
       }
     }

@@ -30,11 +30,15 @@ inline Result<std::unique_ptr<Machine>> try_machine(std::vector<std::uint8_t> im
   x86::register_x86();
   const auto description = read_machine_description(machine);
   if (!description) return description.error();
-  return Machine::create({.guest_name = "guest.elf", .guest_image = std::move(image), .machine_yaml = description.value(),
-                          .machine_name = machine, .technique = technique});
+  return Machine::create({.guest_name = "guest.elf",
+                          .guest_image = std::move(image),
+                          .machine_yaml = description.value(),
+                          .machine_name = machine,
+                          .technique = technique});
 }
 
-inline std::unique_ptr<Machine> guest_machine(const QString& name, VmmTechnique technique, const std::string& machine = "pc") {
+inline std::unique_ptr<Machine> guest_machine(const QString& name, VmmTechnique technique,
+                                              const std::string& machine = "pc") {
   auto result = try_machine(read_file(guest_path(name)), technique, machine);
   if (!result) qFatal("%s", result.error().text().c_str());
   return std::move(result).value();

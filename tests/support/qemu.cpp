@@ -7,8 +7,21 @@
 namespace shearling::test {
 
 QemuRun run_in_qemu(const std::string& image, const QemuOptions& options) {
-  QStringList arguments{"-machine", "pc", "-accel", "tcg", "-display", "none", "-serial", "stdio", "-monitor", "none",
-                        "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-m", "256"};
+  QStringList arguments{"-machine",
+                        "pc",
+                        "-accel",
+                        "tcg",
+                        "-display",
+                        "none",
+                        "-serial",
+                        "stdio",
+                        "-monitor",
+                        "none",
+                        "-no-reboot",
+                        "-device",
+                        "isa-debug-exit,iobase=0xf4,iosize=4",
+                        "-m",
+                        "256"};
   arguments << "-cpu" << QString::fromStdString(options.cpu) << "-kernel" << QString::fromStdString(image);
   for (const std::string& argument : options.more_arguments) arguments << QString::fromStdString(argument);
 

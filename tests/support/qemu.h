@@ -11,11 +11,11 @@
 namespace shearling::test {
 
 struct QemuRun {
-  bool started = false;      ///< False where QEMU is not installed.
-  bool timed_out = false;    ///< It was killed after the time limit.
-  int exit_status = -1;      ///< V << 1 | 1 after a write of V to the exit port; 0 after a triple fault.
-  std::string console;       ///< COM1.
-  std::string messages;      ///< QEMU's own.
+  bool started = false;    ///< False where QEMU is not installed.
+  bool timed_out = false;  ///< It was killed after the time limit.
+  int exit_status = -1;    ///< V << 1 | 1 after a write of V to the exit port; 0 after a triple fault.
+  std::string console;     ///< COM1.
+  std::string messages;    ///< QEMU's own.
 };
 
 struct QemuOptions {

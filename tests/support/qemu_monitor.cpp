@@ -13,7 +13,7 @@ namespace shearling::test {
 
 namespace {
 
-constexpr int kPatience = 20000;   // Milliseconds for one answer.
+constexpr int kPatience = 20000;  // Milliseconds for one answer.
 
 QByteArray human_command(const QString& command) {
   const QJsonObject arguments{{QStringLiteral("command-line"), command}};
@@ -36,11 +36,12 @@ QemuMonitor::~QemuMonitor() {
 
 bool QemuMonitor::start(const QString& image, unsigned megabytes) {
   process_.setProcessChannelMode(QProcess::SeparateChannels);
-  process_.start(QStringLiteral("qemu-system-x86_64"),
-                 {QStringLiteral("-machine"), QStringLiteral("pc"), QStringLiteral("-accel"), QStringLiteral("tcg"),
-                  QStringLiteral("-cpu"), QStringLiteral("max"), QStringLiteral("-m"), QString::number(megabytes),
-                  QStringLiteral("-display"), QStringLiteral("none"), QStringLiteral("-nodefaults"), QStringLiteral("-no-reboot"),
-                  QStringLiteral("-qmp"), QStringLiteral("stdio"), QStringLiteral("-kernel"), image});
+  process_.start(
+      QStringLiteral("qemu-system-x86_64"),
+      {QStringLiteral("-machine"), QStringLiteral("pc"), QStringLiteral("-accel"), QStringLiteral("tcg"),
+       QStringLiteral("-cpu"), QStringLiteral("max"), QStringLiteral("-m"), QString::number(megabytes),
+       QStringLiteral("-display"), QStringLiteral("none"), QStringLiteral("-nodefaults"), QStringLiteral("-no-reboot"),
+       QStringLiteral("-qmp"), QStringLiteral("stdio"), QStringLiteral("-kernel"), image});
   if (!process_.waitForStarted(kPatience)) return false;
   process_.write("{\"execute\":\"qmp_capabilities\"}\n");
   return answer().contains("\"return\"");
@@ -61,12 +62,13 @@ QByteArray QemuMonitor::answer() {
 
 std::vector<std::string> QemuMonitor::ask(const std::vector<std::string>& commands) {
   std::vector<std::string> answers;
-  constexpr std::size_t kAtOnce = 64;   // Neither pipe ever fills up.
+  constexpr std::size_t kAtOnce = 64;  // Neither pipe ever fills up.
   for (std::size_t first = 0; first < commands.size(); first += kAtOnce) {
     const std::size_t end = std::min(commands.size(), first + kAtOnce);
     for (std::size_t i = first; i < end; ++i) process_.write(human_command(QString::fromStdString(commands[i])));
     for (std::size_t i = first; i < end; ++i) {
-      answers.push_back(QJsonDocument::fromJson(answer()).object()[QStringLiteral("return")].toString().trimmed().toStdString());
+      answers.push_back(
+          QJsonDocument::fromJson(answer()).object()[QStringLiteral("return")].toString().trimmed().toStdString());
     }
   }
   return answers;

@@ -24,7 +24,8 @@ Content read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, const Content& content) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
 }
 
 std::uint64_t get(const Content& content, std::size_t offset, unsigned width) {
@@ -84,7 +85,8 @@ class ElfImageTest : public QObject {
     QVERIFY(start != nullptr);
     QCOMPARE(guest_image.entry, start->value);
     QVERIFY(check_multiboot_image(guest_image, 256 << 20).ok());
-    QCOMPARE(guest_image.physical_end(), guest_image.segments[2].physical_address + guest_image.segments[2].memory_size);
+    QCOMPARE(guest_image.physical_end(),
+             guest_image.segments[2].physical_address + guest_image.segments[2].memory_size);
   }
 
   void an_address_has_the_name_of_the_place_at_or_below_it() {
@@ -98,7 +100,7 @@ class ElfImageTest : public QObject {
     QCOMPARE(QString::fromStdString(image.value().symbol_at(0x40000000)->name), QString("user_main"));
     QVERIFY(image.value().symbol_at(0x3fffffff) == nullptr);
     QVERIFY(image.value().symbol_at(0x7fff00000000) == nullptr);
-    QVERIFY(image.value().find_symbol("PTE_P") == nullptr);   // a constant of the assembler source is no place
+    QVERIFY(image.value().find_symbol("PTE_P") == nullptr);  // a constant of the assembler source is no place
   }
 
   void symbols_come_from_the_debug_file_of_the_same_link_only() {
@@ -161,7 +163,8 @@ class ElfImageTest : public QObject {
     QTest::addColumn<int>("width");
     QTest::addColumn<quint64>("value");
     QTest::addColumn<QString>("message");
-    const auto row = [](const char* name, const char* file, std::size_t offset, int width, quint64 value, const char* message) {
+    const auto row = [](const char* name, const char* file, std::size_t offset, int width, quint64 value,
+                        const char* message) {
       QTest::newRow(name) << QString(file) << static_cast<int>(offset) << width << value << QString(message);
     };
     const char* small = "compute.elf";
@@ -263,7 +266,7 @@ class ElfImageTest : public QObject {
     expect(read_file(guest("compute.debug")), 256 << 20, "64-bit ELF");
     Content changed = good;
     const std::size_t header = get(good, kSegment32 + 4, 4);
-    put(changed, header + 8, 4, 0);   // the checksum
+    put(changed, header + 8, 4, 0);  // the checksum
     expect(changed, 256 << 20, "no multiboot-1 header");
     changed = good;
     put(changed, header + 4, 4, 4);
@@ -283,11 +286,12 @@ class ElfImageTest : public QObject {
   void the_multiboot_address_fields_win_over_the_program_headers() {
     const Content good = read_file(guest("compute.elf"));
     const std::size_t header = get(good, kSegment32 + 4, 4);
-    const auto with_fields = [&](std::uint32_t header_address, std::uint32_t load, std::uint32_t load_end, std::uint32_t bss_end,
-                                 std::uint32_t entry) {
+    const auto with_fields = [&](std::uint32_t header_address, std::uint32_t load, std::uint32_t load_end,
+                                 std::uint32_t bss_end, std::uint32_t entry) {
       Content content = good;
       const std::uint32_t flags = 1u << 16;
-      const std::uint32_t fields[] = {flags, 0u - (0x1badb002u + flags), header_address, load, load_end, bss_end, entry};
+      const std::uint32_t fields[] = {flags, 0u - (0x1badb002u + flags), header_address, load, load_end, bss_end,
+                                      entry};
       for (std::size_t i = 0; i < std::size(fields); ++i) put(content, header + 4 + 4 * i, 4, fields[i]);
       return parse_elf_image(content, "kludge.elf");
     };
@@ -305,10 +309,10 @@ class ElfImageTest : public QObject {
     QVERIFY(to_the_end.ok());
     QCOMPARE(to_the_end.value().segments.front().bytes.size(), good.size() - header);
 
-    QVERIFY(!with_fields(0x200000, 0x200010, 0, 0, 0x200020).ok());            // loads from behind the header
-    QVERIFY(!with_fields(0x200000, 0, 0, 0, 0x200020).ok());                   // begins before the file
-    QVERIFY(!with_fields(0x200000, 0x200000, 0x1ff000, 0, 0x200020).ok());     // ends before it begins
-    QVERIFY(!with_fields(0x200000, 0x200000, 0x90000000, 0, 0x200020).ok());   // ends behind the file
+    QVERIFY(!with_fields(0x200000, 0x200010, 0, 0, 0x200020).ok());           // loads from behind the header
+    QVERIFY(!with_fields(0x200000, 0, 0, 0, 0x200020).ok());                  // begins before the file
+    QVERIFY(!with_fields(0x200000, 0x200000, 0x1ff000, 0, 0x200020).ok());    // ends before it begins
+    QVERIFY(!with_fields(0x200000, 0x200000, 0x90000000, 0, 0x200020).ok());  // ends behind the file
     QVERIFY(!with_fields(0x200000, 0x200000, 0x200100, 0x200080, 0x200020).ok());
   }
 
@@ -328,7 +332,8 @@ class ElfImageTest : public QObject {
     const Content good = read_file(guest(file.toStdString()));
     const bool elf32 = good[4] == 1;
     const std::size_t sections = get(good, elf32 ? 32 : 40, elf32 ? 4 : 8);
-    constexpr std::uint64_t kEdges[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0, ~0ull, 1ull << 63, 0x100000000};
+    constexpr std::uint64_t kEdges[] = {0,          1,     0x7fffffff, 0x80000000, 0xffffffff,
+                                        0xfffffff0, ~0ull, 1ull << 63, 0x100000000};
 
     int accepted = 0;
     for (int mutant = 0; mutant < kMutants; ++mutant) {

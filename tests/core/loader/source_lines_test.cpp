@@ -25,12 +25,30 @@ class SourceLinesTest : public QObject {
     QTest::addColumn<QString>("symbol");
     QTest::addColumn<QString>("file");
     QTest::addColumn<QString>("text");
-    QTest::newRow("first instruction") << "kernel" << "_start" << "boot.S" << "cld";
-    QTest::newRow("ring 3") << "privilege-levels" << "the_cli" << "privilege-levels/privilege-levels.S" << "cli";
-    QTest::newRow("system call") << "privilege-levels" << "the_sysret" << "privilege-levels.S" << "sysretq";
-    QTest::newRow("cold load") << "page-walk" << "the_cold_load" << "page-walk.S" << "mov (%rbx), %rax";
-    QTest::newRow("included source") << "kernel" << "the_touch" << "kernel-tasks.inc" << "mov (%rdi), %cl";
-    QTest::newRow("CPUID") << "cpuid-trap" << "the_cpuid" << "cpuid-trap.S" << "cpuid";
+    QTest::newRow("first instruction") << "kernel"
+                                       << "_start"
+                                       << "boot.S"
+                                       << "cld";
+    QTest::newRow("ring 3") << "privilege-levels"
+                            << "the_cli"
+                            << "privilege-levels/privilege-levels.S"
+                            << "cli";
+    QTest::newRow("system call") << "privilege-levels"
+                                 << "the_sysret"
+                                 << "privilege-levels.S"
+                                 << "sysretq";
+    QTest::newRow("cold load") << "page-walk"
+                               << "the_cold_load"
+                               << "page-walk.S"
+                               << "mov (%rbx), %rax";
+    QTest::newRow("included source") << "kernel"
+                                     << "the_touch"
+                                     << "kernel-tasks.inc"
+                                     << "mov (%rdi), %cl";
+    QTest::newRow("CPUID") << "cpuid-trap"
+                           << "the_cpuid"
+                           << "cpuid-trap.S"
+                           << "cpuid";
   }
 
   void a_place_leads_to_its_line_and_the_line_back_to_it() {
@@ -55,8 +73,8 @@ class SourceLinesTest : public QObject {
     const auto addresses = lines.value().addresses(file.toStdString(), location->line);
     QVERIFY(std::ranges::find(addresses, place->value) != addresses.end());
     QVERIFY(std::ranges::is_sorted(addresses));
-    QVERIFY(lines.value().addresses(file.mid(1).toStdString(), location->line).empty());   // half a name is no name
-    QVERIFY(lines.value().addresses(file.toStdString(), 1).empty());                       // a comment has no code
+    QVERIFY(lines.value().addresses(file.mid(1).toStdString(), location->line).empty());  // half a name is no name
+    QVERIFY(lines.value().addresses(file.toStdString(), 1).empty());                      // a comment has no code
   }
 
   void all_instructions_between_two_lines_belong_to_the_first() {
@@ -106,7 +124,8 @@ class SourceLinesTest : public QObject {
     int read = 0;
     for (int mutant = 0; mutant < 400; ++mutant) {
       std::vector<char> content = good;
-      for (unsigned change = 0; change < 1 + random() % 8; ++change) content[random() % content.size()] = static_cast<char>(random());
+      for (unsigned change = 0; change < 1 + random() % 8; ++change)
+        content[random() % content.size()] = static_cast<char>(random());
       if (random() % 8 == 0) content.resize(random() % content.size());
       std::ofstream(path, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
       const auto lines = SourceLines::read(path);

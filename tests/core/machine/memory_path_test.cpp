@@ -81,13 +81,13 @@ class MemoryPathTest : public QObject {
     const auto lookups = bench.of<TlbLookup>();
     QCOMPARE(lookups.size(), 3U);
     QCOMPARE(lookups[0].structure, std::string_view("DTLB 4K"));
-    QCOMPARE(lookups[0].set, std::uint16_t{1});   // Page 5 in two sets.
+    QCOMPARE(lookups[0].set, std::uint16_t{1});  // Page 5 in two sets.
     QCOMPARE(lookups[1].structure, std::string_view("DTLB 2M"));
     QCOMPARE(lookups[2].structure, std::string_view("L2 TLB"));
     QVERIFY(!lookups[0].hit && !lookups[1].hit && !lookups[2].hit);
     QCOMPARE(bench.path.counters().tlb_lookups, 1U);
     QCOMPARE(bench.path.counters().tlb_misses, 1U);
-    QCOMPARE(bench.path.take_latency(), 7U);      // The L2's; an L1 lookup runs beside the cache.
+    QCOMPARE(bench.path.take_latency(), 7U);  // The L2's; an L1 lookup runs beside the cache.
     QCOMPARE(bench.path.take_latency(), 0U);
     QCOMPARE(bench.cycles_charged(), 7U);
   }
@@ -117,7 +117,7 @@ class MemoryPathTest : public QObject {
   void a_replaced_entry_is_told_before_what_replaces_it() {
     Bench bench;
     bench.path.fill(page(0x1000, 0x9000), AccessKind::Read);
-    bench.path.fill(page(0x3000, 0xa000), AccessKind::Read);   // The same set of one way.
+    bench.path.fill(page(0x3000, 0xa000), AccessKind::Read);  // The same set of one way.
     const TlbEvict evicted = bench.only<TlbEvict>();
     QCOMPARE(evicted.structure, std::string_view("DTLB 4K"));
     QCOMPARE(evicted.page.value, 0x1000U);
@@ -223,7 +223,7 @@ class MemoryPathTest : public QObject {
     Bench bench;
     bench.path.program_access({0x1038}, {0x9038}, 8, AccessKind::Read, PageSize::Size4K);
     const auto lookups = bench.of<CacheLookup>();
-    QCOMPARE(lookups.size(), 2U);   // L1D and L2.
+    QCOMPARE(lookups.size(), 2U);  // L1D and L2.
     QCOMPARE(bench.of<CacheFill>().size(), 2U);
     QCOMPARE(bench.path.take_latency(), 2U + 12U + 100U);
     QCOMPARE(bench.cycles_charged(), 114U);
@@ -238,7 +238,8 @@ class MemoryPathTest : public QObject {
 
   void a_walk_reference_says_where_it_was_found() {
     CacheHierarchyConfig config = small_caches();
-    config.last_level = CacheConfig{.name = "LLC", .size = 256 * 1024, .organisation = CacheOrganisation::Pipt, .latency = 30};
+    config.last_level =
+        CacheConfig{.name = "LLC", .size = 256 * 1024, .organisation = CacheOrganisation::Pipt, .latency = 30};
     Bench bench(small_tlbs(), config);
     QVERIFY(bench.path.walk_access({0x4000}).by == ServedBy::Memory);
     QVERIFY(bench.path.walk_access({0x4000}).by == ServedBy::L1);
@@ -257,7 +258,7 @@ class MemoryPathTest : public QObject {
     bench.path.program_access({4 * kMegabyte}, {8 * kMegabyte}, 8, AccessKind::Read, PageSize::Size2M);
     QVERIFY(bench.only<TftLookup>().hit);
     QCOMPARE(bench.of<CacheLookup>()[0].ways_probed, std::uint8_t{4});
-    QCOMPARE(bench.of<CacheLookup>().back().cache, std::string_view("L1D VIPT"));   // The twin, after the real levels.
+    QCOMPARE(bench.of<CacheLookup>().back().cache, std::string_view("L1D VIPT"));  // The twin, after the real levels.
     QCOMPARE(bench.of<CacheLookup>().back().ways_probed, std::uint8_t{8});
   }
 
@@ -271,7 +272,7 @@ class MemoryPathTest : public QObject {
     for (const bool told : {true, false}) {
       Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
       bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
-      bench.path.fill(page(6 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);   // Evicts it from L1.
+      bench.path.fill(page(6 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);  // Evicts it from L1.
       bench.path.context_switched();
       bench.log.events.clear();
       if (!told) bench.events.set_sinks(nullptr, nullptr);
@@ -289,7 +290,7 @@ class MemoryPathTest : public QObject {
     const TlbInvalidate event = bench.only<TlbInvalidate>();
     QCOMPARE(event.reason, std::string_view("INVLPG"));
     QVERIFY(event.scope == InvalidationScope::Address);
-    QCOMPARE(event.dropped, 3U);   // L1, L2, and the table pointer.
+    QCOMPARE(event.dropped, 3U);  // L1, L2, and the table pointer.
     QCOMPARE(bench.only<TftInvalidate>().region.value, 4 * kMegabyte);
     QVERIFY(!bench.only<TftInvalidate>().all);
     QVERIFY(!bench.path.walk_cache_lookup({4 * kMegabyte}, kTag));
@@ -304,7 +305,7 @@ class MemoryPathTest : public QObject {
     QVERIFY(!bench.path.caches().tft()->lookup({4 * kMegabyte}).hit);
     QVERIFY(bench.path.lookup({4 * kMegabyte}, AccessKind::Read, kTag) != nullptr);
     bench.log.events.clear();
-    bench.path.context_switched();   // It has nothing left to drop.
+    bench.path.context_switched();  // It has nothing left to drop.
     QVERIFY(bench.log.events.empty());
   }
 

@@ -90,7 +90,8 @@ class DeterminismTest : public QObject {
     }
     travel.seek(0);
     for (StepIndex index = 0; index < kSteps; ++index) {
-      if (machine->digest() != forwards[index]) QFAIL(qPrintable(QStringLiteral("forwards again, index %1").arg(index)));
+      if (machine->digest() != forwards[index])
+        QFAIL(qPrintable(QStringLiteral("forwards again, index %1").arg(index)));
       travel.run_until(index + 1, Observation::Models);
     }
   }

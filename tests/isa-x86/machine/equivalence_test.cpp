@@ -49,9 +49,13 @@ class EquivalenceTest : public QObject {
     QVERIFY(expected.size() > 20);
     for (const auto& [name, value] : expected) {
       QVERIFY2(actual.count(name) == 1 && actual.at(name) == value,
-               qPrintable(QStringLiteral("%1: bare %2, under VT-x %3").arg(QString::fromStdString(name)).arg(value, 0, 16).arg(actual.count(name) ? actual.at(name) : 0, 0, 16)));
+               qPrintable(QStringLiteral("%1: bare %2, under VT-x %3")
+                              .arg(QString::fromStdString(name))
+                              .arg(value, 0, 16)
+                              .arg(actual.count(name) ? actual.at(name) : 0, 0, 16)));
     }
-    QCOMPARE(QString::fromStdString(virtualized->guest_memory_sha256()), QString::fromStdString(bare->guest_memory_sha256()));
+    QCOMPARE(QString::fromStdString(virtualized->guest_memory_sha256()),
+             QString::fromStdString(bare->guest_memory_sha256()));
     QCOMPARE(virtualized->position(), bare->position());
   }
 };

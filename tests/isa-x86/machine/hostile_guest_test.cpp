@@ -15,18 +15,14 @@ namespace {
 struct HostileGuest {
   const char* name;
   StopReason reason;
-  std::uint32_t code;      // Process status for ExitPort: what QEMU ends with on the same image.
+  std::uint32_t code;  // Process status for ExitPort: what QEMU ends with on the same image.
 };
 
 const HostileGuest kHostileGuests[] = {
-    {"jump-into-nothing", StopReason::ExitPort, 205},
-    {"jump-beyond-ram", StopReason::TripleFault, 0},
-    {"triple-fault", StopReason::TripleFault, 0},
-    {"divide-without-idt", StopReason::TripleFault, 0},
-    {"recursive-tables", StopReason::TripleFault, 0},
-    {"exit-port-byte", StopReason::ExitPort, 107},
-    {"exit-port-rubbish", StopReason::ExitPort, 49},
-    {"endless-loop", StopReason::StepLimit, 0},
+    {"jump-into-nothing", StopReason::ExitPort, 205},     {"jump-beyond-ram", StopReason::TripleFault, 0},
+    {"triple-fault", StopReason::TripleFault, 0},         {"divide-without-idt", StopReason::TripleFault, 0},
+    {"recursive-tables", StopReason::TripleFault, 0},     {"exit-port-byte", StopReason::ExitPort, 107},
+    {"exit-port-rubbish", StopReason::ExitPort, 49},      {"endless-loop", StopReason::StepLimit, 0},
     {"halt-without-interrupts", StopReason::Deadlock, 0},
 };
 
@@ -50,8 +46,10 @@ class HostileGuestTest : public QObject {
     for (const HostileGuest& guest : kHostileGuests) {
       for (const VmmTechnique technique : {VmmTechnique::Bare, VmmTechnique::VtX}) {
         for (const Level& level : kLevels) {
-          const QString row = QStringLiteral("%1 %2 %3").arg(guest.name, QString::fromUtf8(name_of(technique)), level.name);
-          QTest::newRow(qPrintable(row)) << QString(guest.name) << guest.reason << guest.code << technique << level.observation;
+          const QString row =
+              QStringLiteral("%1 %2 %3").arg(guest.name, QString::fromUtf8(name_of(technique)), level.name);
+          QTest::newRow(qPrintable(row)) << QString(guest.name) << guest.reason << guest.code << technique
+                                         << level.observation;
         }
       }
     }
@@ -88,7 +86,9 @@ class HostileGuestTest : public QObject {
     for (int count = 0; count < 120; ++count) {
       std::vector<std::uint8_t> image = good;
       if (count % 4 == 0) image.resize(random() % image.size());
-      for (int flips = 0; flips < 8 && !image.empty(); ++flips) image[random() % std::min<std::size_t>(image.size(), 0x1400)] ^= static_cast<std::uint8_t>(1U << (random() % 8));
+      for (int flips = 0; flips < 8 && !image.empty(); ++flips)
+        image[random() % std::min<std::size_t>(image.size(), 0x1400)] ^=
+            static_cast<std::uint8_t>(1U << (random() % 8));
       auto machine = try_machine(image, count % 2 == 0 ? VmmTechnique::Bare : VmmTechnique::VtX);
       if (!machine) {
         QVERIFY(!machine.error().message.empty());
@@ -96,7 +96,8 @@ class HostileGuestTest : public QObject {
         continue;
       }
       ++ran;
-      const StopReason reason = machine.value()->run_until(20'000, count % 3 == 0 ? Observation::Models : Observation::Direct);
+      const StopReason reason =
+          machine.value()->run_until(20'000, count % 3 == 0 ? Observation::Models : Observation::Direct);
       QVERIFY(reason != StopReason::None);
     }
     QVERIFY(refused > 0 && ran > 0);

@@ -54,12 +54,18 @@ class TwoStageWalkTest : public QObject {
     QTest::addColumn<QString>("nested_page");
     QTest::addColumn<QString>("symbol");
     QTest::addColumn<int>("references");
-    QTest::newRow("4 in 4 levels") << VmmTechnique::VtX << "4K" << "the_cold_load" << 24;
-    QTest::newRow("4 in 3 levels: 2 MB EPT leaves") << VmmTechnique::VtX << "2M" << "the_cold_load" << 19;
-    QTest::newRow("4 in 2 levels: 1 GB EPT leaves") << VmmTechnique::VtX << "1G" << "the_cold_load" << 14;
-    QTest::newRow("3 in 4 levels: a 2 MB guest page") << VmmTechnique::VtX << "4K" << "the_superpage_load" << 19;
-    QTest::newRow("bare, 4 KB page") << VmmTechnique::Bare << "4K" << "the_cold_load" << 4;
-    QTest::newRow("bare, 2 MB page") << VmmTechnique::Bare << "4K" << "the_superpage_load" << 3;
+    QTest::newRow("4 in 4 levels") << VmmTechnique::VtX << "4K"
+                                   << "the_cold_load" << 24;
+    QTest::newRow("4 in 3 levels: 2 MB EPT leaves") << VmmTechnique::VtX << "2M"
+                                                    << "the_cold_load" << 19;
+    QTest::newRow("4 in 2 levels: 1 GB EPT leaves") << VmmTechnique::VtX << "1G"
+                                                    << "the_cold_load" << 14;
+    QTest::newRow("3 in 4 levels: a 2 MB guest page") << VmmTechnique::VtX << "4K"
+                                                      << "the_superpage_load" << 19;
+    QTest::newRow("bare, 4 KB page") << VmmTechnique::Bare << "4K"
+                                     << "the_cold_load" << 4;
+    QTest::newRow("bare, 2 MB page") << VmmTechnique::Bare << "4K"
+                                     << "the_superpage_load" << 3;
   }
   void a_cold_load_makes_the_references_of_the_formula() {
     QFETCH(VmmTechnique, technique);
@@ -104,7 +110,7 @@ class TwoStageWalkTest : public QObject {
     for (const RegisterRow& row : machine->processor().registers()) {
       if (row.name == "RAX") rax = row.believed;
     }
-    QCOMPARE(rax, std::uint64_t{0x01d});   // OLD_VALUE of the guest: the table says 0x2e3 by now.
+    QCOMPARE(rax, std::uint64_t{0x01d});  // OLD_VALUE of the guest: the table says 0x2e3 by now.
     QCOMPARE(machine->run_until(10'000'000, observation), StopReason::ExitPort);
     QCOMPARE(machine->stop().code, 1U);
   }
@@ -114,7 +120,8 @@ class TwoStageWalkTest : public QObject {
     QTest::addColumn<VmmTechnique>("technique");
     for (const char* guest : {"privilege-levels", "cpuid-trap", "page-walk", "seesaw", "kernel"}) {
       for (const VmmTechnique technique : {VmmTechnique::Bare, VmmTechnique::VtX}) {
-        QTest::newRow(qPrintable(QStringLiteral("%1 %2").arg(guest, QString::fromUtf8(name_of(technique))))) << QString(guest) << technique;
+        QTest::newRow(qPrintable(QStringLiteral("%1 %2").arg(guest, QString::fromUtf8(name_of(technique)))))
+            << QString(guest) << technique;
       }
     }
   }

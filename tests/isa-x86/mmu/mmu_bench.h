@@ -35,21 +35,26 @@ class CountingEngine : public CpuEngine {
 inline MachineConfig bench_config() {
   MachineConfig config;
   config.cpu_features = {"nx", "pdpe1gb"};
-  config.translation.instruction = {
-      {.name = "L1 ITLB", .entries = 16, .ways = 4, .page_sizes = {PageSize::Size4K, PageSize::Size2M, PageSize::Size1G}}};
-  config.translation.data = {
-      {.name = "L1 DTLB 4K", .entries = 16, .ways = 4, .page_sizes = {PageSize::Size4K}},
-      {.name = "L1 DTLB 2M", .entries = 8, .ways = 4, .page_sizes = {PageSize::Size2M}},
-      {.name = "L1 DTLB 1G", .entries = 4, .ways = 4, .page_sizes = {PageSize::Size1G}}};
+  config.translation.instruction = {{.name = "L1 ITLB",
+                                     .entries = 16,
+                                     .ways = 4,
+                                     .page_sizes = {PageSize::Size4K, PageSize::Size2M, PageSize::Size1G}}};
+  config.translation.data = {{.name = "L1 DTLB 4K", .entries = 16, .ways = 4, .page_sizes = {PageSize::Size4K}},
+                             {.name = "L1 DTLB 2M", .entries = 8, .ways = 4, .page_sizes = {PageSize::Size2M}},
+                             {.name = "L1 DTLB 1G", .entries = 4, .ways = 4, .page_sizes = {PageSize::Size1G}}};
   config.translation.second_level = TlbGeometry{
       .name = "L2 TLB", .entries = 64, .ways = 4, .page_sizes = {PageSize::Size4K, PageSize::Size2M}, .latency = 7};
-  config.caches.l2 = CacheConfig{.name = "L2", .size = 256 * 1024, .organisation = CacheOrganisation::Pipt, .latency = 12};
+  config.caches.l2 =
+      CacheConfig{.name = "L2", .size = 256 * 1024, .organisation = CacheOrganisation::Pipt, .latency = 12};
   return config;
 }
 
 struct MmuBench {
   explicit MmuBench(MachineConfig description = bench_config(), std::uint64_t memory_bytes = 16ULL << 20)
-      : config(std::move(description)), memory({0}, memory_bytes), path(config.translation, config.caches, events), devices(events),
+      : config(std::move(description)),
+        memory({0}, memory_bytes),
+        path(config.translation, config.caches, events),
+        devices(events),
         mmu({config, memory, engine, events, path, devices, request, time}, state, nested) {
     state.cr0 = kCr0Pe | kCr0Pg | kCr0Wp;
     state.cr4 = kCr4Pae | kCr4Pge;
@@ -70,7 +75,9 @@ struct MmuBench {
     }
     return found;
   }
-  TranslateResult read(std::uint64_t address, unsigned cpl = 0) { return mmu.translate({.address = {address}, .cpl = cpl}); }
+  TranslateResult read(std::uint64_t address, unsigned cpl = 0) {
+    return mmu.translate({.address = {address}, .cpl = cpl});
+  }
   TranslateResult write(std::uint64_t address, unsigned cpl = 0) {
     return mmu.translate({.address = {address}, .kind = AccessKind::Write, .cpl = cpl});
   }

@@ -16,7 +16,7 @@ using namespace shearling::x86::testing;
 
 namespace {
 
-constexpr std::uint64_t kFrames = 40;            // The guest's memory: frames that tables and pages are drawn from.
+constexpr std::uint64_t kFrames = 40;  // The guest's memory: frames that tables and pages are drawn from.
 constexpr std::uint64_t kEptFirst = kFrames, kEptFrames = 8;
 constexpr std::uint64_t kRam = (kFrames + kEptFrames) * 0x1000;
 constexpr std::uint64_t kEptRoot = kEptFirst * 0x1000;
@@ -56,7 +56,7 @@ class World {
   NaiveAccess random_access() {
     std::uint64_t address = below(0x1000);
     for (unsigned level = 1; level <= 4; ++level) address |= kIndices[below(kIndices.size())] << (12 + 9 * (level - 1));
-    if (chance(20)) address ^= below(0x40000000) & ~0xfffULL;          // Elsewhere in a large page.
+    if (chance(20)) address ^= below(0x40000000) & ~0xfffULL;  // Elsewhere in a large page.
     if ((address >> 47 & 1) != 0) address |= 0xffff'0000'0000'0000;
     NaiveAccess access{.address = address, .kind = "rwx"[below(3)]};
     access.user = chance(50);
@@ -75,13 +75,13 @@ class World {
     naive.store(at, entry);
     bench.set_entry(at, entry);
   }
-  bool same_memory() {
-    return std::memcmp(naive.words.data(), bench.memory.host_data(), kRam) == 0;
-  }
+  bool same_memory() { return std::memcmp(naive.words.data(), bench.memory.host_data(), kRam) == 0; }
 
   static AccessRequest request_of(const NaiveAccess& access) {
     return {.address = {access.address},
-            .kind = access.kind == 'r' ? AccessKind::Read : access.kind == 'w' ? AccessKind::Write : AccessKind::Fetch,
+            .kind = access.kind == 'r'   ? AccessKind::Read
+                    : access.kind == 'w' ? AccessKind::Write
+                                         : AccessKind::Fetch,
             .cpl = access.user || access.implicit ? 3U : 0U,
             .implicit_supervisor = access.implicit,
             .alignment_check_flag = access.ac};
@@ -99,12 +99,15 @@ class World {
     std::uint64_t entry = below(kFrames) << 12;
     entry |= (chance(93) ? 1 : 0) | (chance(75) ? 2 : 0) | (chance(75) ? 4 : 0) | (chance(30) ? 0x20 : 0) |
              (chance(30) ? 0x40 : 0) | (chance(20) ? 0x100 : 0) | (chance(10) ? 0x18 : 0) | (chance(20) ? 0x200 : 0);
-    if (chance(10)) entry = (entry & 0xfff) | 0x80 | below(8) << 30;                         // 1 GB or 2 MB
-    else if (chance(10)) entry = (entry & 0xfff) | 0x80 | (chance(50) ? 0 : below(512) << 21) | (chance(20) ? 0x1000 : 0);
-    else if (chance(4)) entry |= 0x80;                                                        // PAT, or badly aligned
+    if (chance(10))
+      entry = (entry & 0xfff) | 0x80 | below(8) << 30;  // 1 GB or 2 MB
+    else if (chance(10))
+      entry = (entry & 0xfff) | 0x80 | (chance(50) ? 0 : below(512) << 21) | (chance(20) ? 0x1000 : 0);
+    else if (chance(4))
+      entry |= 0x80;  // PAT, or badly aligned
     if (chance(10)) entry |= 1ULL << 63;
-    if (chance(10)) entry |= below(0x800) << 52;                                              // Ignored.
-    if (chance(1)) entry |= 1ULL << (40 + below(12));                                         // Reserved.
+    if (chance(10)) entry |= below(0x800) << 52;       // Ignored.
+    if (chance(1)) entry |= 1ULL << (40 + below(12));  // Reserved.
     return entry;
   }
   void make_places() {
@@ -118,17 +121,19 @@ class World {
   /// Guest-physical frames below kFrames lie shuffled in 4 KB pages; the rest is random pages of all sizes.
   void make_ept() {
     const std::uint64_t pdpt = kEptRoot + 0x1000, pd = kEptRoot + 0x2000, pt = kEptRoot + 0x3000;
-    const bool plain = chance(50);                                     // Else a few entries are bad.
+    const bool plain = chance(50);  // Else a few entries are bad.
     put(kEptRoot, pdpt | 7);
     put(pdpt, pd | 7);
     put(pd, pt | 7);
     for (std::uint64_t frame = 0; frame < 512; ++frame) {
       const std::uint64_t place = frame < kFrames ? places_[frame] : below(kFrames) << 12;
-      put(pt + 8 * frame, place | (plain ? 0x37 : random_leaf_bits()) | (frame >= kFrames && chance(50) ? 0x1ULL << 40 : 0));
+      put(pt + 8 * frame,
+          place | (plain ? 0x37 : random_leaf_bits()) | (frame >= kFrames && chance(50) ? 0x1ULL << 40 : 0));
     }
     for (std::uint64_t index = 1; index < 512; ++index) {
       put(pd + 8 * index, chance(90) ? below(512) << 21 | 0x80 | random_leaf_bits() : pt | random_rights());
-      put(pdpt + 8 * index, chance(80) ? below(8) << 30 | 0x80 | random_leaf_bits() : pd | random_rights() | (chance(20) ? 8 : 0));
+      put(pdpt + 8 * index,
+          chance(80) ? below(8) << 30 | 0x80 | random_leaf_bits() : pd | random_rights() | (chance(20) ? 8 : 0));
     }
   }
   std::array<std::uint64_t, kFrames> places_{};
@@ -136,29 +141,41 @@ class World {
 
 std::string difference(const NaiveResult& expected, const TranslateResult& actual) {
   const auto text = [](const char* what, std::uint64_t want, std::uint64_t have) {
-    return QStringLiteral("%1: naive 0x%2, here 0x%3").arg(QLatin1String(what)).arg(want, 0, 16).arg(have, 0, 16).toStdString();
+    return QStringLiteral("%1: naive 0x%2, here 0x%3")
+        .arg(QLatin1String(what))
+        .arg(want, 0, 16)
+        .arg(have, 0, 16)
+        .toStdString();
   };
   switch (expected.kind) {
     case NaiveResult::Ok: {
       const auto* got = std::get_if<Translation>(&actual);
       if (got == nullptr) return "naive translates, here alternative " + std::to_string(actual.index());
-      if (got->physical.value != expected.physical) return text("physical address", expected.physical, got->physical.value);
-      if (got->guest_physical.value != expected.guest_physical) return text("guest-physical address", expected.guest_physical, got->guest_physical.value);
-      if (page_bytes(got->page_size) != expected.page_bytes) return text("page size", expected.page_bytes, page_bytes(got->page_size));
+      if (got->physical.value != expected.physical)
+        return text("physical address", expected.physical, got->physical.value);
+      if (got->guest_physical.value != expected.guest_physical)
+        return text("guest-physical address", expected.guest_physical, got->guest_physical.value);
+      if (page_bytes(got->page_size) != expected.page_bytes)
+        return text("page size", expected.page_bytes, page_bytes(got->page_size));
       return {};
     }
     case NaiveResult::PageFault: {
       const auto* got = std::get_if<PageFault>(&actual);
       if (got == nullptr) return "naive page faults, here alternative " + std::to_string(actual.index());
-      return got->error_code == expected.error_code ? std::string() : text("error code", expected.error_code, got->error_code);
+      return got->error_code == expected.error_code ? std::string()
+                                                    : text("error code", expected.error_code, got->error_code);
     }
     case NaiveResult::Violation:
     case NaiveResult::Misconfiguration: {
       const auto* got = std::get_if<EptFault>(&actual);
       if (got == nullptr) return "naive has an EPT fault, here alternative " + std::to_string(actual.index());
-      if (got->misconfiguration != (expected.kind == NaiveResult::Misconfiguration)) return "violation or misconfiguration";
-      if (got->guest_physical.value != expected.guest_physical) return text("guest-physical address", expected.guest_physical, got->guest_physical.value);
-      return got->qualification == expected.qualification ? std::string() : text("qualification", expected.qualification, got->qualification);
+      if (got->misconfiguration != (expected.kind == NaiveResult::Misconfiguration))
+        return "violation or misconfiguration";
+      if (got->guest_physical.value != expected.guest_physical)
+        return text("guest-physical address", expected.guest_physical, got->guest_physical.value);
+      return got->qualification == expected.qualification
+                 ? std::string()
+                 : text("qualification", expected.qualification, got->qualification);
     }
   }
   return "?";
@@ -166,8 +183,12 @@ std::string difference(const NaiveResult& expected, const TranslateResult& actua
 
 std::string access_text(const NaiveAccess& access) {
   return QStringLiteral("%1%2%3%4 0x%5")
-      .arg(QLatin1Char(access.kind)).arg(QLatin1String(access.user ? " user" : "")).arg(QLatin1String(access.implicit ? " implicit" : ""))
-      .arg(QLatin1String(access.ac ? " AC" : "")).arg(access.address, 0, 16).toStdString();
+      .arg(QLatin1Char(access.kind))
+      .arg(QLatin1String(access.user ? " user" : ""))
+      .arg(QLatin1String(access.implicit ? " implicit" : ""))
+      .arg(QLatin1String(access.ac ? " AC" : ""))
+      .arg(access.address, 0, 16)
+      .toStdString();
 }
 
 struct Tally {
@@ -206,18 +227,24 @@ class MmuRandomTest : public QObject {
         const NaiveResult expected = naive_walk(world.naive, access);
         const std::string wrong = difference(expected, world.bench.mmu.translate(World::request_of(access)));
         tally.add(expected);
-        const auto where = QStringLiteral("seed %1, turn %2, %3: ").arg(seed).arg(turn).arg(QString::fromStdString(access_text(access)));
+        const auto where = QStringLiteral("seed %1, turn %2, %3: ")
+                               .arg(seed)
+                               .arg(turn)
+                               .arg(QString::fromStdString(access_text(access)));
         QVERIFY2(wrong.empty(), qPrintable(where + QString::fromStdString(wrong)));
         QVERIFY2(world.same_memory(), qPrintable(where + QStringLiteral("Accessed and Dirty flags differ")));
-        if (turn % 16 == 0) QVERIFY2(!world.bench.mmu.has_stale_entries(), qPrintable(where + QStringLiteral("stale, and no table changed")));
+        if (turn % 16 == 0)
+          QVERIFY2(!world.bench.mmu.has_stale_entries(),
+                   qPrintable(where + QStringLiteral("stale, and no table changed")));
       }
       const auto& violations = checker.finish();
       QVERIFY2(violations.empty(), violations.empty() ? "" : violations.front().c_str());
     }
-    qInfo("seeds 1..120: %u translations, %u page faults, %u EPT violations, %u misconfigurations", tally.kinds[0], tally.kinds[1],
-          tally.kinds[2], tally.kinds[3]);
+    qInfo("seeds 1..120: %u translations, %u page faults, %u EPT violations, %u misconfigurations", tally.kinds[0],
+          tally.kinds[1], tally.kinds[2], tally.kinds[3]);
     for (const unsigned code : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 9U, 13U, 16U, 17U, 20U, 21U})
-      QVERIFY2(tally.codes[code] != 0, qPrintable(QStringLiteral("no page fault with error code %1 came up").arg(code)));
+      QVERIFY2(tally.codes[code] != 0,
+               qPrintable(QStringLiteral("no page fault with error code %1 came up").arg(code)));
     QVERIFY(tally.kinds[0] > 1000);
     if (ept) QVERIFY(tally.kinds[2] > 50 && tally.kinds[3] > 5);
   }
@@ -228,16 +255,21 @@ class MmuRandomTest : public QObject {
       World world(seed, seed % 2 == 0, false);
       for (unsigned turn = 0; turn < 200; ++turn) {
         const NaiveAccess access = world.random_access();
-        if (turn % 2 == 0) (void)naive_walk(world.naive, access), (void)world.bench.mmu.translate(World::request_of(access));
+        if (turn % 2 == 0)
+          (void)naive_walk(world.naive, access), (void)world.bench.mmu.translate(World::request_of(access));
         const std::vector<std::uint64_t> before = world.naive.words;
         const NaiveResult expected = naive_walk(world.naive, access);
         const bool expect_grant = expected.kind == NaiveResult::Ok && world.naive.words == before;
         const auto probed = world.bench.mmu.probe(World::request_of(access));
-        const auto where = QStringLiteral("seed %1, turn %2, %3").arg(seed).arg(turn).arg(QString::fromStdString(access_text(access)));
+        const auto where =
+            QStringLiteral("seed %1, turn %2, %3").arg(seed).arg(turn).arg(QString::fromStdString(access_text(access)));
         QVERIFY2(probed.has_value() == expect_grant, qPrintable(where));
         world.naive.words = before;
         QVERIFY2(world.same_memory(), qPrintable(where));
-        if (!probed) { ++refused; continue; }
+        if (!probed) {
+          ++refused;
+          continue;
+        }
         ++granted;
         QCOMPARE(probed->physical.value, expected.physical);
         NaiveAccess write = access;
@@ -304,7 +336,7 @@ class MmuRandomTest : public QObject {
         world.naive.words = before;
         const auto seen = world.bench.mmu.inspect({access.address});
         QVERIFY(expected.kind != NaiveResult::Ok || seen);
-        if (expected.kind == NaiveResult::PageFault) QVERIFY(!seen);   // A supervisor's read faults on nothing else.
+        if (expected.kind == NaiveResult::PageFault) QVERIFY(!seen);  // A supervisor's read faults on nothing else.
         if (expected.kind == NaiveResult::Ok) QCOMPARE(seen->physical.value, expected.physical);
         QVERIFY(world.same_memory());
       }

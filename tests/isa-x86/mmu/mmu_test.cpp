@@ -17,7 +17,8 @@ constexpr std::uint64_t kPage = 0x0000'7f3a'1020'4000;
 constexpr std::uint64_t kUserTable = kEntryPresent | kEntryWritable | kEntryUser;
 constexpr std::uint64_t kUserPage = kUserTable;
 // EPT: tables above 8 MB. With 4 KB leaves, gPA + kMoved is where a page lies.
-constexpr std::uint64_t kEptPml4 = 0x800000, kEptPdpt = 0x801000, kEptPd = 0x802000, kEptPt = 0x803000, kMoved = 0x100000;
+constexpr std::uint64_t kEptPml4 = 0x800000, kEptPdpt = 0x801000, kEptPd = 0x802000, kEptPt = 0x803000,
+                        kMoved = 0x100000;
 constexpr std::uint64_t kEptAll = kEptRead | kEptWrite | kEptExecute;
 
 std::uint64_t place(std::uint64_t table, unsigned level, std::uint64_t address = kPage) {
@@ -35,12 +36,15 @@ void map_page(MmuBench& bench, std::uint64_t flags = kUserPage, std::uint64_t of
 
 /// The first 2 MB of guest-physical memory, in pages of 4 KB (moved) or one of 2 MB or 1 GB (in place).
 void map_nested(MmuBench& bench, PageSize leaf, bool accessed_dirty = false) {
-  bench.nested = {.enabled = true, .accessed_dirty = accessed_dirty, .vpid = 1,
+  bench.nested = {.enabled = true,
+                  .accessed_dirty = accessed_dirty,
+                  .vpid = 1,
                   .eptp = kEptPml4 | 0x1e | (accessed_dirty ? 0x40 : 0)};
   bench.set_entry(kEptPml4, kEptPdpt | kEptAll);
   bench.set_entry(kEptPdpt, leaf == PageSize::Size1G ? kEptAll | kEptLarge : kEptPd | kEptAll);
   bench.set_entry(kEptPd, leaf == PageSize::Size2M ? kEptAll | kEptLarge : kEptPt | kEptAll);
-  for (std::uint64_t index = 0; index < 512; ++index) bench.set_entry(kEptPt + 8 * index, (index * 0x1000 + kMoved) | kEptAll);
+  for (std::uint64_t index = 0; index < 512; ++index)
+    bench.set_entry(kEptPt + 8 * index, (index * 0x1000 + kMoved) | kEptAll);
 }
 
 std::uint64_t physical_of(const TranslateResult& result) {
@@ -224,7 +228,7 @@ class MmuTest : public QObject {
     const auto all = bench.of<WalkReference>();
     QCOMPARE(cells(all), (std::vector<Cell>{{4, 0}, {3, 0}, {2, 0}, {1, 0}}));
     for (unsigned i = 0; i < 3; ++i) QVERIFY(all[i].served_by == ServedBy::PageWalkCache);
-    QCOMPARE(all[2].address.value, place(kPd, 2));   // The held entry itself is known.
+    QCOMPARE(all[2].address.value, place(kPd, 2));  // The held entry itself is known.
     QCOMPARE(all[2].entry & kTableAddress, kPt);
     const WalkEnd end = bench.of<WalkEnd>()[0];
     QCOMPARE(end.references, std::uint8_t{1});
@@ -234,7 +238,7 @@ class MmuTest : public QObject {
   void a_table_pointer_of_level_3_leaves_2_references() {
     MmuBench bench;
     map_page(bench);
-    constexpr std::uint64_t kNext = kPage + (2ULL << 20);   // The next PDE, the same page directory.
+    constexpr std::uint64_t kNext = kPage + (2ULL << 20);  // The next PDE, the same page directory.
     bench.set_entry(place(kPd, 2, kNext), 0x5000 | kUserTable);
     bench.set_entry(place(0x5000, 1, kNext), 0xa000 | kUserPage);
     bench.read(kPage);
@@ -244,7 +248,8 @@ class MmuTest : public QObject {
   }
 
   void under_ept_a_table_pointer_saves_its_columns_and_the_next_tables_translation() {
-    for (const auto& [leaf, cold, nested] : {std::tuple{PageSize::Size4K, 24U, 4U}, std::tuple{PageSize::Size2M, 19U, 3U}}) {
+    for (const auto& [leaf, cold, nested] :
+         {std::tuple{PageSize::Size4K, 24U, 4U}, std::tuple{PageSize::Size2M, 19U, 3U}}) {
       MachineConfig config = bench_config();
       config.translation.nested_entries = 0;
       MmuBench bench(config);
@@ -258,7 +263,7 @@ class MmuTest : public QObject {
       QCOMPARE(made(bench).size(), std::size_t{1} + nested);
       const WalkEnd end = bench.of<WalkEnd>()[0];
       QCOMPARE(unsigned{end.references} + unsigned{end.skipped}, cold);
-      QCOMPARE(cells(bench.of<WalkReference>()), grid(nested));   // The whole grid, made or skipped.
+      QCOMPARE(cells(bench.of<WalkReference>()), grid(nested));  // The whole grid, made or skipped.
     }
   }
 
@@ -282,7 +287,7 @@ class MmuTest : public QObject {
 
   void a_walk_never_uses_what_it_found_itself() {
     MmuBench bench;
-    map_nested(bench, PageSize::Size2M);   // All tables and the data lie in one 2 MB page of EPT.
+    map_nested(bench, PageSize::Size2M);  // All tables and the data lie in one 2 MB page of EPT.
     map_page(bench);
     bench.read(kPage);
     QCOMPARE(bench.of<WalkReference>().size(), 19U);
@@ -295,7 +300,7 @@ class MmuTest : public QObject {
     MmuBench bench;
     map_nested(bench, PageSize::Size4K);
     map_page(bench, kUserPage, kMoved);
-    bench.set_entry(place(kPd, 2) + kMoved, 0 | kUserPage | kEntryLarge);   // 2 MB of the guest on 4 KB of EPT.
+    bench.set_entry(place(kPd, 2) + kMoved, 0 | kUserPage | kEntryLarge);  // 2 MB of the guest on 4 KB of EPT.
     const std::uint64_t offset = kPage & 0x1fffff;
     const TranslateResult result = bench.read(kPage);
     QCOMPARE(physical_of(result), offset + kMoved);
@@ -328,7 +333,7 @@ class MmuTest : public QObject {
     bench.set_entry(place(0x6000, 1, kPage + 0x1000), 0xb000 | kUserPage);
     QVERIFY(bench.mmu.has_stale_entries());
     QCOMPARE(physical_of(bench.read(kPage + 0x1000)), 0xa000U);
-    bench.mmu.invlpg({0});   // Any address drops the table pointers of the address space.
+    bench.mmu.invlpg({0});  // Any address drops the table pointers of the address space.
     bench.mmu.invlpg({kPage});
     bench.mmu.invlpg({kPage + 0x1000});
     QCOMPARE(physical_of(bench.read(kPage + 0x1000)), 0xb000U);
@@ -338,7 +343,7 @@ class MmuTest : public QObject {
     MmuBench bench;
     map_page(bench, kEntryPresent | kEntryUser);
     QCOMPARE(physical_of(bench.read(kPage)), kFrame);
-    bench.set_entry(place(kPt, 1), kFrame | kUserPage);   // Writable now, and no invalidation.
+    bench.set_entry(place(kPt, 1), kFrame | kUserPage);  // Writable now, and no invalidation.
     QCOMPARE(physical_of(bench.write(kPage, 3)), kFrame);
   }
 
@@ -346,7 +351,7 @@ class MmuTest : public QObject {
     MmuBench bench;
     map_page(bench);
     bench.set_entry(place(kPt, 1, kPage + 0x1000), 0xa000 | kUserPage);
-    bench.set_entry(place(kPd, 2), kPt | kEntryPresent | kEntryUser);   // Read-only.
+    bench.set_entry(place(kPd, 2), kPt | kEntryPresent | kEntryUser);  // Read-only.
     bench.read(kPage);
     bench.set_entry(place(kPd, 2), kPt | kUserTable | kEntryAccessed);
     bench.log.events.clear();
@@ -361,7 +366,7 @@ class MmuTest : public QObject {
     MmuBench bench;
     map_page(bench);
     bench.read(kPage);
-    QCOMPARE(fault_of(bench.read(kPage + 0x1000)), 0U);   // Walked with the cached PDE: one reference.
+    QCOMPARE(fault_of(bench.read(kPage + 0x1000)), 0U);  // Walked with the cached PDE: one reference.
     QCOMPARE(made(bench).size(), 5U);
     QCOMPARE(bench.of<TlbInvalidate>().back().reason, std::string_view("A page fault"));
     QVERIFY(bench.path.translation().walk_cache_entries().empty());
@@ -390,12 +395,12 @@ class MmuTest : public QObject {
     bench.mmu.cr3_written(true);
     bench.log.events.clear();
     bench.read(kPage);
-    QCOMPARE(bench.of<WalkBegin>().size(), 1U);   // PCID 6 knows nothing.
+    QCOMPARE(bench.of<WalkBegin>().size(), 1U);  // PCID 6 knows nothing.
     bench.state.cr3 = kPml4 | 5;
     bench.mmu.cr3_written(true);
     bench.log.events.clear();
     bench.read(kPage);
-    QVERIFY(bench.of<WalkBegin>().empty());       // PCID 5 was kept.
+    QVERIFY(bench.of<WalkBegin>().empty());  // PCID 5 was kept.
     bench.mmu.invpcid(Mmu::InvpcidType::Context, 5, {});
     bench.read(kPage);
     QCOMPARE(bench.of<WalkBegin>().size(), 1U);
@@ -427,9 +432,9 @@ class MmuTest : public QObject {
     map_page(bench, kUserPage, kMoved);
     bench.read(kPage);
     bench.log.events.clear();
-    bench.nested.vpid = 0;      // In root operation.
+    bench.nested.vpid = 0;  // In root operation.
     bench.mmu.world_switched();
-    QVERIFY(bench.of<TlbInvalidate>().empty());   // Nothing of VPID 0 was there, and VPID 1 stays.
+    QVERIFY(bench.of<TlbInvalidate>().empty());  // Nothing of VPID 0 was there, and VPID 1 stays.
     bench.nested.vpid = 1;
     bench.read(kPage);
     QVERIFY(bench.of<WalkBegin>().empty());
@@ -449,7 +454,7 @@ class MmuTest : public QObject {
     map_nested(bench, PageSize::Size4K);
     map_page(bench, kUserPage, kMoved);
     bench.read(kPage);
-    bench.nested.eptp = 0x900000 | 0x1e;   // An empty EPT.
+    bench.nested.eptp = 0x900000 | 0x1e;  // An empty EPT.
     const EptFault fault = ept_fault_of(bench.read(kPage + 0x1000));
     QCOMPARE(fault.guest_physical.value, place(kPml4, 4));
   }
@@ -469,10 +474,11 @@ class MmuTest : public QObject {
     };
     QCOMPARE(flags(), (std::vector<std::uint64_t>(4, kEntryAccessed)));
     bench.log.events.clear();
-    bench.write(kPage);   // The TLB entry is clean: a walk sets D.
+    bench.write(kPage);  // The TLB entry is clean: a walk sets D.
     QCOMPARE(bench.of<WalkBegin>().size(), 1U);
     QCOMPARE(checks(bench, CheckVerdict::Failed), (std::vector<std::string_view>{"D"}));
-    QCOMPARE(flags(), (std::vector<std::uint64_t>{kEntryAccessed, kEntryAccessed, kEntryAccessed, kEntryAccessed | kEntryDirty}));
+    QCOMPARE(flags(), (std::vector<std::uint64_t>{kEntryAccessed, kEntryAccessed, kEntryAccessed,
+                                                  kEntryAccessed | kEntryDirty}));
     bench.log.events.clear();
     QVERIFY(std::get<Translation>(bench.write(kPage)).writable_now);
     QVERIFY(bench.of<WalkBegin>().empty());
@@ -503,7 +509,9 @@ class MmuTest : public QObject {
     map_page(bench, kUserPage, kMoved);
     bench.read(kPage);
     QVERIFY((bench.entry(kEptPml4) & kEptAccessed) != 0);
-    const auto leaf = [&](std::uint64_t frame) { return bench.entry(kEptPt + frame / 0x1000 * 8) & (kEptAccessed | kEptDirty); };
+    const auto leaf = [&](std::uint64_t frame) {
+      return bench.entry(kEptPt + frame / 0x1000 * 8) & (kEptAccessed | kEptDirty);
+    };
     for (const std::uint64_t table : {kPml4, kPdpt, kPd, kPt}) QCOMPARE(leaf(table), kEptAccessed | kEptDirty);
     QCOMPARE(leaf(kFrame), kEptAccessed);
     bench.write(kPage);
@@ -540,14 +548,18 @@ class MmuTest : public QObject {
     QCOMPARE(fault_of(bench.fetch(kPage, 0)), 16U);
     QCOMPARE(fault_of(bench.fetch(kPage, 3)), 20U);
     bench.state.efer &= ~kEferNxe;
-    QCOMPARE(fault_of(bench.fetch(kPage, 3)), 4U);   // Neither NXE nor SMEP: fetches are not told.
+    QCOMPARE(fault_of(bench.fetch(kPage, 3)), 4U);  // Neither NXE nor SMEP: fetches are not told.
     bench.state.cr4 |= kCr4Smep;
     QCOMPARE(fault_of(bench.fetch(kPage, 3)), 20U);
     QCOMPARE(fault_of(bench.mmu.translate({.address = {kPage}, .cpl = 3, .implicit_supervisor = true})), 0U);
   }
 
   void each_reserved_bit_faults() {
-    struct Case { std::uint64_t table; unsigned level; std::uint64_t bits; };
+    struct Case {
+      std::uint64_t table;
+      unsigned level;
+      std::uint64_t bits;
+    };
     for (const auto& [table, level, bits] :
          {Case{kPml4, 4, kEntryLarge}, Case{kPml4, 4, 1ULL << 40}, Case{kPdpt, 3, 1ULL << 51}, Case{kPt, 1, 1ULL << 45},
           Case{kPd, 2, kEntryLarge | 1ULL << 13}, Case{kPdpt, 3, kEntryLarge | 1ULL << 29}}) {
@@ -584,17 +596,20 @@ class MmuTest : public QObject {
     QCOMPARE(checks(bench, CheckVerdict::Passed), (std::vector<std::string_view>{"reserved", "U/S", "R/W"}));
     bench.log.events.clear();
     QCOMPARE(physical_of(bench.fetch(kPage, 3)), kFrame);
-    QCOMPARE(checks(bench, CheckVerdict::Passed), (std::vector<std::string_view>{"U/S", "XD"}));   // The L2 TLB hits.
+    QCOMPARE(checks(bench, CheckVerdict::Passed), (std::vector<std::string_view>{"U/S", "XD"}));  // The L2 TLB hits.
     bench.log.events.clear();
     QCOMPARE(fault_of(bench.fetch(kPage, 0)), 17U);
-    QCOMPARE(checks(bench, CheckVerdict::Failed), (std::vector<std::string_view>{"SMEP", "SMEP"}));   // TLB, then tables.
+    QCOMPARE(checks(bench, CheckVerdict::Failed),
+             (std::vector<std::string_view>{"SMEP", "SMEP"}));  // TLB, then tables.
     bench.log.events.clear();
     QCOMPARE(fault_of(bench.read(kPage, 0)), 1U);
     QCOMPARE(checks(bench, CheckVerdict::Failed).back(), std::string_view("SMAP"));
     bench.log.events.clear();
     QCOMPARE(physical_of(bench.mmu.translate({.address = {kPage}, .alignment_check_flag = true})), kFrame);
     QCOMPARE(checks(bench, CheckVerdict::Passed), (std::vector<std::string_view>{"reserved", "SMAP"}));
-    QCOMPARE(fault_of(bench.mmu.translate({.address = {kPage}, .implicit_supervisor = true, .alignment_check_flag = true})), 1U);
+    QCOMPARE(
+        fault_of(bench.mmu.translate({.address = {kPage}, .implicit_supervisor = true, .alignment_check_flag = true})),
+        1U);
     bench.log.events.clear();
     bench.state.cr4 &= ~kCr4Smap;
     bench.state.cr0 &= ~kCr0Wp;
@@ -616,7 +631,7 @@ class MmuTest : public QObject {
     QCOMPARE(write.qualification, 0x180U | 1U << 3 | 2U);
     QCOMPARE(ept_fault_of(bench.fetch(kPage)).qualification, 0x180U | 1U << 3 | 4U);
     QCOMPARE(physical_of(bench.read(kPage)), kFrame + kMoved);
-    QCOMPARE(ept_fault_of(bench.write(kPage)).qualification, 0x180U | 1U << 3 | 2U);   // With a TLB entry, too.
+    QCOMPARE(ept_fault_of(bench.write(kPage)).qualification, 0x180U | 1U << 3 | 2U);  // With a TLB entry, too.
     bench.set_entry(kEptPt + kFrame / 0x1000 * 8, 0);
     bench.mmu.invept_all();
     QCOMPARE(ept_fault_of(bench.read(kPage)).qualification, 0x180U | 1U);
@@ -630,7 +645,7 @@ class MmuTest : public QObject {
       bench.set_entry(kEptPt + kPd / 0x1000 * 8, 0);
       const EptFault fault = ept_fault_of(bench.read(kPage));
       QCOMPARE(fault.guest_physical.value, place(kPd, 2));
-      QCOMPARE(fault.qualification, 0x80U | (flags ? 3U : 1U));   // With A and D flags, table accesses count as writes.
+      QCOMPARE(fault.qualification, 0x80U | (flags ? 3U : 1U));  // With A and D flags, table accesses count as writes.
     }
   }
 
@@ -643,7 +658,7 @@ class MmuTest : public QObject {
     QCOMPARE(fault.guest_physical.value, place(kPml4, 4));
     QCOMPARE(fault.qualification, 0x80U | 1U << 3 | 2U);
     bench.set_entry(place(kPml4, 4) + kMoved, kPdpt | kUserTable | kEntryAccessed);
-    QCOMPARE(physical_of(bench.read(kPage)), kFrame + kMoved);   // Nothing to set there any more.
+    QCOMPARE(physical_of(bench.read(kPage)), kFrame + kMoved);  // Nothing to set there any more.
   }
 
   void a_guests_page_fault_comes_before_the_ept_violation_of_its_data() {
@@ -655,12 +670,15 @@ class MmuTest : public QObject {
   }
 
   void malformed_ept_entries_are_misconfigurations() {
-    struct Case { std::uint64_t at, entry; };
+    struct Case {
+      std::uint64_t at, entry;
+    };
     constexpr std::uint64_t kLeaf = kEptPt + kFrame / 0x1000 * 8;
-    for (const auto& [at, entry] :
-         {Case{kLeaf, kFrame | kEptWrite}, Case{kLeaf, kFrame | kEptWrite | kEptExecute}, Case{kLeaf, kFrame | kEptAll | 2 << 3},
-          Case{kLeaf, kFrame | kEptAll | 7 << 3}, Case{kLeaf, kEptAll | 1ULL << 41}, Case{kEptPml4, kEptPdpt | kEptAll | kEptLarge},
-          Case{kEptPdpt, kEptPd | kEptAll | 8}, Case{kEptPd, kEptAll | kEptLarge | 0x1000}, Case{kEptPdpt, kEptAll | kEptLarge | 0x200000}}) {
+    for (const auto& [at, entry] : {Case{kLeaf, kFrame | kEptWrite}, Case{kLeaf, kFrame | kEptWrite | kEptExecute},
+                                    Case{kLeaf, kFrame | kEptAll | 2 << 3}, Case{kLeaf, kFrame | kEptAll | 7 << 3},
+                                    Case{kLeaf, kEptAll | 1ULL << 41}, Case{kEptPml4, kEptPdpt | kEptAll | kEptLarge},
+                                    Case{kEptPdpt, kEptPd | kEptAll | 8}, Case{kEptPd, kEptAll | kEptLarge | 0x1000},
+                                    Case{kEptPdpt, kEptAll | kEptLarge | 0x200000}}) {
       MmuBench bench;
       map_nested(bench, PageSize::Size4K);
       map_page(bench, kUserPage, kMoved);
@@ -671,7 +689,7 @@ class MmuTest : public QObject {
     MmuBench bench;
     map_nested(bench, PageSize::Size4K);
     map_page(bench, kUserPage, kMoved);
-    bench.set_entry(kLeaf, (kFrame + kMoved) | kEptExecute | 6 << 3);   // Execute-only, write back: both are fine.
+    bench.set_entry(kLeaf, (kFrame + kMoved) | kEptExecute | 6 << 3);  // Execute-only, write back: both are fine.
     QCOMPARE(physical_of(bench.fetch(kPage)), kFrame + kMoved);
     QCOMPARE(ept_fault_of(bench.read(kPage)).qualification, 0x180U | 4U << 3 | 1U);
   }
@@ -711,7 +729,10 @@ class MmuTest : public QObject {
   }
 
   void only_a_change_that_hardware_could_miss_is_a_hazard() {
-    struct Case { std::uint64_t before, after; bool hazard; };
+    struct Case {
+      std::uint64_t before, after;
+      bool hazard;
+    };
     constexpr std::uint64_t kOld = kFrame | kUserPage | kEntryAccessed;
     for (const auto& [before, after, hazard] :
          {Case{kOld, 0xa000 | kUserPage | kEntryAccessed, true}, Case{kOld, kOld & ~kEntryPresent, true},
@@ -741,14 +762,14 @@ class MmuTest : public QObject {
       bench.mmu.table_store({address}, size, value);
       return bench.mmu.hazard();
     };
-    QVERIFY(!is_hazard(at + 8, 8, 1));             // An entry that nothing was made from.
+    QVERIFY(!is_hazard(at + 8, 8, 1));  // An entry that nothing was made from.
     QVERIFY(!is_hazard(at - 8, 8, 0));
-    QVERIFY(is_hazard(at, 1, 0));                  // P goes.
+    QVERIFY(is_hazard(at, 1, 0));  // P goes.
     QVERIFY(!is_hazard(at, 1, bench.entry(at) & 0xff));
-    QVERIFY(is_hazard(at + 1, 1, 0xa0));           // The frame changes.
-    QVERIFY(is_hazard(at - 4, 8, 0));              // Half of it lies in our entry.
+    QVERIFY(is_hazard(at + 1, 1, 0xa0));  // The frame changes.
+    QVERIFY(is_hazard(at - 4, 8, 0));     // Half of it lies in our entry.
     QVERIFY(is_hazard(at + 4, 4, 1));
-    QVERIFY(!is_hazard(0x9000, 8, 0));             // No table.
+    QVERIFY(!is_hazard(0x9000, 8, 0));  // No table.
   }
 
   void keeping_translations_over_another_root_is_a_hazard() {
@@ -778,12 +799,12 @@ class MmuTest : public QObject {
       bench.mmu.cr3_written(false);
       return bench.mmu.hazard();
     };
-    QVERIFY(!hazard(kPdpt | kUserTable | kEntryAccessed, kEntryGlobal, false));   // The same page.
+    QVERIFY(!hazard(kPdpt | kUserTable | kEntryAccessed, kEntryGlobal, false));  // The same page.
     QVERIFY(hazard(0, kEntryGlobal, false));
-    QVERIFY(hazard(kPdpt | kUserTable, kEntryGlobal, false));                     // A walk would set A, a TLB hit not.
+    QVERIFY(hazard(kPdpt | kUserTable, kEntryGlobal, false));  // A walk would set A, a TLB hit not.
     QVERIFY(hazard(kPdpt | kEntryPresent | kEntryUser | kEntryAccessed, kEntryGlobal, false));
-    QVERIFY(!hazard(0, 0, false));                                                // Not global: it is flushed.
-    QVERIFY(!hazard(0, kEntryGlobal, true));                                      // The models know.
+    QVERIFY(!hazard(0, 0, false));            // Not global: it is flushed.
+    QVERIFY(!hazard(0, kEntryGlobal, true));  // The models know.
   }
 
   void every_kind_of_stale_entry_is_found() {
@@ -793,7 +814,7 @@ class MmuTest : public QObject {
       if (nested) map_nested(bench, PageSize::Size4K, true);
       map_page(bench, kUserPage, nested ? kMoved : 0);
       bench.write(kPage);
-      if (bench.mmu.has_stale_entries()) return false;   // The tables have not changed yet.
+      if (bench.mmu.has_stale_entries()) return false;  // The tables have not changed yet.
       bench.set_entry(at, entry);
       return bench.mmu.has_stale_entries();
     };
@@ -805,9 +826,9 @@ class MmuTest : public QObject {
     QVERIFY(stale_after(leaf, kFrame | (kLeafFlags & ~kEntryAccessed)));
     QVERIFY(stale_after(leaf, kFrame | (kLeafFlags & ~kEntryWritable)));
     QVERIFY(stale_after(leaf, kFrame | kLeafFlags | kEntryExecuteDisable));
-    QVERIFY(stale_after(place(kPd, 2), kPt | kUserTable));                        // A cleared in a table pointer.
+    QVERIFY(stale_after(place(kPd, 2), kPt | kUserTable));  // A cleared in a table pointer.
     QVERIFY(stale_after(place(kPml4, 4), 0));
-    QVERIFY(!stale_after(place(kPt, 1, kPage + 0x1000), 0xb000 | kUserPage));     // Somebody else's entry.
+    QVERIFY(!stale_after(place(kPt, 1, kPage + 0x1000), 0xb000 | kUserPage));  // Somebody else's entry.
     const std::uint64_t nested_leaf = kEptPt + kFrame / 0x1000 * 8;
     QVERIFY(stale_after(nested_leaf, (kFrame + 0x200000) | kEptAll | kEptAccessed | kEptDirty, true));
     QVERIFY(stale_after(nested_leaf, (kFrame + kMoved) | kEptRead | kEptAccessed | kEptDirty, true));
@@ -824,7 +845,7 @@ class MmuTest : public QObject {
     bench.state.cr3 = 0x8000 | 1;
     bench.mmu.cr3_written(true);
     QVERIFY(bench.mmu.has_stale_entries());
-    QCOMPARE(physical_of(bench.read(kPage)), kFrame);   // The old address space shines through.
+    QCOMPARE(physical_of(bench.read(kPage)), kFrame);  // The old address space shines through.
   }
 
   void views_translate_without_leaving_a_trace() {
@@ -854,7 +875,8 @@ class MmuTest : public QObject {
              std::string("P=1 R/W=0 U/S=0 PWT=0 PCD=0 A=0 D=0 G=0 PAT=0 XD=1 PS=1 2 MB frame 0x600000"));
     QCOMPARE(describe_page_table_entry("PML4E", kPdpt | kUserTable),
              std::string("P=1 R/W=1 U/S=1 PWT=0 PCD=0 A=0 XD=0 PS=0 next table 0x2000"));
-    QCOMPARE(describe_page_table_entry("PTE", 0x9000), std::string("P=0: not present; the other bits (0x9000) mean nothing"));
+    QCOMPARE(describe_page_table_entry("PTE", 0x9000),
+             std::string("P=0: not present; the other bits (0x9000) mean nothing"));
     QCOMPARE(describe_page_table_entry("EPT PTE", 0x9000 | kEptRead | kEptWrite | 6 << 3 | kEptDirty),
              std::string("R=1 W=1 X=0 A=0 D=1 memory type=6 IPAT=0 4 KB frame 0x9000"));
     QCOMPARE(describe_page_table_entry("EPT PDPTE", kEptPd | kEptAll),
@@ -902,7 +924,7 @@ class MmuTest : public QObject {
     bench.state.cr3 = kPml4;
     const std::uint64_t index = 0x1ff;
     bench.set_entry(kPml4 + 8 * index, kPml4 | kUserTable);
-    constexpr std::uint64_t kSelf = 0xffff'ffff'ffff'f000;   // Every index is 511: the PML4 four times over.
+    constexpr std::uint64_t kSelf = 0xffff'ffff'ffff'f000;  // Every index is 511: the PML4 four times over.
     QCOMPARE(physical_of(bench.write(kSelf + 8 * index)), kPml4 + 8 * index);
     QCOMPARE(bench.entry(kPml4 + 8 * index), kPml4 | kUserTable | kEntryAccessed | kEntryDirty);
     QCOMPARE(bench.of<WalkReference>().size(), 4U);
@@ -911,7 +933,7 @@ class MmuTest : public QObject {
 
   void tables_outside_ram_fault_on_reserved_bits() {
     MmuBench bench;
-    bench.state.cr3 = 0x80'0000'0000 - 0x1000;   // Nothing answers there: all ones are read.
+    bench.state.cr3 = 0x80'0000'0000 - 0x1000;  // Nothing answers there: all ones are read.
     QCOMPARE(fault_of(bench.read(kPage)), 9U);
   }
 
@@ -921,11 +943,15 @@ class MmuTest : public QObject {
     bench.events.set_sinks(&checker, nullptr);
     map_nested(bench, PageSize::Size4K, true);
     map_page(bench, kUserPage, kMoved);
-    for (std::uint64_t page = 0; page < 64; ++page) bench.set_entry(kPt + kMoved + 8 * page, (0x10000 + page * 0x1000) | kUserPage);
+    for (std::uint64_t page = 0; page < 64; ++page)
+      bench.set_entry(kPt + kMoved + 8 * page, (0x10000 + page * 0x1000) | kUserPage);
     for (std::uint64_t step = 0; step < 2000; ++step) {
       bench.events.begin_step(step);
       const std::uint64_t address = (kPage & ~0x1fffffULL) + step * 37 % 70 * 0x1000;
-      if (step % 3 == 0) bench.write(address, 3); else bench.read(address, 3);
+      if (step % 3 == 0)
+        bench.write(address, 3);
+      else
+        bench.read(address, 3);
       if (step % 100 == 0) bench.mmu.invlpg({address});
     }
     const auto& violations = checker.finish();
@@ -946,7 +972,8 @@ class MmuTest : public QObject {
       const TranslateResult result = bench.write(kPage + i % 4096, 3);
       sum += std::get<Translation>(result).physical.value;
     }
-    const auto nanoseconds = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / kTimes;
+    const auto nanoseconds =
+        std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / kTimes;
     qInfo("translate() with a TLB hit: %.1f ns (sum %llx)", nanoseconds, static_cast<unsigned long long>(sum));
     QCOMPARE(bench.path.counters().tlb_misses, 1U);
     QVERIFY2(nanoseconds < 5000, "a TLB hit takes longer than any machine explains");

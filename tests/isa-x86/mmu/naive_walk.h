@@ -10,20 +10,22 @@
 namespace shearling::x86::testing {
 
 struct NaiveMachine {
-  std::vector<std::uint64_t> words;      ///< RAM from physical address 0.
+  std::vector<std::uint64_t> words;  ///< RAM from physical address 0.
   std::uint64_t cr3 = 0;
   bool write_protect = false, smep = false, smap = false, no_execute = false, gigabyte = true;
   bool ept = false, ept_flags = false;
   std::uint64_t ept_root = 0;
 
   std::uint64_t load(std::uint64_t address) const { return address / 8 < words.size() ? words[address / 8] : ~0ULL; }
-  void store(std::uint64_t address, std::uint64_t value) { if (address / 8 < words.size()) words[address / 8] = value; }
+  void store(std::uint64_t address, std::uint64_t value) {
+    if (address / 8 < words.size()) words[address / 8] = value;
+  }
 };
 
 struct NaiveAccess {
   std::uint64_t address = 0;
-  char kind = 'r';                       ///< r, w, x
-  bool user = false;                     ///< Explicit, at CPL 3.
+  char kind = 'r';    ///< r, w, x
+  bool user = false;  ///< Explicit, at CPL 3.
   bool implicit = false, ac = false;
 };
 
@@ -40,15 +42,25 @@ struct NaiveWalk {
   NaiveResult out{};
 
   // --- EPT ---
-  bool ept(std::uint64_t gpa, bool read, bool write, bool fetch, bool table, std::uint64_t& physical, std::uint64_t& bytes, bool& may_write, std::uint64_t& rights) {
-    if (!m.ept) { physical = gpa; bytes = 1ULL << 30; may_write = true; rights = 7; return true; }
+  bool ept(std::uint64_t gpa, bool read, bool write, bool fetch, bool table, std::uint64_t& physical,
+           std::uint64_t& bytes, bool& may_write, std::uint64_t& rights) {
+    if (!m.ept) {
+      physical = gpa;
+      bytes = 1ULL << 30;
+      may_write = true;
+      rights = 7;
+      return true;
+    }
     std::uint64_t table_at = m.ept_root, leaf = 0;
     rights = 7;
     for (int level = 4; level >= 1; --level) {
       const std::uint64_t at = table_at + ((gpa >> (12 + 9 * (level - 1))) & 0x1ff) * 8;
       const std::uint64_t e = m.load(at);
       rights &= e & 7;
-      if ((e & 7) == 0) { rights = 0; return violation(gpa, read, write, fetch, table, 0); }
+      if ((e & 7) == 0) {
+        rights = 0;
+        return violation(gpa, read, write, fetch, table, 0);
+      }
       const bool last = level == 1 || ((level == 2 || level == 3) && (e & 0x80) != 0);
       bool bad = (e & 7) == 2 || (e & 7) == 6 || ((e >> 40) & 0xfff) != 0;
       if (last) {
@@ -59,7 +71,11 @@ struct NaiveWalk {
       } else {
         bad = bad || (e & 0x78) != 0 || (level == 4 && (e & 0x80) != 0);
       }
-      if (bad) { out.kind = NaiveResult::Misconfiguration; out.guest_physical = gpa; return false; }
+      if (bad) {
+        out.kind = NaiveResult::Misconfiguration;
+        out.guest_physical = gpa;
+        return false;
+      }
       if (last) {
         bytes = level == 1 ? 4096 : level == 2 ? 2097152 : 1073741824;
         if ((read && !(rights & 1)) || (write && !(rights & 2)) || (fetch && !(rights & 4)))
@@ -105,13 +121,19 @@ struct NaiveWalk {
       bool may_write = false;
       if (!ept(entry_gpa, true, m.ept_flags, false, true, at, ignored, may_write, rights)) return out;
       const std::uint64_t e = m.load(at);
-      if (!(e & 1)) { fault(false, false); return out; }
+      if (!(e & 1)) {
+        fault(false, false);
+        return out;
+      }
       bool reserved = ((e >> 40) & 0xfff) != 0 || (!m.no_execute && (e >> 63));
       const bool ps = (e & 0x80) != 0;
       if (level == 4 && ps) reserved = true;
       if (level == 3 && ps) reserved = reserved || !m.gigabyte || (e & 0x3fffe000) != 0;
       if (level == 2 && ps) reserved = reserved || (e & 0x1fe000) != 0;
-      if (reserved) { fault(true, true); return out; }
+      if (reserved) {
+        fault(true, true);
+        return out;
+      }
       user_page = user_page && (e & 4);
       writable = writable && (e & 2);
       executable = executable && !(e >> 63);
@@ -130,7 +152,10 @@ struct NaiveWalk {
         if (a.kind == 'x') allowed = executable && !(m.smep && user_page);
         if (a.kind != 'x' && m.smap && user_page && (a.implicit || !a.ac)) allowed = false;
       }
-      if (!allowed) { fault(true, false); return out; }
+      if (!allowed) {
+        fault(true, false);
+        return out;
+      }
       if (!flag(at, entry_gpa, may_write, rights, a.kind == 'w' ? 0x60 : 0x20)) return out;
       break;
     }
@@ -144,6 +169,8 @@ struct NaiveWalk {
   }
 };
 
-inline NaiveResult naive_walk(NaiveMachine& machine, const NaiveAccess& access) { return NaiveWalk{machine, access}.run(); }
+inline NaiveResult naive_walk(NaiveMachine& machine, const NaiveAccess& access) {
+  return NaiveWalk{machine, access}.run();
+}
 
 }  // namespace shearling::x86::testing

@@ -44,7 +44,8 @@ class LockstepTest : public QObject {
     QTest::newRow("privilege levels, every instruction")
         << "privilege-levels" << quint64{4000} << quint64{1} << quint64{5000};
     QTest::newRow("page walk, every instruction") << "page-walk" << quint64{4000} << quint64{1} << quint64{5000};
-    QTest::newRow("random interrupts, every instruction") << "interrupt-storm" << quint64{4300} << quint64{1} << quint64{15000};
+    QTest::newRow("random interrupts, every instruction")
+        << "interrupt-storm" << quint64{4300} << quint64{1} << quint64{15000};
     QTest::newRow("random interrupts, strides") << "interrupt-storm" << quint64{0} << quint64{97} << quint64{5000};
     QTest::newRow("kernel, strides over all of it") << "kernel" << quint64{0} << quint64{997} << quint64{5000};
     QTest::newRow("kernel, its end, every instruction") << "kernel" << quint64{817000} << quint64{1} << quint64{20000};
