@@ -49,7 +49,9 @@ void CommandPalette::fill(const QString& wanted) {
   list_->clear();
   for (std::size_t index = 0; index < actions_.size(); ++index) {
     const QString text = plain_text(*actions_[index]);
-    if (!text.contains(wanted, Qt::CaseInsensitive) && !actions_[index]->statusTip().contains(wanted, Qt::CaseInsensitive)) continue;
+    if (!text.contains(wanted, Qt::CaseInsensitive) &&
+        !actions_[index]->statusTip().contains(wanted, Qt::CaseInsensitive))
+      continue;
     const QString keys = keys_of(*actions_[index]);
     auto* item = new QListWidgetItem(keys.isEmpty() ? text : text + QStringLiteral("    ") + keys, list_);
     item->setData(Qt::UserRole, static_cast<qulonglong>(index));
@@ -72,11 +74,18 @@ bool CommandPalette::eventFilter(QObject* watched, QEvent* event) {
   const auto* key = static_cast<QKeyEvent*>(event);
   const int row = list_->currentRow();
   switch (key->key()) {
-    case Qt::Key_Down: list_->setCurrentRow(std::min(row + 1, list_->count() - 1)); return true;
-    case Qt::Key_Up: list_->setCurrentRow(std::max(row - 1, 0)); return true;
+    case Qt::Key_Down:
+      list_->setCurrentRow(std::min(row + 1, list_->count() - 1));
+      return true;
+    case Qt::Key_Up:
+      list_->setCurrentRow(std::max(row - 1, 0));
+      return true;
     case Qt::Key_Return:
-    case Qt::Key_Enter: trigger(); return true;
-    default: return QDialog::eventFilter(watched, event);
+    case Qt::Key_Enter:
+      trigger();
+      return true;
+    default:
+      return QDialog::eventFilter(watched, event);
   }
 }
 
@@ -95,7 +104,8 @@ KeySheet::KeySheet(const std::vector<QAction*>& actions, QWidget* parent) : QDia
     const QAction& action = *with_keys[static_cast<std::size_t>(index)];
     auto* key = new QLabel(keys_of(action), this);
     key->setStyleSheet(QStringLiteral("font-family: 'JetBrains Mono', monospace; font-size: %1px; color: %2;")
-                           .arg(static_cast<int>(theme().px(13))).arg(theme().palette().muted.name()));
+                           .arg(static_cast<int>(theme().px(13)))
+                           .arg(theme().palette().muted.name()));
     auto* text = new QLabel(plain_text(action), this);
     text->setToolTip(action.statusTip());
     grid->addWidget(key, index % rows, index / rows * 2);

@@ -34,11 +34,14 @@ class CacheSetsView : public PaintedView {
  private:
   void paint_address(QPainter& painter, const QRectF& box) const;
   void paint_tft(QPainter& painter, const QRectF& box) const;
-  void paint_cache(QPainter& painter, const QRectF& box, const CacheSummary& cache, std::optional<std::size_t> lookup, bool seesaw) const;
+  void paint_cache(QPainter& painter, const QRectF& box, const CacheSummary& cache, std::optional<std::size_t> lookup,
+                   bool seesaw) const;
   void paint_cases(QPainter& painter, const QRectF& box) const;
   void paint_totals(QPainter& painter, const QRectF& box) const;
   [[nodiscard]] const CacheLookup* lookup_of(std::optional<std::size_t> index) const;
-  [[nodiscard]] bool is_seesaw() const { return moment_.machine->caches.l1d.config.organisation == CacheOrganisation::Seesaw; }
+  [[nodiscard]] bool is_seesaw() const {
+    return moment_.machine->caches.l1d.config.organisation == CacheOrganisation::Seesaw;
+  }
 
   std::optional<ShownLookup> shown_;
 };

@@ -22,6 +22,7 @@ CardDock::CardDock(const QString& name, const QString& object_name, View* view, 
   auto* layout = new QHBoxLayout(bar);
   layout->setContentsMargins(14, 8, 8, 2);
   title_ = new QLabel(name, bar);
+  title_->setTextFormat(Qt::RichText);
   title_->setTextInteractionFlags(Qt::NoTextInteraction);
   title_->setMinimumWidth(24);
   layout->addWidget(title_, 1);
@@ -51,9 +52,9 @@ CardDock::CardDock(const QString& name, const QString& object_name, View* view, 
   apply_theme();
 }
 
-QString CardDock::heading() const { return title_->text(); }
-
-void CardDock::set_detail(const QString& detail) { title_->setText(detail.isEmpty() ? name_ : name_ + QStringLiteral(" · ") + detail); }
+void CardDock::set_detail(const QString& detail) {
+  title_->setText(rich(detail.isEmpty() ? name_ : name_ + QStringLiteral(" · ") + detail));
+}
 
 void CardDock::apply_theme() {
   title_->setFont(theme().words(13, QFont::DemiBold));

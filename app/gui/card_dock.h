@@ -17,8 +17,6 @@ class CardDock : public QDockWidget {
  public:
   CardDock(const QString& name, const QString& object_name, View* view, QWidget* parent = nullptr);
   [[nodiscard]] View* view() const { return view_; }
-  /// The heading: the name and what the view adds.
-  [[nodiscard]] QString heading() const;
 
  signals:
   void export_wanted(shearling::gui::CardDock* dock);

@@ -60,7 +60,7 @@ WalkGridLayout walk_grid_layout(const QSizeF& size, unsigned guest_levels, unsig
   const double footer = (low ? 26 : 56) * zoom;
   layout.footer = {margin, size.height() - footer, size.width() - 2 * margin, footer};
   layout.gap = (low ? 6 : 12) * zoom;
-  const unsigned columns = guest_levels + 1;   // A bare walk's result stands right of its row.
+  const unsigned columns = guest_levels + 1;  // A bare walk's result stands right of its row.
   const double top = layout.heading.bottom() + 28 * zoom;
   const double width = size.width() - margin - labels;
   const double height = std::max(0.0, layout.footer.top() - (low ? 4 : 12) * zoom - top);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Where things stand in the painted views: pure functions of size and zoom, so that they can be tested without a window.
+// Where things stand in the painted views: pure functions of size and zoom, so that they can be tested without a
+// window.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ StageLayout stage_layout(const QSizeF& size, double zoom);
 struct WalkGridLayout {
   unsigned guest_levels = 4, nested_levels = 4;
   double zoom = 1;
-  QRectF cells;                                ///< Around all cells.
+  QRectF cells;  ///< Around all cells.
   double cell_width = 0, cell_height = 0, gap = 0;
   QRectF heading, footer;
   [[nodiscard]] unsigned columns() const { return guest_levels + (nested_levels == 0 ? 0 : 1); }
@@ -51,8 +52,8 @@ AddressSplit split_address(std::uint64_t address, unsigned line_bytes, unsigned 
 
 /// The part of a run that the Timeline shows, in cycles, mapped to pixels.
 struct TimelineScale {
-  double first = 0, last = 1;                  ///< Cycles at the left and the right end.
-  double left = 0, width = 1;                  ///< Pixels.
+  double first = 0, last = 1;  ///< Cycles at the left and the right end.
+  double left = 0, width = 1;  ///< Pixels.
   [[nodiscard]] double to_pixel(double cycle) const { return left + (cycle - first) / (last - first) * width; }
   [[nodiscard]] double to_cycle(double pixel) const { return first + (pixel - left) / width * (last - first); }
   /// Zoomed by `factor` (below 1: in) so that the cycle under `pixel` stays there; kept inside [0, whole].

@@ -26,7 +26,8 @@
 
 namespace shearling::gui {
 
-// --- the run of a lesson ----------------------------------------------------------------------------------------------
+// --- the run of a lesson
+// ----------------------------------------------------------------------------------------------
 
 /// How far a lesson has been taken. The answers are fed on the session's thread, everything else is the window's; what
 /// passes between them lies in Shared, under its lock.
@@ -34,11 +35,11 @@ class LessonRun {
  public:
   struct Shared {
     std::mutex mutex;
-    std::vector<std::pair<const LessonAsk*, Answer>> answers;             ///< The session's thread only.
-    std::vector<std::shared_ptr<const void>> machines;                    ///< Kept alive: answers may refer to their names.
-    std::map<std::string, LessonStepResult> results;                      ///< By step id.
-    std::set<std::string> interrupted;                                    ///< Steps that were not brought to their end.
-    std::map<std::string, std::string> texts;                             ///< Answers known so far, by the ask's id.
+    std::vector<std::pair<const LessonAsk*, Answer>> answers;  ///< The session's thread only.
+    std::vector<std::shared_ptr<const void>> machines;         ///< Kept alive: answers may refer to their names.
+    std::map<std::string, LessonStepResult> results;           ///< By step id.
+    std::set<std::string> interrupted;                         ///< Steps that were not brought to their end.
+    std::map<std::string, std::string> texts;                  ///< Answers known so far, by the ask's id.
   };
 
   explicit LessonRun(Lesson wanted) : lesson(std::make_shared<const Lesson>(std::move(wanted))) {
@@ -52,8 +53,12 @@ class LessonRun {
     }
   }
 
-  [[nodiscard]] const LessonStep& step(std::size_t index) const { return std::get<LessonStep>(lesson->blocks[steps[index]]); }
-  [[nodiscard]] const LessonAsk& ask(std::size_t index) const { return std::get<LessonAsk>(lesson->blocks[asks[index]]); }
+  [[nodiscard]] const LessonStep& step(std::size_t index) const {
+    return std::get<LessonStep>(lesson->blocks[steps[index]]);
+  }
+  [[nodiscard]] const LessonAsk& ask(std::size_t index) const {
+    return std::get<LessonAsk>(lesson->blocks[asks[index]]);
+  }
   /// The machine block that a step runs on.
   [[nodiscard]] std::optional<std::size_t> machine_of(std::size_t index) const {
     std::optional<std::size_t> machine;
@@ -86,7 +91,8 @@ class LessonRun {
   /// What the session has to do for a step.
   [[nodiscard]] Work work_of(std::size_t index) const {
     return Work{[lesson = lesson, shared = shared, &step = step(index), first = beginning_of(index)](
-                    TimeTravel& travel, const std::shared_ptr<const void>& machine, const std::atomic<bool>& interrupted) -> std::string {
+                    TimeTravel& travel, const std::shared_ptr<const void>& machine,
+                    const std::atomic<bool>& interrupted) -> std::string {
       // A step that was left by hand begins again where it begins.
       if (travel.machine().position() != first) travel.seek(first, &interrupted);
       bool known = false;
@@ -101,7 +107,7 @@ class LessonRun {
         }
       } feed;
       for (auto& [ask, answer] : shared->answers) {
-        if (known) break;                              // What was counted once is not counted again.
+        if (known) break;  // What was counted once is not counted again.
         answer.begin_step(step.id, travel.machine().image());
         if (answer.needs_step(step.id)) feed.answers.push_back(&answer);
       }
@@ -115,10 +121,11 @@ class LessonRun {
       shared->results.insert_or_assign(step.id, std::move(result));
       for (auto& [ask, answer] : shared->answers) {
         // Known once every step that it looks at has been done.
-        const bool waits = std::any_of(lesson->blocks.begin(), lesson->blocks.end(), [&, &answer = answer](const LessonBlock& block) {
-          const auto* other = std::get_if<LessonStep>(&block);
-          return other != nullptr && answer.needs_step(other->id) && shared->results.count(other->id) == 0;
-        });
+        const bool waits =
+            std::any_of(lesson->blocks.begin(), lesson->blocks.end(), [&, &answer = answer](const LessonBlock& block) {
+              const auto* other = std::get_if<LessonStep>(&block);
+              return other != nullptr && answer.needs_step(other->id) && shared->results.count(other->id) == 0;
+            });
         if (waits) continue;
         if (const auto text = answer.text(ask->type)) shared->texts[ask->id] = text.value();
       }
@@ -128,19 +135,25 @@ class LessonRun {
 
   std::shared_ptr<const Lesson> lesson;
   std::shared_ptr<Shared> shared = std::make_shared<Shared>();
-  std::vector<std::size_t> steps;              ///< Blocks that are steps.
+  std::vector<std::size_t> steps;  ///< Blocks that are steps.
   std::vector<std::size_t> asks;
-  std::optional<std::size_t> loaded;           ///< Machine block that was asked for last.
-  std::size_t next = 0;                        ///< Step to be done next.
-  std::size_t revealed_views = 0;              ///< Steps whose views have been brought to the front.
+  std::optional<std::size_t> loaded;  ///< Machine block that was asked for last.
+  std::size_t next = 0;               ///< Step to be done next.
+  std::size_t revealed_views = 0;     ///< Steps whose views have been brought to the front.
 };
 
-// --- one question -----------------------------------------------------------------------------------------------------
+// --- one question
+// -----------------------------------------------------------------------------------------------------
 
 class AskBox : public QFrame {
  public:
-  AskBox(const LessonAsk& ask, QWidget* parent) : QFrame(parent), ask_(ask), title_(new QLabel(this)), prompt_(new QLabel(this)),
-        outcome_(new QLabel(this)), button_(new QPushButton(this)) {
+  AskBox(const LessonAsk& ask, QWidget* parent)
+      : QFrame(parent),
+        ask_(ask),
+        title_(new QLabel(this)),
+        prompt_(new QLabel(this)),
+        outcome_(new QLabel(this)),
+        button_(new QPushButton(this)) {
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(16, 12, 16, 12);
     layout->setSpacing(6);
@@ -168,7 +181,8 @@ class AskBox : public QFrame {
       }
     } else {
       line_ = new QLineEdit(this);
-      line_->setPlaceholderText(ask.type == LessonAsk::Type::Address ? QObject::tr("an address, as 0x100000") : QObject::tr("your prediction"));
+      line_->setPlaceholderText(ask.type == LessonAsk::Type::Address ? QObject::tr("an address, as 0x100000")
+                                                                     : QObject::tr("your prediction"));
       layout->addWidget(line_);
       QObject::connect(line_, &QLineEdit::textChanged, this, [this] { refresh(); });
       QObject::connect(line_, &QLineEdit::returnPressed, this, [this] { button_->click(); });
@@ -181,8 +195,10 @@ class AskBox : public QFrame {
     outcome_->hide();
     button_->setFocusPolicy(Qt::TabFocus);
     QObject::connect(button_, &QPushButton::clicked, this, [this] {
-      if (!predicted_) predicted_ = true;
-      else revealed_ = true;
+      if (!predicted_)
+        predicted_ = true;
+      else
+        revealed_ = true;
       refresh();
     });
     apply_theme();
@@ -201,7 +217,9 @@ class AskBox : public QFrame {
                       .arg(palette.notice_fill.name(), palette.notice.mark.name()));
     setObjectName(QStringLiteral("ask"));
     title_->setFont(theme().words(14, QFont::Bold));
-    title_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px; font-weight: 700; border: none;").arg(palette.notice.text.name()).arg(std::lround(theme().px(14))));
+    title_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px; font-weight: 700; border: none;")
+                              .arg(palette.notice.text.name())
+                              .arg(std::lround(theme().px(14))));
     const QString text = QStringLiteral("font-size: %1px; border: none;").arg(std::lround(theme().px(15)));
     prompt_->setStyleSheet(text);
     outcome_->setStyleSheet(text);
@@ -242,15 +260,18 @@ class AskBox : public QFrame {
     outcome_->setVisible(predicted_);
     if (!predicted_) return;
     if (!shows) {
-      outcome_->setText(QObject::tr("You predict %1. Go on with the steps: the trace will tell.").arg(QString::fromStdString(reply())));
+      outcome_->setText(QObject::tr("You predict %1. Go on with the steps: the trace will tell.")
+                            .arg(QString::fromStdString(reply())));
       return;
     }
     const bool right = same_answer(reply(), *answer_);
     QString text = right ? QObject::tr("✓ Right: the trace says %1.").arg(QString::fromStdString(*answer_))
-                         : QObject::tr("✗ You said %1; the trace says %2.").arg(QString::fromStdString(reply()), QString::fromStdString(*answer_));
+                         : QObject::tr("✗ You said %1; the trace says %2.")
+                               .arg(QString::fromStdString(reply()), QString::fromStdString(*answer_));
     if (!ask_.explain.empty()) text += QLatin1Char(' ') + QString::fromStdString(ask_.explain);
     outcome_->setText(text);
-    outcome_->setStyleSheet(QStringLiteral("font-size: %1px; border: none; color: %2;").arg(std::lround(theme().px(15)))
+    outcome_->setStyleSheet(QStringLiteral("font-size: %1px; border: none; color: %2;")
+                                .arg(std::lround(theme().px(15)))
                                 .arg((right ? theme().palette().good : theme().palette().bad).name()));
   }
 
@@ -266,7 +287,8 @@ class AskBox : public QFrame {
   bool revealed_ = false;
 };
 
-// --- the view ---------------------------------------------------------------------------------------------------------
+// --- the view
+// ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -279,8 +301,13 @@ QString name_of_step(const LessonStep& step) {
 }  // namespace
 
 LessonView::LessonView(QWidget* parent)
-    : View(parent), scroll_(new QScrollArea(this)), page_(new QWidget), column_(new QVBoxLayout(page_)), back_(new QPushButton(tr("◀ back"), this)),
-      next_(new QPushButton(tr("next ▶"), this)), note_(new QLabel(this)) {
+    : View(parent),
+      scroll_(new QScrollArea(this)),
+      page_(new QWidget),
+      column_(new QVBoxLayout(page_)),
+      back_(new QPushButton(tr("◀ back"), this)),
+      next_(new QPushButton(tr("next ▶"), this)),
+      note_(new QLabel(this)) {
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(6, 0, 2, 0);
   scroll_->setWidget(page_);
@@ -342,7 +369,7 @@ void LessonView::next_step() {
   const auto machine = run_->machine_of(step);
   if (!machine) return;
   if (run_->loaded != machine) load_machine(*machine);
-  if (run_->loaded != machine) return;                 // It could not be had.
+  if (run_->loaded != machine) return;  // It could not be had.
   emit work_wanted(run_->work_of(step));
   ++run_->next;
   run_->revealed_views = std::min(run_->revealed_views, step);
@@ -434,9 +461,11 @@ void LessonView::theme_changed() {
   note_->setStyleSheet(QStringLiteral("color: %1;").arg(palette.muted.name()));
   const auto size = [](double pixels) { return std::lround(theme().px(pixels)); };
   if (auto* title = page_->findChild<QLabel*>(QStringLiteral("lesson-title"))) {
-    title->setStyleSheet(QStringLiteral("font-size: %1px; font-weight: 700; color: %2;").arg(size(22)).arg(palette.text.name()));
+    title->setStyleSheet(
+        QStringLiteral("font-size: %1px; font-weight: 700; color: %2;").arg(size(22)).arg(palette.text.name()));
   }
-  for (QLabel* text : texts_) text->setStyleSheet(QStringLiteral("font-size: %1px; color: %2;").arg(size(16)).arg(palette.text.name()));
+  for (QLabel* text : texts_)
+    text->setStyleSheet(QStringLiteral("font-size: %1px; color: %2;").arg(size(16)).arg(palette.text.name()));
   for (AskBox* ask : asks_) ask->apply_theme();
   refresh();
 }
@@ -450,10 +479,19 @@ void LessonView::refresh() {
     const bool done = step < run_->next && result;
     const bool next = step == run_->next;
     const bool failed = done && !result->passed();
-    const QString sign = failed ? QStringLiteral("✗") : done ? QStringLiteral("✓") : next ? QStringLiteral("▶") : QStringLiteral("·");
-    const QColor colour = failed ? palette.bad : done ? palette.good : next ? theme().role(Role::Vmm).text : palette.muted;
+    const QString sign = failed ? QStringLiteral("✗")
+                         : done ? QStringLiteral("✓")
+                         : next ? QStringLiteral("▶")
+                                : QStringLiteral("·");
+    const QColor colour = failed ? palette.bad
+                          : done ? palette.good
+                          : next ? theme().role(Role::Vmm).text
+                                 : palette.muted;
     const auto style = [](double pixels, const QColor& ink, int weight) {
-      return QStringLiteral("font-size: %1px; color: %2; font-weight: %3;").arg(std::lround(theme().px(pixels))).arg(ink.name()).arg(weight);
+      return QStringLiteral("font-size: %1px; color: %2; font-weight: %3;")
+          .arg(std::lround(theme().px(pixels)))
+          .arg(ink.name())
+          .arg(weight);
     };
     const StepRow& row = step_rows_[step];
     row.name->setText(sign + QStringLiteral("  ") + name_of_step(wanted));
@@ -463,7 +501,9 @@ void LessonView::refresh() {
     row.say->setVisible(done && !wanted.say.empty());
     QStringList failures;
     for (const ExpectationResult& expectation : done ? result->expectations : std::vector<ExpectationResult>()) {
-      if (!expectation.held) failures.push_back(QStringLiteral("✗ %1: %2").arg(QString::fromStdString(expectation.what), QString::fromStdString(expectation.why)));
+      if (!expectation.held)
+        failures.push_back(QStringLiteral("✗ %1: %2")
+                               .arg(QString::fromStdString(expectation.what), QString::fromStdString(expectation.why)));
     }
     row.failures->setText(failures.join(QLatin1Char('\n')));
     row.failures->setStyleSheet(style(14, palette.bad, 400));
@@ -477,7 +517,7 @@ void LessonView::refresh() {
 
 void LessonView::show_moment(const Moment& moment) {
   if (run_ == nullptr || moment.machine->state == RunState::Running) return;
-  if (moment.machine->state == RunState::Empty) run_->loaded.reset();      // Switched off: the next step loads it again.
+  if (moment.machine->state == RunState::Empty) run_->loaded.reset();  // Switched off: the next step loads it again.
   if (run_->next > 0 && run_->take_interruption(run_->next - 1)) --run_->next;
   refresh();
   if (run_->next == 0 || run_->revealed_views >= run_->next || !run_->result(run_->next - 1)) return;

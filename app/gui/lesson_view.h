@@ -69,7 +69,7 @@ class LessonView : public View {
   std::vector<QLabel*> texts_;
   struct StepRow {
     QLabel* name;
-    QLabel* say;                   ///< Shown once the step is done.
+    QLabel* say;  ///< Shown once the step is done.
     QLabel* failures;
   };
   std::vector<StepRow> step_rows_;

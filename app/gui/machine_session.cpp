@@ -13,13 +13,15 @@
 namespace shearling::gui {
 namespace {
 
-using Clock = std::chrono::steady_clock;   // Only paces the slices: no figure of a run depends on it.
+using Clock = std::chrono::steady_clock;  // Only paces the slices: no figure of a run depends on it.
 constexpr std::chrono::milliseconds kSlice{20};
 constexpr unsigned kDisassembled = 24;
 constexpr std::size_t kLongestInstruction = 16;
 
 template <typename... F>
-struct Overloaded : F... { using F::operator()...; };
+struct Overloaded : F... {
+  using F::operator()...;
+};
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
@@ -40,11 +42,13 @@ class Watcher : public EventSink {
 };
 
 CacheSummary summary_of(const Cache& cache) {
-  return {.config = cache.config(), .counters = cache.counters(), .sets = cache.sets(), .partitions = cache.partitions()};
+  return {
+      .config = cache.config(), .counters = cache.counters(), .sets = cache.sets(), .partitions = cache.partitions()};
 }
 
 TlbView view_of(const Tlb& tlb) {
-  TlbView view{.name = tlb.geometry().name, .entries = tlb.geometry().entries, .ways = tlb.geometry().ways, .valid = {}};
+  TlbView view{
+      .name = tlb.geometry().name, .entries = tlb.geometry().entries, .ways = tlb.geometry().ways, .valid = {}};
   for (unsigned set = 0; set < tlb.sets(); ++set) {
     for (unsigned way = 0; way < tlb.geometry().ways; ++way) {
       const TlbSlot& slot = tlb.slot(set, way);
@@ -90,8 +94,9 @@ class MachineSession::Worker {
 
   /// Steps queue up behind each other; what asks for another place, or for rest, ends what is under way.
   static bool interrupts(const Command& command) {
-    return std::visit(Overloaded{[](const Pause&) { return true; }, [](const Seek&) { return true; }, [](const Restart&) { return true; },
-                                 [](const Load&) { return true; }, [](const Unload&) { return true; }, [](const auto&) { return false; }},
+    return std::visit(Overloaded{[](const Pause&) { return true; }, [](const Seek&) { return true; },
+                                 [](const Restart&) { return true; }, [](const Load&) { return true; },
+                                 [](const Unload&) { return true; }, [](const auto&) { return false; }},
                       command);
   }
 
@@ -122,7 +127,8 @@ class MachineSession::Worker {
   Command take_first() {
     Command command = std::move(session_.queue_.front());
     session_.queue_.pop_front();
-    session_.interrupted_ = session_.closing_ || std::any_of(session_.queue_.begin(), session_.queue_.end(), interrupts);
+    session_.interrupted_ =
+        session_.closing_ || std::any_of(session_.queue_.begin(), session_.queue_.end(), interrupts);
     return command;
   }
 
@@ -200,16 +206,19 @@ class MachineSession::Worker {
 
   void obey(const Run&) {
     if (!can_go_on()) return;
-    run_slices(kForever, [this] { return at_breakpoint(); }, nullptr);
+    run_slices(
+        kForever, [this] { return at_breakpoint(); }, nullptr);
     arrive();
   }
 
   void obey(const RunTo& run) {
     if (!can_go_on()) return;
     Watcher watcher(run.landmark);
-    run_slices(kForever, [&] { return watcher.seen || at_breakpoint(); }, &watcher);
+    run_slices(
+        kForever, [&] { return watcher.seen || at_breakpoint(); }, &watcher);
     if (!watcher.seen && machine_->stopped()) {
-      message_ = run.landmark == Landmark::Trap ? "No further trap: the guest has ended." : "No further VM exit: the guest has ended.";
+      message_ = run.landmark == Landmark::Trap ? "No further trap: the guest has ended."
+                                                : "No further VM exit: the guest has ended.";
     }
     arrive();
   }
@@ -220,7 +229,8 @@ class MachineSession::Worker {
     // The step that is shown now lies before the position; the search is for an earlier one.
     const StepIndex shown = position == 0 ? 0 : position - 1;
     travel_->seek(shown, &session_.interrupted_);
-    const auto found = travel_->seek_back_to([&](const Event& event) { return is_landmark(event, back.landmark); }, &session_.interrupted_);
+    const auto found = travel_->seek_back_to([&](const Event& event) { return is_landmark(event, back.landmark); },
+                                             &session_.interrupted_);
     if (found) return go_to(*found + 1);
     message_ = back.landmark == Landmark::Trap ? "There is no earlier trap." : "There is no earlier VM exit.";
     go_to(position);
@@ -233,7 +243,9 @@ class MachineSession::Worker {
 
   void obey(const RunToAddress& run) {
     if (!can_go_on()) return;
-    run_slices(kForever, [&] { return machine_->processor().program_counter().value == run.address || at_breakpoint(); }, nullptr);
+    run_slices(
+        kForever, [&] { return machine_->processor().program_counter().value == run.address || at_breakpoint(); },
+        nullptr);
     arrive();
   }
 
@@ -302,8 +314,10 @@ class MachineSession::Worker {
         return true;
       }
       const auto took = Clock::now() - began;
-      if (took < kSlice / 2) slice *= 2;
-      else if (took > kSlice && slice > 64) slice /= 2;
+      if (took < kSlice / 2)
+        slice *= 2;
+      else if (took > kSlice && slice > 64)
+        slice /= 2;
       do_light_commands();
       publish();
     }
@@ -315,7 +329,7 @@ class MachineSession::Worker {
     before_registers_ = machine_->processor().registers();
     before_control_ = machine_->processor().control_structure();
     events_ = travel_->step_forward();
-    if (instruction_.empty()) instruction_ = text_at(instruction_pc_);   // Its page was mapped by the step itself.
+    if (instruction_.empty()) instruction_ = text_at(instruction_pc_);  // Its page was mapped by the step itself.
     account_step();
     describe_entries();
     settle();
@@ -330,7 +344,7 @@ class MachineSession::Worker {
     }
     if (travel_->seek(position - 1, &session_.interrupted_) != position - 1 || machine_->stopped()) {
       if (machine_->stopped()) return arrive();
-      forget_step();                                   // Interrupted on the way: wherever that is.
+      forget_step();  // Interrupted on the way: wherever that is.
       return settle();
     }
     remember_accounts();
@@ -396,7 +410,8 @@ class MachineSession::Worker {
     entries_.assign(events_.size(), {});
     for (std::size_t index = 0; index < events_.size(); ++index) {
       const auto* reference = std::get_if<WalkReference>(&events_[index].payload);
-      if (reference != nullptr) entries_[index] = machine_->processor().describe_entry(reference->entry_name, reference->entry);
+      if (reference != nullptr)
+        entries_[index] = machine_->processor().describe_entry(reference->entry_name, reference->entry);
     }
   }
 
@@ -411,8 +426,11 @@ class MachineSession::Worker {
     const MemoryPath& path = machine_->memory_path();
     const CacheCounters& data = path.caches().l1d().counters();
     const CacheCounters& code = path.caches().l1i().counters();
-    return {.step = machine_->position(), .cycles = machine_->cycles(), .vmm_cycles = machine_->time().vmm_cycles,
-            .walks = path.counters().walks, .latency = path.counters().latency_cycles,
+    return {.step = machine_->position(),
+            .cycles = machine_->cycles(),
+            .vmm_cycles = machine_->time().vmm_cycles,
+            .walks = path.counters().walks,
+            .latency = path.counters().latency_cycles,
             .misses = data.read_misses + data.write_misses + code.read_misses + code.write_misses,
             .actor = machine_->processor().actor()};
   }
@@ -433,9 +451,14 @@ class MachineSession::Worker {
     const Accounts now = accounts_now();
     if (now.step == accounts_.step) return;
     if (now.step > timeline_->steps()) {
-      own_timeline().record({.step = now.step - 1, .actor = accounts_.actor, .begin_cycle = accounts_.cycles, .end_cycle = now.cycles,
-                             .vmm_cycles = now.vmm_cycles - accounts_.vmm_cycles, .walks = now.walks - accounts_.walks,
-                             .latency = now.latency - accounts_.latency, .cache_misses = now.misses - accounts_.misses});
+      own_timeline().record({.step = now.step - 1,
+                             .actor = accounts_.actor,
+                             .begin_cycle = accounts_.cycles,
+                             .end_cycle = now.cycles,
+                             .vmm_cycles = now.vmm_cycles - accounts_.vmm_cycles,
+                             .walks = now.walks - accounts_.walks,
+                             .latency = now.latency - accounts_.latency,
+                             .cache_misses = now.misses - accounts_.misses});
     }
     accounts_ = now;
   }
@@ -450,8 +473,10 @@ class MachineSession::Worker {
   void read_source(const std::string& image_path) {
     if (image_path.empty()) return;
     Result<SourceLines> lines = SourceLines::read_beside(image_path);
-    if (lines) source_ = std::make_shared<const SourceLines>(std::move(lines).value());
-    else message_ = lines.error().text();
+    if (lines)
+      source_ = std::make_shared<const SourceLines>(std::move(lines).value());
+    else
+      message_ = lines.error().text();
   }
 
   [[nodiscard]] SourceView source_at(VirtualAddress pc) {
@@ -480,9 +505,10 @@ class MachineSession::Worker {
     while (window.bytes.size() < bytes) {
       const std::uint64_t address = wanted.address + window.bytes.size();
       const auto physical = wanted.space == AddressSpace::Physical ? std::optional(PhysicalAddress{address})
-                                                                    : machine_->processor().guest_to_physical({address});
+                                                                   : machine_->processor().guest_to_physical({address});
       if (!physical || !machine_->memory().contains(*physical)) break;
-      const std::size_t in_frame = std::min<std::size_t>(bytes - window.bytes.size(), kFrameBytes - address % kFrameBytes);
+      const std::size_t in_frame =
+          std::min<std::size_t>(bytes - window.bytes.size(), kFrameBytes - address % kFrameBytes);
       const std::size_t first = window.bytes.size();
       window.bytes.resize(first + in_frame);
       machine_->memory().read_bytes(*physical, std::span(window.bytes).subspan(first));
@@ -535,7 +561,8 @@ class MachineSession::Worker {
     view.caches.seesaw = path.caches().seesaw_counters();
     view.caches.sets = touched_sets(path.caches(), events_);
     for (const MemoryWindow& window : windows_) view.memory.push_back(read_window(window, kWindowBytes));
-    if (console_ == nullptr || *console_ != machine_->console()) console_ = std::make_shared<const std::string>(machine_->console());
+    if (console_ == nullptr || *console_ != machine_->console())
+      console_ = std::make_shared<const std::string>(machine_->console());
     view.console = console_;
   }
 
@@ -563,7 +590,7 @@ class MachineSession::Worker {
   std::shared_ptr<Machine> machine_;
   std::unique_ptr<TimeTravel> travel_;
   std::uint64_t completed_ = 0;
-  std::uint64_t done_meanwhile_ = 0;            ///< Light commands done during the command that is under way.
+  std::uint64_t done_meanwhile_ = 0;  ///< Light commands done during the command that is under way.
   RunState state_ = RunState::Empty;
   std::string message_;
   std::optional<Diagnostic> error_;
@@ -583,7 +610,9 @@ class MachineSession::Worker {
 };
 
 MachineSession::MachineSession(std::function<void()> published)
-    : published_(std::move(published)), view_(std::make_shared<const MachineView>()), thread_([this] { Worker(*this).work(); }) {}
+    : published_(std::move(published)),
+      view_(std::make_shared<const MachineView>()),
+      thread_([this] { Worker(*this).work(); }) {}
 
 MachineSession::~MachineSession() {
   {
@@ -612,7 +641,8 @@ std::shared_ptr<const MachineView> MachineSession::view() const {
   return view_;
 }
 
-std::shared_ptr<const MachineView> MachineSession::wait_for(std::uint64_t ticket, std::chrono::milliseconds most) const {
+std::shared_ptr<const MachineView> MachineSession::wait_for(std::uint64_t ticket,
+                                                            std::chrono::milliseconds most) const {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, most, [&] { return view_->completed >= ticket; })) return nullptr;
   return view_;

@@ -25,36 +25,53 @@
 
 namespace shearling::gui {
 
-// --- commands ---------------------------------------------------------------------------------------------------------
+// --- commands
+// ---------------------------------------------------------------------------------------------------------
 
 struct Load {
   MachineSetup setup;
-  std::string image_path;                       ///< For source lines; empty: none.
+  std::string image_path;  ///< For source lines; empty: none.
 };
-struct StepForward { StepIndex count = 1; };
-struct StepBack { StepIndex count = 1; };
+struct StepForward {
+  StepIndex count = 1;
+};
+struct StepBack {
+  StepIndex count = 1;
+};
 /// One instruction with all that it causes: a call, a system call or a trap's handler up to its return.
 struct StepOver {};
-struct Run {};                                  ///< To the next breakpoint or the guest's end.
+struct Run {};  ///< To the next breakpoint or the guest's end.
 /// To the next (or back to the previous) step with an event of that kind. A VM exit is a trap, into the VMM.
 enum class Landmark : std::uint8_t { Trap, Exit };
-struct RunTo { Landmark landmark = Landmark::Trap; };
-struct BackTo { Landmark landmark = Landmark::Trap; };
-struct Seek { StepIndex step = 0; };
-struct RunToAddress { std::uint64_t address = 0; };
+struct RunTo {
+  Landmark landmark = Landmark::Trap;
+};
+struct BackTo {
+  Landmark landmark = Landmark::Trap;
+};
+struct Seek {
+  StepIndex step = 0;
+};
+struct RunToAddress {
+  std::uint64_t address = 0;
+};
 struct Pause {};
-struct Restart {};                              ///< Back to the beginning.
-struct Unload {};                               ///< Ends the session: no machine.
-struct ToggleBreakpoint { std::uint64_t address = 0; };
-struct WatchMemory { std::vector<MemoryWindow> windows; };     ///< Bytes of the windows are ignored.
+struct Restart {};  ///< Back to the beginning.
+struct Unload {};   ///< Ends the session: no machine.
+struct ToggleBreakpoint {
+  std::uint64_t address = 0;
+};
+struct WatchMemory {
+  std::vector<MemoryWindow> windows;
+};  ///< Bytes of the windows are ignored.
 /// Any other work on the machine (a lesson's step). It leaves the machine at some position; what it returns becomes the
 /// view's message. It must look at the flag now and then. Who keeps its events keeps the second argument: names in them
 /// may be the machine's.
 struct Work {
   std::function<std::string(TimeTravel&, const std::shared_ptr<const void>&, const std::atomic<bool>&)> work;
 };
-using Command = std::variant<Load, StepForward, StepBack, StepOver, Run, RunTo, BackTo, Seek, RunToAddress, Pause, Restart,
-                             Unload, ToggleBreakpoint, WatchMemory, Work>;
+using Command = std::variant<Load, StepForward, StepBack, StepOver, Run, RunTo, BackTo, Seek, RunToAddress, Pause,
+                             Restart, Unload, ToggleBreakpoint, WatchMemory, Work>;
 
 class MachineSession {
  public:
@@ -76,7 +93,7 @@ class MachineSession {
 
   std::function<void()> published_;
   mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;     ///< A command came, or a view.
+  mutable std::condition_variable changed_;  ///< A command came, or a view.
   std::deque<Command> queue_;
   std::uint64_t posted_ = 0;
   bool closing_ = false;

@@ -59,8 +59,8 @@ struct CacheSummary {
 
 struct CacheHierarchyView {
   CacheSummary l1d;
-  std::optional<CacheSummary> twin;                       ///< The plain VIPT cache on the same references.
-  std::vector<TranslationFilterTable::Entry> tft;         ///< Empty unless SEESAW.
+  std::optional<CacheSummary> twin;                ///< The plain VIPT cache on the same references.
+  std::vector<TranslationFilterTable::Entry> tft;  ///< Empty unless SEESAW.
   SeesawCounters seesaw;
   std::vector<CacheSetView> sets;
 };
@@ -68,20 +68,20 @@ struct CacheHierarchyView {
 /// Where the program stands in its source; no text where the guest has no line table.
 struct SourceView {
   std::string file;
-  unsigned line = 0;                                      ///< Of the next instruction; 0: none.
+  unsigned line = 0;  ///< Of the next instruction; 0: none.
   std::shared_ptr<const std::vector<std::string>> text;
   std::shared_ptr<const SourceLines> lines;
 };
 
 struct MachineView {
-  std::uint64_t completed = 0;                            ///< Commands done so far (see MachineSession::post).
+  std::uint64_t completed = 0;  ///< Commands done so far (see MachineSession::post).
   RunState state = RunState::Empty;
-  std::string guest;                                      ///< File name, for headings.
+  std::string guest;  ///< File name, for headings.
   std::string isa;
   std::string machine;
   VmmTechnique technique = VmmTechnique::Bare;
 
-  StepIndex position = 0;                                 ///< Steps complete: the index of the next one.
+  StepIndex position = 0;  ///< Steps complete: the index of the next one.
   StepIndex furthest = 0;
   std::uint64_t cycles = 0;
   Stop stop;
@@ -90,20 +90,20 @@ struct MachineView {
   std::uint8_t privilege = 0;
   VirtualAddress pc;
 
-  std::vector<Event> events;                              ///< Of the step before position. Empty at 0 and while running.
-  std::vector<std::string> entries;                       ///< For each event: the page-table entry bit by bit, or empty.
-  std::string instruction;                                ///< Disassembly of that step's instruction.
+  std::vector<Event> events;         ///< Of the step before position. Empty at 0 and while running.
+  std::vector<std::string> entries;  ///< For each event: the page-table entry bit by bit, or empty.
+  std::string instruction;           ///< Disassembly of that step's instruction.
   VirtualAddress instruction_pc;
-  std::string symbol;                                     ///< "main+0x12" of pc; empty where the guest names nothing there.
-  std::string instruction_symbol;                         ///< The same of instruction_pc.
+  std::string symbol;              ///< "main+0x12" of pc; empty where the guest names nothing there.
+  std::string instruction_symbol;  ///< The same of instruction_pc.
 
   std::vector<RegisterRow> registers;
-  std::vector<RegisterRow> registers_before;              ///< Before the last step: changes are marked.
+  std::vector<RegisterRow> registers_before;  ///< Before the last step: changes are marked.
   std::vector<ControlFieldRow> control;
   std::vector<ControlFieldRow> control_before;
-  std::vector<DisassembledInstruction> disassembly;       ///< From pc on.
+  std::vector<DisassembledInstruction> disassembly;  ///< From pc on.
   SourceView source;
-  std::set<std::uint64_t> breakpoints;                    ///< Virtual addresses.
+  std::set<std::uint64_t> breakpoints;  ///< Virtual addresses.
   std::vector<TlbView> tlbs;
   std::vector<WalkCacheEntry> walk_caches;
   MemoryPathCounters translation;
@@ -112,9 +112,9 @@ struct MachineView {
   std::shared_ptr<const std::string> console;
   std::shared_ptr<const Timeline> timeline;
 
-  std::shared_ptr<const void> keeps;                      ///< The machine whose names the events refer to.
-  std::string message;                                    ///< What the last command could not do; shown, never fatal.
-  std::optional<Diagnostic> error;                        ///< The last load failed.
+  std::shared_ptr<const void> keeps;  ///< The machine whose names the events refer to.
+  std::string message;                ///< What the last command could not do; shown, never fatal.
+  std::optional<Diagnostic> error;    ///< The last load failed.
 };
 
 }  // namespace shearling::gui

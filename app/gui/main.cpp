@@ -29,10 +29,14 @@ int main(int argc, char** argv) {
   QApplication::setStyle(QStringLiteral("Fusion"));
 
   QCommandLineParser parser;
-  parser.setApplicationDescription(QApplication::translate("main", "Watch a virtual machine monitor at work, forwards and backwards."));
+  parser.setApplicationDescription(
+      QApplication::translate("main", "Watch a virtual machine monitor at work, forwards and backwards."));
   parser.addHelpOption();
-  parser.addPositionalArgument(QStringLiteral("path"), QApplication::translate("main", "A guest, a lesson or a run file."), QStringLiteral("[path]"));
-  const QCommandLineOption vmm(QStringLiteral("vmm"), QApplication::translate("main", "The technique: bare or vt-x."), QStringLiteral("technique"));
+  parser.addPositionalArgument(QStringLiteral("path"),
+                               QApplication::translate("main", "A guest, a lesson or a run file."),
+                               QStringLiteral("[path]"));
+  const QCommandLineOption vmm(QStringLiteral("vmm"), QApplication::translate("main", "The technique: bare or vt-x."),
+                               QStringLiteral("technique"));
   parser.addOption(vmm);
   parser.process(application);
 

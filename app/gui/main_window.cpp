@@ -47,17 +47,21 @@ constexpr double kZoomStep = 1.1;
 
 /// Lessons name views in their own words; the window's ids.
 QString dock_id_of(const QString& view) {
-  static const std::map<QString, QString> other = {{QStringLiteral("vmcs"), QStringLiteral("control")}, {QStringLiteral("tlb"), QStringLiteral("tlbs")},
+  static const std::map<QString, QString> other = {{QStringLiteral("vmcs"), QStringLiteral("control")},
+                                                   {QStringLiteral("tlb"), QStringLiteral("tlbs")},
                                                    {QStringLiteral("disassembly"), QStringLiteral("source")}};
   const auto found = other.find(view);
   return found == other.end() ? view : found->second;
 }
 
-QString technique_words(VmmTechnique technique) { return technique == VmmTechnique::Bare ? QObject::tr("bare") : QObject::tr("VT-x + EPT"); }
+QString technique_words(VmmTechnique technique) {
+  return technique == VmmTechnique::Bare ? QObject::tr("bare") : QObject::tr("VT-x + EPT");
+}
 
 }  // namespace
 
-MainWindow::MainWindow(bool remembers, QWidget* parent) : QMainWindow(parent), controller_(new SessionController(this)), remembers_(remembers) {
+MainWindow::MainWindow(bool remembers, QWidget* parent)
+    : QMainWindow(parent), controller_(new SessionController(this)), remembers_(remembers) {
   setWindowTitle(tr("Shearling"));
   setDockNestingEnabled(true);
   setAnimated(false);
@@ -78,25 +82,29 @@ MainWindow::MainWindow(bool remembers, QWidget* parent) : QMainWindow(parent), c
 
 MainWindow::~MainWindow() = default;
 
-// --- parts ------------------------------------------------------------------------------------------------------------
+// --- parts
+// ------------------------------------------------------------------------------------------------------------
 
 CardDock* MainWindow::add_dock(const QString& id, const QString& name, View* view) {
   auto* dock = new CardDock(name, QStringLiteral("dock-") + id, view, this);
   docks_[id] = dock;
   view->setAccessibleName(name);
-  connect(controller_, &SessionController::moment_changed, view, [view](const Moment& moment) { view->show_moment(moment); });
+  connect(controller_, &SessionController::moment_changed, view,
+          [view](const Moment& moment) { view->show_moment(moment); });
   connect(view, &View::event_chosen, controller_, &SessionController::light);
   connect(view, &View::step_chosen, controller_, &SessionController::seek);
-  connect(view, &View::breakpoint_toggled, this, [this](quint64 address) { controller_->post(ToggleBreakpoint{address}); });
+  connect(view, &View::breakpoint_toggled, this,
+          [this](quint64 address) { controller_->post(ToggleBreakpoint{address}); });
   connect(view, &View::run_to_wanted, this, [this](quint64 address) { controller_->post(RunToAddress{address}); });
-  connect(view, &View::windows_wanted, this, [this](const std::vector<MemoryWindow>& windows) { controller_->post(WatchMemory{windows}); });
+  connect(view, &View::windows_wanted, this,
+          [this](const std::vector<MemoryWindow>& windows) { controller_->post(WatchMemory{windows}); });
   connect(view, &View::address_chosen, this, [this](AddressSpace space, quint64 address) {
     show_view(QStringLiteral("memory"));
     memory_->go_to(space, address);
   });
   connect(dock, &CardDock::export_wanted, this, &MainWindow::ask_export);
   view->show_moment(controller_->moment());
-  dock->hide();                                        // Until a layout has a place for it.
+  dock->hide();  // Until a layout has a place for it.
   return dock;
 }
 
@@ -132,7 +140,7 @@ QAction* MainWindow::add(QMenu* menu, const ActionTexts& texts, Slot slot) {
   connect(action, &QAction::triggered, this, slot);
   menu->addAction(action);
   menu->setToolTipsVisible(true);
-  addAction(action);                                   // Keys work with the menu bar hidden, too.
+  addAction(action);  // Keys work with the menu bar hidden, too.
   actions_[QLatin1String(texts.id)] = action;
   return action;
 }
@@ -140,52 +148,109 @@ QAction* MainWindow::add(QMenu* menu, const ActionTexts& texts, Slot slot) {
 void MainWindow::make_actions() {
   SessionController* run = controller_;
   QMenu* file = menuBar()->addMenu(tr("&File"));
-  add(file, {"open-guest", QT_TR_NOOP("Open &guest..."), QT_TR_NOOP("Open a guest image (ELF)"), {QKeySequence::Open}}, [this] { ask_guest(); });
-  add(file, {"open-lesson", QT_TR_NOOP("Open &lesson..."), QT_TR_NOOP("Open a lesson file"), {Qt::CTRL | Qt::Key_L}}, [this] { ask_lesson(); });
+  add(file, {"open-guest", QT_TR_NOOP("Open &guest..."), QT_TR_NOOP("Open a guest image (ELF)"), {QKeySequence::Open}},
+      [this] { ask_guest(); });
+  add(file, {"open-lesson", QT_TR_NOOP("Open &lesson..."), QT_TR_NOOP("Open a lesson file"), {Qt::CTRL | Qt::Key_L}},
+      [this] { ask_lesson(); });
   QMenu* lessons = file->addMenu(tr("Le&ssons"));
   connect(lessons, &QMenu::aboutToShow, this, [this, lessons] { fill_lessons(lessons); });
-  add(file, {"open-run", QT_TR_NOOP("Open &run file..."), QT_TR_NOOP("Open a recorded run and go through it"), {}}, [this] { ask_run_file(); });
+  add(file, {"open-run", QT_TR_NOOP("Open &run file..."), QT_TR_NOOP("Open a recorded run and go through it"), {}},
+      [this] { ask_run_file(); });
   file->addSeparator();
-  add(file, {"export-window", QT_TR_NOOP("&Export the window..."), QT_TR_NOOP("Draw the whole window as SVG, PDF or PNG"), {Qt::CTRL | Qt::Key_E}},
+  add(file,
+      {"export-window",
+       QT_TR_NOOP("&Export the window..."),
+       QT_TR_NOOP("Draw the whole window as SVG, PDF or PNG"),
+       {Qt::CTRL | Qt::Key_E}},
       [this] { ask_export(nullptr); });
   file->addSeparator();
   add(file, {"quit", QT_TR_NOOP("&Quit"), QT_TR_NOOP("Close the window"), {QKeySequence::Quit}}, [this] { close(); });
 
   QMenu* machine = menuBar()->addMenu(tr("&Run"));
-  add(machine, {"run", QT_TR_NOOP("&Run"), QT_TR_NOOP("Run to the next breakpoint or the guest's end"), {Qt::Key_F5}}, [run] { run->run(); });
-  add(machine, {"pause", QT_TR_NOOP("&Pause"), QT_TR_NOOP("Stop where the guest is"), {Qt::Key_F6}}, [run] { run->pause(); });
-  add(machine, {"stop", QT_TR_NOOP("S&top"), QT_TR_NOOP("Switch the machine off"), {Qt::SHIFT | Qt::Key_F5}}, [run] { run->stop(); });
-  add(machine, {"restart", QT_TR_NOOP("Rest&art"), QT_TR_NOOP("Back to the beginning of the run"), {Qt::CTRL | Qt::SHIFT | Qt::Key_F5}},
+  add(machine, {"run", QT_TR_NOOP("&Run"), QT_TR_NOOP("Run to the next breakpoint or the guest's end"), {Qt::Key_F5}},
+      [run] { run->run(); });
+  add(machine, {"pause", QT_TR_NOOP("&Pause"), QT_TR_NOOP("Stop where the guest is"), {Qt::Key_F6}},
+      [run] { run->pause(); });
+  add(machine, {"stop", QT_TR_NOOP("S&top"), QT_TR_NOOP("Switch the machine off"), {Qt::SHIFT | Qt::Key_F5}},
+      [run] { run->stop(); });
+  add(machine,
+      {"restart",
+       QT_TR_NOOP("Rest&art"),
+       QT_TR_NOOP("Back to the beginning of the run"),
+       {Qt::CTRL | Qt::SHIFT | Qt::Key_F5}},
       [run] { run->restart(); });
   machine->addSeparator();
-  add(machine, {"step", QT_TR_NOOP("&Step"), QT_TR_NOOP("One instruction, with all that the hardware and the VMM do for it"),
-                {Qt::Key_F7, Qt::Key_Space}}, [run] { run->step(); });
-  add(machine, {"step-over", QT_TR_NOOP("Step &over"), QT_TR_NOOP("Over a call, a system call or a trap with its whole handler"), {Qt::Key_F10}},
+  add(machine,
+      {"step",
+       QT_TR_NOOP("&Step"),
+       QT_TR_NOOP("One instruction, with all that the hardware and the VMM do for it"),
+       {Qt::Key_F7, Qt::Key_Space}},
+      [run] { run->step(); });
+  add(machine,
+      {"step-over",
+       QT_TR_NOOP("Step &over"),
+       QT_TR_NOOP("Over a call, a system call or a trap with its whole handler"),
+       {Qt::Key_F10}},
       [run] { run->step_over(); });
-  add(machine, {"step-into", QT_TR_NOOP("Step &into"), QT_TR_NOOP("The next micro-event: a check, a walk's reference, a VMM action; then the next instruction"),
-                {Qt::Key_F11}}, [run] { run->step_into(); });
-  add(machine, {"finish-step", QT_TR_NOOP("To the step's &end"), QT_TR_NOOP("Show the whole step"), {Qt::SHIFT | Qt::Key_F11}},
+  add(machine,
+      {"step-into",
+       QT_TR_NOOP("Step &into"),
+       QT_TR_NOOP("The next micro-event: a check, a walk's reference, a VMM action; then the next instruction"),
+       {Qt::Key_F11}},
+      [run] { run->step_into(); });
+  add(machine,
+      {"finish-step", QT_TR_NOOP("To the step's &end"), QT_TR_NOOP("Show the whole step"), {Qt::SHIFT | Qt::Key_F11}},
       [run] { run->finish_step(); });
-  add(machine, {"back", QT_TR_NOOP("&Back"), QT_TR_NOOP("Undo: one micro-event back inside a step, else one instruction"), {Qt::Key_F4, Qt::Key_Backspace}},
+  add(machine,
+      {"back",
+       QT_TR_NOOP("&Back"),
+       QT_TR_NOOP("Undo: one micro-event back inside a step, else one instruction"),
+       {Qt::Key_F4, Qt::Key_Backspace}},
       [run] { run->back(); });
   machine->addSeparator();
-  add(machine, {"to-trap", QT_TR_NOOP("Run to next &trap"), QT_TR_NOOP("To the next trap, interrupt or VM exit"), {Qt::Key_F8 | Qt::CTRL}},
+  add(machine,
+      {"to-trap",
+       QT_TR_NOOP("Run to next &trap"),
+       QT_TR_NOOP("To the next trap, interrupt or VM exit"),
+       {Qt::Key_F8 | Qt::CTRL}},
       [run] { run->run_to_trap(); });
-  add(machine, {"to-exit", QT_TR_NOOP("Run to next VM e&xit"), QT_TR_NOOP("To the next exit to the VMM"), {Qt::Key_F9 | Qt::CTRL}}, [run] { run->run_to_exit(); });
-  add(machine, {"back-to-trap", QT_TR_NOOP("Back to previous t&rap"), QT_TR_NOOP("Back to the trap, interrupt or VM exit before this one"),
-                {Qt::SHIFT | Qt::Key_F4}}, [run] { run->back_to_trap(); });
+  add(machine,
+      {"to-exit",
+       QT_TR_NOOP("Run to next VM e&xit"),
+       QT_TR_NOOP("To the next exit to the VMM"),
+       {Qt::Key_F9 | Qt::CTRL}},
+      [run] { run->run_to_exit(); });
+  add(machine,
+      {"back-to-trap",
+       QT_TR_NOOP("Back to previous t&rap"),
+       QT_TR_NOOP("Back to the trap, interrupt or VM exit before this one"),
+       {Qt::SHIFT | Qt::Key_F4}},
+      [run] { run->back_to_trap(); });
   machine->addSeparator();
-  add(machine, {"breakpoint", QT_TR_NOOP("Toggle brea&kpoint"), QT_TR_NOOP("Stop before the next instruction, or no longer"), {Qt::Key_F9}},
+  add(machine,
+      {"breakpoint",
+       QT_TR_NOOP("Toggle brea&kpoint"),
+       QT_TR_NOOP("Stop before the next instruction, or no longer"),
+       {Qt::Key_F9}},
       [this] { toggle_breakpoint_here(); });
   machine->addSeparator();
-  add(machine, {"lesson-next", QT_TR_NOOP("&Next lesson step"), QT_TR_NOOP("Do the next step of the lesson"), {Qt::Key_PageDown}},
+  add(machine,
+      {"lesson-next",
+       QT_TR_NOOP("&Next lesson step"),
+       QT_TR_NOOP("Do the next step of the lesson"),
+       {Qt::Key_PageDown}},
       [this] { lesson_->next_step(); });
-  add(machine, {"lesson-back", QT_TR_NOOP("Pre&vious lesson step"), QT_TR_NOOP("Back to where the lesson's previous step began"), {Qt::Key_PageUp}},
+  add(machine,
+      {"lesson-back",
+       QT_TR_NOOP("Pre&vious lesson step"),
+       QT_TR_NOOP("Back to where the lesson's previous step began"),
+       {Qt::Key_PageUp}},
       [this] { lesson_->previous_step(); });
   machine->addSeparator();
   QMenu* technique = machine->addMenu(tr("Te&chnique"));
   techniques_ = new QActionGroup(this);
-  add(technique, {"bare", QT_TR_NOOP("&Bare"), QT_TR_NOOP("Start the guest again with no VMM"), {}}, [this] { choose_technique(VmmTechnique::Bare); });
+  add(technique, {"bare", QT_TR_NOOP("&Bare"), QT_TR_NOOP("Start the guest again with no VMM"), {}},
+      [this] { choose_technique(VmmTechnique::Bare); });
   add(technique, {"vt-x", QT_TR_NOOP("&VT-x with EPT"), QT_TR_NOOP("Start the guest again as a VM under VT-x"), {}},
       [this] { choose_technique(VmmTechnique::VtX); });
   for (const char* id : {"bare", "vt-x"}) {
@@ -195,11 +260,13 @@ void MainWindow::make_actions() {
 
   QMenu* view = menuBar()->addMenu(tr("&View"));
   themes_ = new QActionGroup(this);
-  const std::array<std::pair<ThemeChoice, ActionTexts>, 4> themes = {{
-      {ThemeChoice::Light, {"theme-light", QT_TR_NOOP("&Light"), QT_TR_NOOP("Dark on light"), {}}},
-      {ThemeChoice::Dark, {"theme-dark", QT_TR_NOOP("&Dark"), QT_TR_NOOP("Light on dark"), {}}},
-      {ThemeChoice::HighContrast, {"theme-high-contrast", QT_TR_NOOP("&High contrast"), QT_TR_NOOP("Strong colours, black lines"), {}}},
-      {ThemeChoice::System, {"theme-system", QT_TR_NOOP("As the &desktop"), QT_TR_NOOP("Light or dark, as the desktop is"), {}}}}};
+  const std::array<std::pair<ThemeChoice, ActionTexts>, 4> themes = {
+      {{ThemeChoice::Light, {"theme-light", QT_TR_NOOP("&Light"), QT_TR_NOOP("Dark on light"), {}}},
+       {ThemeChoice::Dark, {"theme-dark", QT_TR_NOOP("&Dark"), QT_TR_NOOP("Light on dark"), {}}},
+       {ThemeChoice::HighContrast,
+        {"theme-high-contrast", QT_TR_NOOP("&High contrast"), QT_TR_NOOP("Strong colours, black lines"), {}}},
+       {ThemeChoice::System,
+        {"theme-system", QT_TR_NOOP("As the &desktop"), QT_TR_NOOP("Light or dark, as the desktop is"), {}}}}};
   for (const auto& [choice, texts] : themes) {
     QAction* action = add(view, texts, [choice = choice] { theme().choose(choice); });
     action->setCheckable(true);
@@ -207,34 +274,64 @@ void MainWindow::make_actions() {
     themes_->addAction(action);
   }
   view->addSeparator();
-  add(view, {"presenter", QT_TR_NOOP("&Presenter"), QT_TR_NOOP("Large type for a lecture hall, no menus"), {Qt::Key_F8}}, [this] { set_presenter(!presenter_); })
+  add(view,
+      {"presenter", QT_TR_NOOP("&Presenter"), QT_TR_NOOP("Large type for a lecture hall, no menus"), {Qt::Key_F8}},
+      [this] { set_presenter(!presenter_); })
       ->setCheckable(true);
-  add(view, {"zoom-in", QT_TR_NOOP("Zoom &in"), QT_TR_NOOP("Larger type"), {Qt::CTRL | Qt::Key_Plus, Qt::CTRL | Qt::Key_Equal}}, [this] { zoom_by(kZoomStep); });
-  add(view, {"zoom-out", QT_TR_NOOP("Zoom &out"), QT_TR_NOOP("Smaller type"), {Qt::CTRL | Qt::Key_Minus}}, [this] { zoom_by(1 / kZoomStep); });
-  add(view, {"zoom-reset", QT_TR_NOOP("&100 %"), QT_TR_NOOP("Type of the usual size"), {Qt::CTRL | Qt::Key_0}}, [] { theme().set_zoom(1); });
-  QAction* movement = add(view, {"movement", QT_TR_NOOP("&Movement"), QT_TR_NOOP("Arrows move; switch off for stillness"), {}},
-                          [this] { stage_->set_movement(action(QStringLiteral("movement"))->isChecked()); });
+  add(view,
+      {"zoom-in",
+       QT_TR_NOOP("Zoom &in"),
+       QT_TR_NOOP("Larger type"),
+       {Qt::CTRL | Qt::Key_Plus, Qt::CTRL | Qt::Key_Equal}},
+      [this] { zoom_by(kZoomStep); });
+  add(view, {"zoom-out", QT_TR_NOOP("Zoom &out"), QT_TR_NOOP("Smaller type"), {Qt::CTRL | Qt::Key_Minus}},
+      [this] { zoom_by(1 / kZoomStep); });
+  add(view, {"zoom-reset", QT_TR_NOOP("&100 %"), QT_TR_NOOP("Type of the usual size"), {Qt::CTRL | Qt::Key_0}},
+      [] { theme().set_zoom(1); });
+  QAction* movement =
+      add(view, {"movement", QT_TR_NOOP("&Movement"), QT_TR_NOOP("Arrows move; switch off for stillness"), {}},
+          [this] { stage_->set_movement(action(QStringLiteral("movement"))->isChecked()); });
   movement->setCheckable(true);
   movement->setChecked(true);
 
   QMenu* window = menuBar()->addMenu(tr("&Window"));
-  const std::array<std::pair<Preset, ActionTexts>, 4> presets = {{
-      {Preset::Lecture, {"preset-lecture", QT_TR_NOOP("&Lecture"), QT_TR_NOOP("Lesson, Stage, Microscope, Registers, Source, Timeline"), {Qt::ALT | Qt::Key_1}}},
-      {Preset::Lab, {"preset-lab", QT_TR_NOOP("La&b"), QT_TR_NOOP("Source, Registers, Memory, Console, Microscope"), {Qt::ALT | Qt::Key_2}}},
-      {Preset::Paging, {"preset-paging", QT_TR_NOOP("&Paging"), QT_TR_NOOP("Walk grid, TLBs, Memory, Control structure"), {Qt::ALT | Qt::Key_3}}},
-      {Preset::Cache, {"preset-cache", QT_TR_NOOP("&Cache"), QT_TR_NOOP("Cache sets, TLBs, Microscope"), {Qt::ALT | Qt::Key_4}}}}};
+  const std::array<std::pair<Preset, ActionTexts>, 4> presets = {
+      {{Preset::Lecture,
+        {"preset-lecture",
+         QT_TR_NOOP("&Lecture"),
+         QT_TR_NOOP("Lesson, Stage, Microscope, Registers, Source, Timeline"),
+         {Qt::ALT | Qt::Key_1}}},
+       {Preset::Lab,
+        {"preset-lab",
+         QT_TR_NOOP("La&b"),
+         QT_TR_NOOP("Source, Registers, Memory, Console, Microscope"),
+         {Qt::ALT | Qt::Key_2}}},
+       {Preset::Paging,
+        {"preset-paging",
+         QT_TR_NOOP("&Paging"),
+         QT_TR_NOOP("Walk grid, TLBs, Memory, Control structure"),
+         {Qt::ALT | Qt::Key_3}}},
+       {Preset::Cache,
+        {"preset-cache", QT_TR_NOOP("&Cache"), QT_TR_NOOP("Cache sets, TLBs, Microscope"), {Qt::ALT | Qt::Key_4}}}}};
   for (const auto& [preset, texts] : presets) add(window, texts, [this, preset = preset] { arrange(preset); });
-  add(window, {"reset-layout", QT_TR_NOOP("&Reset layout"), QT_TR_NOOP("The arrangement of the Lecture preset, at 100 %"), {}}, [this] {
-    theme().set_zoom(1);
-    arrange(Preset::Lecture);
-  });
+  add(window,
+      {"reset-layout", QT_TR_NOOP("&Reset layout"), QT_TR_NOOP("The arrangement of the Lecture preset, at 100 %"), {}},
+      [this] {
+        theme().set_zoom(1);
+        arrange(Preset::Lecture);
+      });
   window->addSeparator();
   for (const auto& [id, dock] : docks_) window->addAction(dock->toggleViewAction());
 
   QMenu* help = menuBar()->addMenu(tr("&Help"));
-  add(help, {"commands", QT_TR_NOOP("&Commands..."), QT_TR_NOOP("Find any action by typing"), {Qt::Key_F1, Qt::CTRL | Qt::SHIFT | Qt::Key_P}},
+  add(help,
+      {"commands",
+       QT_TR_NOOP("&Commands..."),
+       QT_TR_NOOP("Find any action by typing"),
+       {Qt::Key_F1, Qt::CTRL | Qt::SHIFT | Qt::Key_P}},
       [this] { show_palette(); });
-  add(help, {"keys", QT_TR_NOOP("&Keys..."), QT_TR_NOOP("The sheet of keys"), {Qt::Key_F2, Qt::Key_Question}}, [this] { show_keys(); });
+  add(help, {"keys", QT_TR_NOOP("&Keys..."), QT_TR_NOOP("The sheet of keys"), {Qt::Key_F2, Qt::Key_Question}},
+      [this] { show_keys(); });
   add(help, {"about", QT_TR_NOOP("&About Shearling"), QT_TR_NOOP("What this is"), {}}, [this] { show_about(); });
 }
 
@@ -244,8 +341,13 @@ void MainWindow::make_toolbar() {
   toolbar_->setMovable(false);
   toolbar_->setContextMenuPolicy(Qt::PreventContextMenu);
   toolbar_->setContentsMargins(0, 4, 0, kBarPadding + kMargin);
-  const std::array<std::pair<const char*, QString>, 7> buttons = {{{"restart", QStringLiteral("|◀")}, {"back-to-trap", tr("◀ trap")}, {"back", tr("◀ step")},
-      {"step", tr("step ▶")}, {"to-trap", tr("trap ▶")}, {"to-exit", tr("exit ▶")}, {"run", tr("run ▶▶")}}};
+  const std::array<std::pair<const char*, QString>, 7> buttons = {{{"restart", QStringLiteral("|◀")},
+                                                                   {"back-to-trap", tr("◀ trap")},
+                                                                   {"back", tr("◀ step")},
+                                                                   {"step", tr("step ▶")},
+                                                                   {"to-trap", tr("trap ▶")},
+                                                                   {"to-exit", tr("exit ▶")},
+                                                                   {"run", tr("run ▶▶")}}};
   for (const auto& [id, text] : buttons) {
     QAction* shown = action(QLatin1String(id));
     auto* button = new QToolButton(toolbar_);
@@ -313,7 +415,8 @@ QStringList MainWindow::action_ids() const {
   return ids;
 }
 
-// --- layout -----------------------------------------------------------------------------------------------------------
+// --- layout
+// -----------------------------------------------------------------------------------------------------------
 
 void MainWindow::arrange(Preset preset) {
   preset_ = preset;
@@ -386,14 +489,20 @@ void MainWindow::apply_shares() {
     resizeDocks(shown, shares, orientation);
   };
   constexpr int kLowWindow = 820;
-  const bool low = height() < kLowWindow;              // The Stage's lines come first.
+  const bool low = height() < kLowWindow;  // The Stage's lines come first.
   switch (preset_) {
     case Preset::Lecture: {
       // A grid of walks or of cache sets in the Stage's place needs more of it.
-      const bool large = !docks_.at(QStringLiteral("walk"))->isHidden() || !docks_.at(QStringLiteral("cache"))->isHidden();
+      const bool large =
+          !docks_.at(QStringLiteral("walk"))->isHidden() || !docks_.at(QStringLiteral("cache"))->isHidden();
       share({"timeline"}, {low || large ? 195 : 245}, Qt::Vertical);
-      share({"lesson", "stage", "registers"}, large ? QList<int>{225, 525, 240} : QList<int>{235, 465, 290}, Qt::Horizontal);
-      share({"stage", "microscope"}, low ? QList<int>{430, 230} : large ? QList<int>{520, 190} : QList<int>{390, 255}, Qt::Vertical);
+      share({"lesson", "stage", "registers"}, large ? QList<int>{225, 525, 240} : QList<int>{235, 465, 290},
+            Qt::Horizontal);
+      share({"stage", "microscope"},
+            low     ? QList<int>{430, 230}
+            : large ? QList<int>{520, 190}
+                    : QList<int>{390, 255},
+            Qt::Vertical);
       share({"registers", "source"}, {low ? 400 : 390, 255}, Qt::Vertical);
       break;
     }
@@ -425,7 +534,8 @@ void MainWindow::show_view(const QString& view) {
         {QStringLiteral("walk"), {QStringLiteral("stage"), QStringLiteral("cache")}},
         {QStringLiteral("cache"), {QStringLiteral("stage"), QStringLiteral("walk")}},
         {QStringLiteral("control"), {QStringLiteral("registers"), QStringLiteral("memory")}}};
-    QStringList candidates = {QStringLiteral("microscope"), QStringLiteral("source"), QStringLiteral("registers"), QStringLiteral("stage")};
+    QStringList candidates = {QStringLiteral("microscope"), QStringLiteral("source"), QStringLiteral("registers"),
+                              QStringLiteral("stage")};
     if (const auto found = partners.find(id); found != partners.end()) candidates = found->second + candidates;
     for (const QString& candidate : candidates) {
       CardDock* partner = dock(candidate);
@@ -450,14 +560,17 @@ void MainWindow::set_presenter(bool on) {
     zoom_before_presenter_ = theme().zoom();
     // What a step does not name stays out of sight.
     for (const auto& [id, dock] : docks_) {
-      if (id != QLatin1String("lesson") && id != QLatin1String("stage") && id != QLatin1String("microscope") && !dock->isFloating()) dock->hide();
+      if (id != QLatin1String("lesson") && id != QLatin1String("stage") && id != QLatin1String("microscope") &&
+          !dock->isFloating())
+        dock->hide();
     }
     constexpr int kHighEnoughForTwo = 880;
     docks_.at(QStringLiteral("stage"))->show();
     docks_.at(QStringLiteral("stage"))->raise();
     docks_.at(QStringLiteral("microscope"))->setVisible(height() >= kHighEnoughForTwo);
     theme().set_zoom(zoom_before_presenter_ * kPresenterZoom);
-    resizeDocks({docks_.at(QStringLiteral("stage")), docks_.at(QStringLiteral("microscope"))}, {height() * 3 / 5, height() * 2 / 5}, Qt::Vertical);
+    resizeDocks({docks_.at(QStringLiteral("stage")), docks_.at(QStringLiteral("microscope"))},
+                {height() * 3 / 5, height() * 2 / 5}, Qt::Vertical);
     return;
   }
   theme().set_zoom(zoom_before_presenter_);
@@ -471,20 +584,28 @@ void MainWindow::apply_theme() {
   const Palette& palette = theme().palette();
   const auto chip = [&](QLabel* label, Role role) {
     const RoleColour& colour = theme().role(role);
-    label->setStyleSheet(QStringLiteral("background: %1; color: %2; border: 1px solid %3; border-radius: %4px; padding: 3px 12px; font-size: %5px; font-weight: 600;")
-                             .arg(theme().tint(role, 0.14).name(), colour.text.name(), colour.mark.name()).arg(std::lround(theme().px(12))).arg(std::lround(theme().px(13))));
+    label->setStyleSheet(QStringLiteral("background: %1; color: %2; border: 1px solid %3; border-radius: %4px; "
+                                        "padding: 3px 12px; font-size: %5px; font-weight: 600;")
+                             .arg(theme().tint(role, 0.14).name(), colour.text.name(), colour.mark.name())
+                             .arg(std::lround(theme().px(12)))
+                             .arg(std::lround(theme().px(13))));
   };
   chip(isa_chip_, Role::Hardware);
   chip(technique_chip_, controller_->machine().technique == VmmTechnique::Bare ? Role::GuestKernel : Role::Vmm);
   const auto mono = [&](QLabel* label, const QColor& colour, int weight) {
-    label->setStyleSheet(QStringLiteral("color: %1; font-family: 'JetBrains Mono'; font-size: %2px; font-weight: %3; padding: 0 6px;")
-                             .arg(colour.name()).arg(std::lround(theme().px(14))).arg(weight));
+    label->setStyleSheet(
+        QStringLiteral("color: %1; font-family: 'JetBrains Mono'; font-size: %2px; font-weight: %3; padding: 0 6px;")
+            .arg(colour.name())
+            .arg(std::lround(theme().px(14)))
+            .arg(weight));
   };
   mono(step_label_, palette.text, 600);
   mono(cycle_label_, palette.muted, 400);
-  hint_label_->setStyleSheet(QStringLiteral("color: %1; font-size: %2px;").arg(palette.muted.name()).arg(std::lround(theme().px(13))));
+  hint_label_->setStyleSheet(
+      QStringLiteral("color: %1; font-size: %2px;").arg(palette.muted.name()).arg(std::lround(theme().px(13))));
   apply_hint();
-  for (QAction* action : themes_->actions()) action->setChecked(action->data().toInt() == static_cast<int>(theme().choice()));
+  for (QAction* action : themes_->actions())
+    action->setChecked(action->data().toInt() == static_cast<int>(theme().choice()));
 }
 
 // The bars reach from border to border, though the docks keep a margin.
@@ -519,9 +640,10 @@ void MainWindow::apply_hint() {
 
 void MainWindow::showEvent(QShowEvent* event) {
   QMainWindow::showEvent(event);
-  if (!arranged_) QTimer::singleShot(0, this, [this] {
-    if (!arranged_) arrange(Preset::Lecture);
-  });
+  if (!arranged_)
+    QTimer::singleShot(0, this, [this] {
+      if (!arranged_) arrange(Preset::Lecture);
+    });
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
@@ -546,7 +668,8 @@ void MainWindow::keep() const {
   settings.setValue(QStringLiteral("state"), presenter_ ? before_presenter_ : saveState(kStateVersion));
 }
 
-// --- what is shown ----------------------------------------------------------------------------------------------------
+// --- what is shown
+// ----------------------------------------------------------------------------------------------------
 
 void MainWindow::show_moment(const Moment& moment) {
   const MachineView& view = *moment.machine;
@@ -561,10 +684,12 @@ void MainWindow::show_moment(const Moment& moment) {
   }
   step_label_->setText(tr("step %1").arg(grouped(view.position)));
   cycle_label_->setText(tr("cycle %1").arg(grouped(view.cycles)));
-  for (const char* id : {"step", "step-over", "to-trap", "run", "step-into"}) actions_.at(QLatin1String(id))->setEnabled(goes);
+  for (const char* id : {"step", "step-over", "to-trap", "run", "step-into"})
+    actions_.at(QLatin1String(id))->setEnabled(goes);
   actions_.at(QStringLiteral("step-into"))->setEnabled(goes || (view.state == RunState::Ended && !moment.whole));
   actions_.at(QStringLiteral("to-exit"))->setEnabled(goes && view.technique != VmmTechnique::Bare);
-  for (const char* id : {"back", "back-to-trap", "restart"}) actions_.at(QLatin1String(id))->setEnabled(some && !runs && (view.position > 0 || !moment.whole));
+  for (const char* id : {"back", "back-to-trap", "restart"})
+    actions_.at(QLatin1String(id))->setEnabled(some && !runs && (view.position > 0 || !moment.whole));
   actions_.at(QStringLiteral("pause"))->setEnabled(runs);
   actions_.at(QStringLiteral("stop"))->setEnabled(some);
   actions_.at(QStringLiteral("breakpoint"))->setEnabled(some);
@@ -580,13 +705,15 @@ void MainWindow::show_moment(const Moment& moment) {
 }
 
 void MainWindow::show_problem(const Diagnostic& problem) {
-  auto* box = new QMessageBox(QMessageBox::Warning, tr("Shearling"), QString::fromStdString(problem.message), QMessageBox::Ok, this);
+  auto* box = new QMessageBox(QMessageBox::Warning, tr("Shearling"), QString::fromStdString(problem.message),
+                              QMessageBox::Ok, this);
   box->setAttribute(Qt::WA_DeleteOnClose);
   box->setInformativeText(QString::fromStdString(problem.text()));
   box->open();
 }
 
-// --- what can be done -------------------------------------------------------------------------------------------------
+// --- what can be done
+// -------------------------------------------------------------------------------------------------
 
 void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique) {
   const QFileInfo file(path);
@@ -632,7 +759,8 @@ void MainWindow::choose_technique(VmmTechnique technique) {
 void MainWindow::toggle_breakpoint_here() { controller_->post(ToggleBreakpoint{controller_->machine().pc.value}); }
 
 void MainWindow::ask_guest() {
-  const QString path = QFileDialog::getOpenFileName(this, tr("Open guest"), QFileInfo(guest_path_).path(), tr("Guest images (*.elf);;All files (*)"));
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open guest"), QFileInfo(guest_path_).path(),
+                                                    tr("Guest images (*.elf);;All files (*)"));
   if (!path.isEmpty()) open_guest(path, controller_->machine().technique);
 }
 
@@ -642,30 +770,40 @@ void MainWindow::ask_lesson() {
 }
 
 void MainWindow::ask_run_file() {
-  const QString path = QFileDialog::getOpenFileName(this, tr("Open run file"), {}, tr("Run files (*.run);;All files (*)"));
+  const QString path =
+      QFileDialog::getOpenFileName(this, tr("Open run file"), {}, tr("Run files (*.run);;All files (*)"));
   if (!path.isEmpty()) open(path);
 }
 
 void MainWindow::fill_lessons(QMenu* menu) {
   menu->clear();
-  struct Entry { unsigned order; QString title, file; };
+  struct Entry {
+    unsigned order;
+    QString title, file;
+  };
   std::vector<Entry> entries;
   for (const std::string& file : find_lessons()) {
     const ParsedLesson parsed = load_lesson(file);
     const QString title = QString::fromStdString(parsed.lesson.title.empty() ? file : parsed.lesson.title);
     entries.push_back({parsed.lesson.order, title, QString::fromStdString(file)});
   }
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::tie(a.order, a.title) < std::tie(b.order, b.title); });
-  for (const Entry& entry : entries) menu->addAction(entry.title, this, [this, file = entry.file] { open_lesson(file); });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.order, a.title) < std::tie(b.order, b.title); });
+  for (const Entry& entry : entries)
+    menu->addAction(entry.title, this, [this, file = entry.file] { open_lesson(file); });
   if (entries.empty()) menu->addAction(tr("There are no lessons"))->setEnabled(false);
 }
 
 void MainWindow::ask_export(CardDock* dock) {
   const QString name = dock == nullptr ? QStringLiteral("shearling") : dock->objectName().section(QLatin1Char('-'), 1);
-  const QString file = QFileDialog::getSaveFileName(this, tr("Export"), name + QStringLiteral(".svg"), tr("Pictures (*.svg *.pdf *.png)"));
+  const QString file = QFileDialog::getSaveFileName(this, tr("Export"), name + QStringLiteral(".svg"),
+                                                    tr("Pictures (*.svg *.pdf *.png)"));
   if (file.isEmpty()) return;
   QWidget& widget = dock == nullptr ? static_cast<QWidget&>(*this) : *dock;
-  if (!export_view(widget, file)) show_problem({.file = file.toStdString(), .message = "the picture cannot be written", .remedy = "choose another place, and .svg, .pdf or .png"});
+  if (!export_view(widget, file))
+    show_problem({.file = file.toStdString(),
+                  .message = "the picture cannot be written",
+                  .remedy = "choose another place, and .svg, .pdf or .png"});
 }
 
 bool MainWindow::export_view(QWidget& widget, const QString& file) {
@@ -692,7 +830,7 @@ bool MainWindow::export_view(QWidget& widget, const QString& file) {
     return painter.end();
   }
   if (!file.endsWith(QLatin1String(".png"), Qt::CaseInsensitive)) return false;
-  constexpr int kOversampling = 2;   // Sharp on a slide.
+  constexpr int kOversampling = 2;  // Sharp on a slide.
   QImage image(size * kOversampling, QImage::Format_ARGB32);
   image.setDevicePixelRatio(kOversampling);
   image.fill(theme().palette().ground);
@@ -704,7 +842,8 @@ void MainWindow::show_palette() {
   std::vector<QAction*> all;
   for (const auto& [id, action] : actions_) all.push_back(action);
   for (const auto& [id, dock] : docks_) all.push_back(dock->toggleViewAction());
-  std::sort(all.begin(), all.end(), [](const QAction* a, const QAction* b) { return plain_text(*a).localeAwareCompare(plain_text(*b)) < 0; });
+  std::sort(all.begin(), all.end(),
+            [](const QAction* a, const QAction* b) { return plain_text(*a).localeAwareCompare(plain_text(*b)) < 0; });
   (new CommandPalette(std::move(all), this))->open();
 }
 
@@ -720,7 +859,8 @@ void MainWindow::show_keys() {
 
 void MainWindow::show_about() {
   auto* box = new QMessageBox(QMessageBox::NoIcon, tr("About Shearling"),
-                              tr("Shearling takes the wool off the wolf: a virtual machine monitor that you can stop, look into, and run backwards."),
+                              tr("Shearling takes the wool off the wolf: a virtual machine monitor that you can stop, "
+                                 "look into, and run backwards."),
                               QMessageBox::Ok, this);
   box->setAttribute(Qt::WA_DeleteOnClose);
   box->setInformativeText(tr("Licensed under the GNU General Public License, version 3 or later."));

@@ -116,7 +116,7 @@ class MainWindow : public QMainWindow {
   QString guest_path_;
   bool remembers_ = true;
   bool arranged_ = false;
-  bool keeps_shares_ = false;                  ///< The preset's sizes follow the window's.
+  bool keeps_shares_ = false;  ///< The preset's sizes follow the window's.
   Preset preset_ = Preset::Lecture;
   bool presenter_ = false;
   QByteArray before_presenter_;

@@ -20,8 +20,11 @@ QList<QTextLayout::FormatRange> mono_numbers(const QString& text, const QFont& f
   auto matches = number.globalMatch(text);
   while (matches.hasNext()) {
     const QRegularExpressionMatch match = matches.next();
-    QTextLayout::FormatRange range{.start = static_cast<int>(match.capturedStart()), .length = static_cast<int>(match.capturedLength()), .format = {}};
-    range.format.setFont(theme().mono(font.pixelSize() / theme().zoom() * 0.96, static_cast<QFont::Weight>(font.weight())));
+    QTextLayout::FormatRange range{.start = static_cast<int>(match.capturedStart()),
+                                   .length = static_cast<int>(match.capturedLength()),
+                                   .format = {}};
+    range.format.setFont(
+        theme().mono(font.pixelSize() / theme().zoom() * 0.96, static_cast<QFont::Weight>(font.weight())));
     ranges.push_back(range);
   }
   return ranges;
@@ -42,7 +45,8 @@ void prepare(QPainter& painter) {
   painter.setBrush(Qt::NoBrush);
 }
 
-void draw_box(QPainter& painter, const QRectF& box, const QColor& fill, const QColor& line, double width, double radius) {
+void draw_box(QPainter& painter, const QRectF& box, const QColor& fill, const QColor& line, double width,
+              double radius) {
   const double inset = width / 2;
   painter.setPen(width > 0 ? QPen(line, width) : QPen(Qt::NoPen));
   painter.setBrush(fill);
@@ -58,16 +62,19 @@ void draw_dashed_box(QPainter& painter, const QRectF& box, const QColor& line, d
   painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius);
 }
 
-double draw_text(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour, Qt::Alignment alignment) {
+double draw_text(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour,
+                 Qt::Alignment alignment) {
   const QFontMetricsF metrics(font);
-  const QString shown = metrics.horizontalAdvance(text) <= box.width() ? text : metrics.elidedText(text, Qt::ElideRight, box.width());
+  const QString shown =
+      metrics.horizontalAdvance(text) <= box.width() ? text : metrics.elidedText(text, Qt::ElideRight, box.width());
   painter.setFont(font);
   painter.setPen(colour);
   painter.drawText(box, static_cast<int>(alignment) | Qt::TextSingleLine | Qt::TextDontClip, shown);
   return metrics.horizontalAdvance(shown);
 }
 
-double draw_wrapped(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour) {
+double draw_wrapped(QPainter& painter, const QRectF& box, const QString& text, const QFont& font,
+                    const QColor& colour) {
   QTextLayout layout(text, font);
   if (!QFontInfo(font).fixedPitch()) layout.setFormats(mono_numbers(text, font));
   painter.setPen(colour);
@@ -128,9 +135,10 @@ void draw_arrow(QPainter& painter, const QPointF& from, const QPointF& to, const
 void draw_empty(QPainter& painter, const QRectF& box, const QString& what, const QString& remedy) {
   const double line = theme().px(24);
   const double middle = box.center().y();
-  draw_text(painter, {box.left() + 8, middle - line, box.width() - 16, line}, what, theme().words(16, QFont::DemiBold), theme().palette().muted,
-            Qt::AlignCenter);
-  draw_text(painter, {box.left() + 8, middle, box.width() - 16, line}, remedy, theme().words(14), theme().palette().muted, Qt::AlignCenter);
+  draw_text(painter, {box.left() + 8, middle - line, box.width() - 16, line}, what, theme().words(16, QFont::DemiBold),
+            theme().palette().muted, Qt::AlignCenter);
+  draw_text(painter, {box.left() + 8, middle, box.width() - 16, line}, remedy, theme().words(14),
+            theme().palette().muted, Qt::AlignCenter);
 }
 
 QColor readable_on(const QColor& fill) {

@@ -15,7 +15,8 @@ namespace shearling::gui {
 QString rich(const QString& text);
 /// A painter set up for a view: antialiased, no brush.
 void prepare(QPainter& painter);
-void draw_box(QPainter& painter, const QRectF& box, const QColor& fill, const QColor& line, double width = 1, double radius = 6);
+void draw_box(QPainter& painter, const QRectF& box, const QColor& fill, const QColor& line, double width = 1,
+              double radius = 6);
 void draw_dashed_box(QPainter& painter, const QRectF& box, const QColor& line, double radius = 6);
 /// One line of text, elided to the box; returns the width it took.
 double draw_text(QPainter& painter, const QRectF& box, const QString& text, const QFont& font, const QColor& colour,

@@ -16,14 +16,24 @@ namespace {
 QString tr(const char* text) { return QCoreApplication::translate("Rows", text); }
 QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
 
-Cell words(const QString& text, Ink ink = Ink::Text, bool bold = false) { return {.text = text, .ink = ink, .mono = false, .bold = bold}; }
-Cell mono(const QString& text, Ink ink = Ink::Text, bool bold = false) { return {.text = text, .ink = ink, .mono = true, .bold = bold}; }
-Cell right(const QString& text, Ink ink = Ink::Text) { return {.text = text, .ink = ink, .mono = true, .bold = false, .right = true}; }
+Cell words(const QString& text, Ink ink = Ink::Text, bool bold = false) {
+  return {.text = text, .ink = ink, .mono = false, .bold = bold};
+}
+Cell mono(const QString& text, Ink ink = Ink::Text, bool bold = false) {
+  return {.text = text, .ink = ink, .mono = true, .bold = bold};
+}
+Cell right(const QString& text, Ink ink = Ink::Text) {
+  return {.text = text, .ink = ink, .mono = true, .bold = false, .right = true};
+}
 
-Cell sign(const QString& text, Ink ink) { return {.text = text, .ink = ink, .mono = false, .bold = true, .right = false, .sign = true}; }
+Cell sign(const QString& text, Ink ink) {
+  return {.text = text, .ink = ink, .mono = false, .bold = true, .right = false, .sign = true};
+}
 
 template <typename... F>
-struct Overloaded : F... { using F::operator()...; };
+struct Overloaded : F... {
+  using F::operator()...;
+};
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
@@ -58,51 +68,115 @@ EventFamily family_of(const Event& event) {
   static const QString down = QStringLiteral("⇣");
   return std::visit(
       Overloaded{
-          [](const InstructionFetched&) { return EventFamily{tr("fetch"), dot, Ink::Muted}; },
-          [](const InstructionRetired&) { return EventFamily{tr("retire"), hit_sign(true), Ink::Good}; },
-          [](const RepIterated&) { return EventFamily{tr("repeat"), dot, Ink::Muted}; },
+          [](const InstructionFetched&) {
+            return EventFamily{tr("fetch"), dot, Ink::Muted};
+          },
+          [](const InstructionRetired&) {
+            return EventFamily{tr("retire"), hit_sign(true), Ink::Good};
+          },
+          [](const RepIterated&) {
+            return EventFamily{tr("repeat"), dot, Ink::Muted};
+          },
           [](const Check& check) {
             if (check.verdict == CheckVerdict::Exits) return EventFamily{tr("check"), up, Ink::Vmm};
-            return EventFamily{tr("check"), hit_sign(check.verdict == CheckVerdict::Passed), hit_ink(check.verdict == CheckVerdict::Passed)};
+            return EventFamily{tr("check"), hit_sign(check.verdict == CheckVerdict::Passed),
+                               hit_ink(check.verdict == CheckVerdict::Passed)};
           },
-          [](const TrapRaised&) { return EventFamily{tr("trap"), up, Ink::Bad}; },
-          [](const TrapDelivered&) { return EventFamily{tr("deliver"), up, Ink::GuestKernel}; },
-          [](const TrapReturned&) { return EventFamily{tr("return"), down, Ink::GuestUser}; },
-          [](const PrivilegeChanged&) { return EventFamily{tr("privilege"), dot, Ink::Hardware}; },
-          [](const ModeChanged&) { return EventFamily{tr("mode"), dot, Ink::Hardware}; },
-          [](const RegisterWritten&) { return EventFamily{tr("register"), dot, Ink::Hardware}; },
-          [](const VmExit&) { return EventFamily{tr("VM exit"), up, Ink::Vmm}; },
-          [](const VmmAction&) { return EventFamily{tr("VMM"), dot, Ink::Vmm}; },
-          [](const VmEntry&) { return EventFamily{tr("VM entry"), down, Ink::GuestKernel}; },
-          [](const Hypercall&) { return EventFamily{tr("hypercall"), up, Ink::Vmm}; },
-          [](const WalkBegin&) { return EventFamily{tr("walk"), dot, Ink::Stage1}; },
-          [](const WalkReference& reference) { return EventFamily{reference.stage == 1 ? tr("stage 1") : tr("stage 2"),
-                                                                  reference.number == 0 ? QStringLiteral("–") : dot,
-                                                                  reference.stage == 1 ? Ink::Stage1 : Ink::Stage2}; },
-          [](const WalkEnd& end) { return EventFamily{tr("walk"), hit_sign(!end.faulted), hit_ink(!end.faulted)}; },
-          [](const TlbLookup& lookup) { return EventFamily{tr("TLB"), hit_sign(lookup.hit), hit_ink(lookup.hit)}; },
-          [](const TlbFill&) { return EventFamily{tr("TLB"), QStringLiteral("+"), Ink::Hardware}; },
-          [](const TlbEvict&) { return EventFamily{tr("TLB"), QStringLiteral("–"), Ink::Hardware}; },
-          [](const TlbInvalidate&) { return EventFamily{tr("TLB"), QStringLiteral("–"), Ink::Hardware}; },
-          [](const TftLookup& lookup) { return EventFamily{tr("TFT"), hit_sign(lookup.hit), hit_ink(lookup.hit)}; },
-          [](const TftFill&) { return EventFamily{tr("TFT"), QStringLiteral("+"), Ink::Seesaw}; },
-          [](const TftInvalidate&) { return EventFamily{tr("TFT"), QStringLiteral("–"), Ink::Seesaw}; },
-          [](const CacheLookup& lookup) { return EventFamily{tr("cache"), hit_sign(lookup.hit), hit_ink(lookup.hit)}; },
-          [](const CacheFill&) { return EventFamily{tr("cache"), QStringLiteral("+"), Ink::Hardware}; },
-          [](const CacheEvict&) { return EventFamily{tr("cache"), QStringLiteral("–"), Ink::Hardware}; },
+          [](const TrapRaised&) {
+            return EventFamily{tr("trap"), up, Ink::Bad};
+          },
+          [](const TrapDelivered&) {
+            return EventFamily{tr("deliver"), up, Ink::GuestKernel};
+          },
+          [](const TrapReturned&) {
+            return EventFamily{tr("return"), down, Ink::GuestUser};
+          },
+          [](const PrivilegeChanged&) {
+            return EventFamily{tr("privilege"), dot, Ink::Hardware};
+          },
+          [](const ModeChanged&) {
+            return EventFamily{tr("mode"), dot, Ink::Hardware};
+          },
+          [](const RegisterWritten&) {
+            return EventFamily{tr("register"), dot, Ink::Hardware};
+          },
+          [](const VmExit&) {
+            return EventFamily{tr("VM exit"), up, Ink::Vmm};
+          },
+          [](const VmmAction&) {
+            return EventFamily{tr("VMM"), dot, Ink::Vmm};
+          },
+          [](const VmEntry&) {
+            return EventFamily{tr("VM entry"), down, Ink::GuestKernel};
+          },
+          [](const Hypercall&) {
+            return EventFamily{tr("hypercall"), up, Ink::Vmm};
+          },
+          [](const WalkBegin&) {
+            return EventFamily{tr("walk"), dot, Ink::Stage1};
+          },
+          [](const WalkReference& reference) {
+            return EventFamily{reference.stage == 1 ? tr("stage 1") : tr("stage 2"),
+                               reference.number == 0 ? QStringLiteral("–") : dot,
+                               reference.stage == 1 ? Ink::Stage1 : Ink::Stage2};
+          },
+          [](const WalkEnd& end) {
+            return EventFamily{tr("walk"), hit_sign(!end.faulted), hit_ink(!end.faulted)};
+          },
+          [](const TlbLookup& lookup) {
+            return EventFamily{tr("TLB"), hit_sign(lookup.hit), hit_ink(lookup.hit)};
+          },
+          [](const TlbFill&) {
+            return EventFamily{tr("TLB"), QStringLiteral("+"), Ink::Hardware};
+          },
+          [](const TlbEvict&) {
+            return EventFamily{tr("TLB"), QStringLiteral("–"), Ink::Hardware};
+          },
+          [](const TlbInvalidate&) {
+            return EventFamily{tr("TLB"), QStringLiteral("–"), Ink::Hardware};
+          },
+          [](const TftLookup& lookup) {
+            return EventFamily{tr("TFT"), hit_sign(lookup.hit), hit_ink(lookup.hit)};
+          },
+          [](const TftFill&) {
+            return EventFamily{tr("TFT"), QStringLiteral("+"), Ink::Seesaw};
+          },
+          [](const TftInvalidate&) {
+            return EventFamily{tr("TFT"), QStringLiteral("–"), Ink::Seesaw};
+          },
+          [](const CacheLookup& lookup) {
+            return EventFamily{tr("cache"), hit_sign(lookup.hit), hit_ink(lookup.hit)};
+          },
+          [](const CacheFill&) {
+            return EventFamily{tr("cache"), QStringLiteral("+"), Ink::Hardware};
+          },
+          [](const CacheEvict&) {
+            return EventFamily{tr("cache"), QStringLiteral("–"), Ink::Hardware};
+          },
           [](const MemoryAccess& access) {
             return EventFamily{access.access == AccessKind::Write ? tr("store") : tr("load"), dot, Ink::Text};
           },
-          [](const DeviceAccess&) { return EventFamily{tr("device"), dot, Ink::Hardware}; },
-          [](const InterruptRequested&) { return EventFamily{tr("interrupt"), up, Ink::Hardware}; },
-          [](const ConsoleOutput&) { return EventFamily{tr("console"), dot, Ink::Muted}; },
-          [](const LessonMark&) { return EventFamily{tr("mark"), QStringLiteral("◆"), Ink::Notice}; },
-          [](const MachineStopped&) { return EventFamily{tr("stop"), QStringLiteral("■"), Ink::Bad}; },
+          [](const DeviceAccess&) {
+            return EventFamily{tr("device"), dot, Ink::Hardware};
+          },
+          [](const InterruptRequested&) {
+            return EventFamily{tr("interrupt"), up, Ink::Hardware};
+          },
+          [](const ConsoleOutput&) {
+            return EventFamily{tr("console"), dot, Ink::Muted};
+          },
+          [](const LessonMark&) {
+            return EventFamily{tr("mark"), QStringLiteral("◆"), Ink::Notice};
+          },
+          [](const MachineStopped&) {
+            return EventFamily{tr("stop"), QStringLiteral("■"), Ink::Bad};
+          },
       },
       event.payload);
 }
 
-// --- registers --------------------------------------------------------------------------------------------------------
+// --- registers
+// --------------------------------------------------------------------------------------------------------
 
 std::vector<Column> register_columns() {
   return {{QString(), 2}, {tr("register"), 8}, {tr("the guest believes"), 22}, {tr("the hardware holds"), 0}};
@@ -110,8 +184,9 @@ std::vector<Column> register_columns() {
 
 // What a lecture looks at first, of every ISA.
 bool is_essential(const RegisterRow& row) {
-  static constexpr std::array<std::string_view, 17> kNames = {"RIP", "EIP", "RAX", "EAX", "RSP", "ESP", "RFLAGS", "EFLAGS", "CR0",
-                                                              "CR2", "CR3", "CR4", "CPL", "TSC", "IDTR", "PC", "SP"};
+  static constexpr std::array<std::string_view, 17> kNames = {"RIP",    "EIP",    "RAX",  "EAX", "RSP", "ESP",
+                                                              "RFLAGS", "EFLAGS", "CR0",  "CR2", "CR3", "CR4",
+                                                              "CPL",    "TSC",    "IDTR", "PC",  "SP"};
   return differs(row) || std::find(kNames.begin(), kNames.end(), row.name) != kNames.end();
 }
 
@@ -125,8 +200,12 @@ std::vector<Row> register_rows(const MachineView& view) {
     QString real = hex_padded(now.real, now.bits);
     if (!note.isEmpty()) real += QStringLiteral("  ") + note;
     Row row;
-    row.cells = {sign(differs(now) ? QStringLiteral("●") : changed ? QStringLiteral("▸") : QString(), differs(now) ? Ink::Notice : Ink::GuestUser),
-                 mono(text_of(now.name), Ink::Muted, changed), mono(hex_padded(now.believed, now.bits), Ink::Text, changed),
+    row.cells = {sign(differs(now) ? QStringLiteral("●")
+                      : changed    ? QStringLiteral("▸")
+                                   : QString(),
+                      differs(now) ? Ink::Notice : Ink::GuestUser),
+                 mono(text_of(now.name), Ink::Muted, changed),
+                 mono(hex_padded(now.believed, now.bits), Ink::Text, changed),
                  mono(real, differs(now) ? Ink::Vmm : Ink::Text, changed && !differs(now))};
     if (differs(now)) row.tint = Ink::Notice;
     QString tip = text_of(now.name);
@@ -140,7 +219,8 @@ std::vector<Row> register_rows(const MachineView& view) {
   return rows;
 }
 
-// --- control structure ------------------------------------------------------------------------------------------------
+// --- control structure
+// ------------------------------------------------------------------------------------------------
 
 std::vector<Column> control_columns() {
   return {{QString(), 2}, {tr("field"), 34}, {tr("encoding"), 9}, {tr("value"), 0}};
@@ -162,8 +242,9 @@ std::vector<Row> control_rows(const MachineView& view) {
     const auto old = before.find(field.encoding);
     const bool changed = old != before.end() && old->second != field.value;
     Row row;
-    row.cells = {sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser), words(text_of(field.name), Ink::Text, changed),
-                 mono(hex_padded(field.encoding, 16), Ink::Muted), mono(hex(field.value), Ink::Text, changed)};
+    row.cells = {sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser),
+                 words(text_of(field.name), Ink::Text, changed), mono(hex_padded(field.encoding, 16), Ink::Muted),
+                 mono(hex(field.value), Ink::Text, changed)};
     if (changed) row.tooltip = tr("changed in this step; before it was %1").arg(hex(old->second));
     row.key = field.encoding;
     rows.push_back(std::move(row));
@@ -171,7 +252,8 @@ std::vector<Row> control_rows(const MachineView& view) {
   return rows;
 }
 
-// --- the events of a step ---------------------------------------------------------------------------------------------
+// --- the events of a step
+// ---------------------------------------------------------------------------------------------
 
 std::vector<Column> event_columns() { return {{QString(), 3}, {tr("part"), 9}, {tr("what happened"), 0}}; }
 
@@ -186,7 +268,8 @@ std::vector<Row> event_rows(const Moment& moment) {
     const QString sentence = QString::fromStdString(narrate(events[index]));
     Row row;
     row.cells = {sign(lit ? QStringLiteral("▶") : family.sign, still_to_come ? Ink::Muted : family.ink),
-                 words(family.word, still_to_come ? Ink::Muted : family.ink, true), mono(sentence, still_to_come ? Ink::Muted : Ink::Text)};
+                 words(family.word, still_to_come ? Ink::Muted : family.ink, true),
+                 mono(sentence, still_to_come ? Ink::Muted : Ink::Text)};
     if (lit) row.tint = ink_of(role_of(events[index].actor));
     row.tooltip = sentence;
     if (index < moment.machine->entries.size() && !moment.machine->entries[index].empty()) {
@@ -199,7 +282,8 @@ std::vector<Row> event_rows(const Moment& moment) {
   return rows;
 }
 
-// --- code -------------------------------------------------------------------------------------------------------------
+// --- code
+// -------------------------------------------------------------------------------------------------------------
 
 std::vector<Column> code_columns() { return {{QString(), 5}, {tr("place"), 18}, {tr("code"), 0}}; }
 
@@ -246,9 +330,11 @@ std::vector<Row> source_rows(const MachineView& view) {
     QString line = QString::fromStdString(text);
     line.replace(QLatin1Char('\t'), QStringLiteral("    "));
     const QString trimmed = line.trimmed();
-    const bool comment = trimmed.startsWith(QLatin1String("//")) || trimmed.startsWith(QLatin1Char('#')) || trimmed.startsWith(QLatin1Char(';'));
+    const bool comment = trimmed.startsWith(QLatin1String("//")) || trimmed.startsWith(QLatin1Char('#')) ||
+                         trimmed.startsWith(QLatin1Char(';'));
     Row row;
-    row.cells = {mono(gutter(broken.count(number) != 0, here), broken.count(number) != 0 ? Ink::Bad : ink_of(role_of(view.actor)), true),
+    row.cells = {mono(gutter(broken.count(number) != 0, here),
+                      broken.count(number) != 0 ? Ink::Bad : ink_of(role_of(view.actor)), true),
                  right(QString::number(number), Ink::Muted), mono(line, comment ? Ink::Muted : Ink::Text, here)};
     if (here) row.tint = ink_of(role_of(view.actor));
     row.key = number;
@@ -257,7 +343,8 @@ std::vector<Row> source_rows(const MachineView& view) {
   return rows;
 }
 
-// --- translations -----------------------------------------------------------------------------------------------------
+// --- translations
+// -----------------------------------------------------------------------------------------------------
 
 std::vector<Column> structure_columns() { return {{QString(), 1}, {tr("structure"), 16}, {tr("held"), 0}}; }
 
@@ -275,18 +362,20 @@ std::vector<Row> structure_rows(const MachineView& view) {
       const auto* lookup = std::get_if<TlbLookup>(&event.payload);
       if (lookup != nullptr && lookup->structure == tlb.name) hit = lookup->hit;
     }
-    add(QString::fromStdString(tlb.name), QStringLiteral("%1/%2").arg(tlb.valid.size()).arg(tlb.entries), hit ? hit_sign(*hit) : QString(),
-        hit ? hit_ink(*hit) : Ink::Text);
+    add(QString::fromStdString(tlb.name), QStringLiteral("%1/%2").arg(tlb.valid.size()).arg(tlb.entries),
+        hit ? hit_sign(*hit) : QString(), hit ? hit_ink(*hit) : Ink::Text);
   }
   add(tr("page-walk caches"), QString::number(view.walk_caches.size()));
   if (view.caches.tft.empty()) return rows;
-  const auto valid = std::count_if(view.caches.tft.begin(), view.caches.tft.end(), [](const auto& entry) { return entry.valid != 0; });
+  const auto valid =
+      std::count_if(view.caches.tft.begin(), view.caches.tft.end(), [](const auto& entry) { return entry.valid != 0; });
   add(QStringLiteral("TFT"), QStringLiteral("%1/%2").arg(valid).arg(view.caches.tft.size()));
   return rows;
 }
 
 std::vector<Column> tlb_columns() {
-  return {{QString(), 3}, {tr("set·way"), 8}, {tr("page"), 19}, {tr("frame"), 14}, {tr("size"), 6}, {tr("space"), 6}, {tr("VM"), 4}, {tr("flags"), 0}};
+  return {{QString(), 3},  {tr("set·way"), 8}, {tr("page"), 19}, {tr("frame"), 14},
+          {tr("size"), 6}, {tr("space"), 6},   {tr("VM"), 4},    {tr("flags"), 0}};
 }
 
 namespace {
@@ -300,11 +389,13 @@ struct SlotUse {
 std::map<std::pair<unsigned, unsigned>, SlotUse> slot_uses(const MachineView& view, const std::string& structure) {
   std::map<std::pair<unsigned, unsigned>, SlotUse> uses;
   for (const Event& event : view.events) {
-    if (const auto* lookup = std::get_if<TlbLookup>(&event.payload); lookup != nullptr && lookup->hit && lookup->structure == structure) {
+    if (const auto* lookup = std::get_if<TlbLookup>(&event.payload);
+        lookup != nullptr && lookup->hit && lookup->structure == structure) {
       uses.emplace(std::pair<unsigned, unsigned>(lookup->set, lookup->way), SlotUse{QStringLiteral("✓"), Ink::Good});
     }
     if (const auto* fill = std::get_if<TlbFill>(&event.payload); fill != nullptr && fill->structure == structure) {
-      uses.insert_or_assign(std::pair<unsigned, unsigned>(fill->set, fill->way), SlotUse{QStringLiteral("+"), Ink::GuestUser});
+      uses.insert_or_assign(std::pair<unsigned, unsigned>(fill->set, fill->way),
+                            SlotUse{QStringLiteral("+"), Ink::GuestUser});
     }
   }
   return uses;
@@ -314,9 +405,13 @@ std::vector<Row> walk_cache_rows(const MachineView& view) {
   std::vector<Row> rows;
   for (const WalkCacheEntry& entry : view.walk_caches) {
     Row row;
-    row.cells = {Cell{}, mono(tr("level %1").arg(entry.level), Ink::Muted),
-                 mono(hex(entry.address_bits << walk_cache_shift(entry.level))), mono(hex(entry.table_physical.value)), mono(tr("table"), Ink::Muted),
-                 right(QString::number(entry.tag.address_space)), right(QString::number(entry.tag.virtual_machine)),
+    row.cells = {Cell{},
+                 mono(tr("level %1").arg(entry.level), Ink::Muted),
+                 mono(hex(entry.address_bits << walk_cache_shift(entry.level))),
+                 mono(hex(entry.table_physical.value)),
+                 mono(tr("table"), Ink::Muted),
+                 right(QString::number(entry.tag.address_space)),
+                 right(QString::number(entry.tag.virtual_machine)),
                  mono(tr("entry %1").arg(hex(entry.raw_entry)), Ink::Muted)};
     rows.push_back(std::move(row));
   }
@@ -329,7 +424,8 @@ std::vector<Row> tft_rows(const MachineView& view) {
     const TranslationFilterTable::Entry& entry = view.caches.tft[index];
     if (entry.valid == 0) continue;
     Row row;
-    row.cells = {Cell{}, right(QString::number(index), Ink::Muted), mono(hex(entry.region << 21)), Cell{}, mono(QStringLiteral("2 MB"), Ink::Seesaw)};
+    row.cells = {Cell{}, right(QString::number(index), Ink::Muted), mono(hex(entry.region << 21)), Cell{},
+                 mono(QStringLiteral("2 MB"), Ink::Seesaw)};
     rows.push_back(std::move(row));
   }
   return rows;
@@ -347,21 +443,25 @@ std::vector<Row> tlb_rows(const MachineView& view, std::size_t structure) {
     const auto use = uses.find({slot.set, slot.way});
     Row row;
     row.cells = {use == uses.end() ? Cell{} : sign(use->second.sign, use->second.ink),
-                 mono(QStringLiteral("%1·%2").arg(slot.set).arg(slot.way), Ink::Muted), mono(hex(slot.entry.page.value)),
-                 mono(hex(slot.entry.frame.value)), mono(text_of(name_of(slot.entry.size)), Ink::Muted),
-                 right(QString::number(slot.entry.tag.address_space)), right(QString::number(slot.entry.tag.virtual_machine)),
+                 mono(QStringLiteral("%1·%2").arg(slot.set).arg(slot.way), Ink::Muted),
+                 mono(hex(slot.entry.page.value)),
+                 mono(hex(slot.entry.frame.value)),
+                 mono(text_of(name_of(slot.entry.size)), Ink::Muted),
+                 right(QString::number(slot.entry.tag.address_space)),
+                 right(QString::number(slot.entry.tag.virtual_machine)),
                  mono(slot.entry.global ? tr("global") : QString(), Ink::Muted)};
     if (use != uses.end()) row.tint = use->second.ink;
     row.tooltip = tr("%1: %2 to %3, guest-physical %4, permissions %5")
-                      .arg(QString::fromStdString(tlb.name), hex(slot.entry.page.value), hex(slot.entry.frame.value), hex(slot.entry.guest_frame.value),
-                           hex(slot.entry.permissions));
+                      .arg(QString::fromStdString(tlb.name), hex(slot.entry.page.value), hex(slot.entry.frame.value),
+                           hex(slot.entry.guest_frame.value), hex(slot.entry.permissions));
     row.key = slot.entry.page.value;
     rows.push_back(std::move(row));
   }
   return rows;
 }
 
-// --- memory -----------------------------------------------------------------------------------------------------------
+// --- memory
+// -----------------------------------------------------------------------------------------------------------
 
 std::vector<Column> memory_columns() { return {{tr("address"), 19}, {tr("bytes"), 51}, {tr("text"), 0}}; }
 
@@ -378,10 +478,12 @@ std::vector<Row> memory_rows(const MemoryWindow& window, const MemoryWindow* bef
       bytes += QStringLiteral("%1").arg(byte, 2, 16, QLatin1Char('0'));
       text += byte >= 0x20 && byte < 0x7f ? QChar(byte) : QChar(u'·');
       const bool comparable = before != nullptr && before->space == window.space && before->address == window.address;
-      changed = changed || (comparable && first + offset < before->bytes.size() && before->bytes[first + offset] != byte);
+      changed =
+          changed || (comparable && first + offset < before->bytes.size() && before->bytes[first + offset] != byte);
     }
     Row row;
-    row.cells = {mono(hex(window.address + first), Ink::Muted), mono(bytes, Ink::Text, changed), mono(text, Ink::Muted)};
+    row.cells = {mono(hex(window.address + first), Ink::Muted), mono(bytes, Ink::Text, changed),
+                 mono(text, Ink::Muted)};
     if (changed) row.tint = Ink::GuestUser;
     if (changed) row.tooltip = tr("changed in this step");
     row.key = window.address + first;

@@ -20,7 +20,7 @@ QString grouped(std::uint64_t value);
 /// The word and the sign of an event's family, as the Microscope and the narration show them.
 struct EventFamily {
   QString word;
-  QString sign;                    ///< "✓", "✗", "⇡", "·", ...
+  QString sign;  ///< "✓", "✗", "⇡", "·", ...
   Ink ink = Ink::Muted;
 };
 EventFamily family_of(const Event& event);

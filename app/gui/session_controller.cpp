@@ -10,7 +10,9 @@ namespace {
 constexpr int kFrameMilliseconds = 16;
 
 template <typename Payload>
-bool is(const Event& event) { return std::holds_alternative<Payload>(event.payload); }
+bool is(const Event& event) {
+  return std::holds_alternative<Payload>(event.payload);
+}
 
 bool is_failed_check(const Event& event) {
   const auto* check = std::get_if<Check>(&event.payload);
@@ -19,8 +21,9 @@ bool is_failed_check(const Event& event) {
 
 // What says most about a step comes first.
 constexpr std::array<bool (*)(const Event&), 15> kTelling = {
-    is<MachineStopped>, is<VmExit>, is<TrapRaised>, is<TrapDelivered>, is<Hypercall>, is<TrapReturned>, is<ModeChanged>,
-    is<PrivilegeChanged>, is_failed_check, is<LessonMark>, is<DeviceAccess>, is<WalkEnd>, is<RegisterWritten>, is<MemoryAccess>, is<InstructionRetired>};
+    is<MachineStopped>, is<VmExit>,      is<TrapRaised>,       is<TrapDelivered>, is<Hypercall>,
+    is<TrapReturned>,   is<ModeChanged>, is<PrivilegeChanged>, is_failed_check,   is<LessonMark>,
+    is<DeviceAccess>,   is<WalkEnd>,     is<RegisterWritten>,  is<MemoryAccess>,  is<InstructionRetired>};
 
 /// Below L1, or what the cache did of its own accord, or for the page walker.
 bool is_cache_detail(const Event& event) {
@@ -30,8 +33,8 @@ bool is_cache_detail(const Event& event) {
 }
 
 bool is_translation_detail(const Event& event) {
-  return is<WalkReference>(event) || is<TlbLookup>(event) || is<TlbFill>(event) || is<TlbEvict>(event) || is<TftLookup>(event) ||
-         is<TftFill>(event) || is<CacheLookup>(event);
+  return is<WalkReference>(event) || is<TlbLookup>(event) || is<TlbFill>(event) || is<TlbEvict>(event) ||
+         is<TftLookup>(event) || is<TftFill>(event) || is<CacheLookup>(event);
 }
 
 }  // namespace
@@ -58,7 +61,8 @@ SessionController::SessionController(QObject* parent) : QObject(parent) {
     if (std::exchange(view_waits_, false)) refresh();
   });
   moment_.machine = std::make_shared<const MachineView>();
-  session_ = std::make_unique<MachineSession>([this] { QMetaObject::invokeMethod(this, &SessionController::view_arrived, Qt::QueuedConnection); });
+  session_ = std::make_unique<MachineSession>(
+      [this] { QMetaObject::invokeMethod(this, &SessionController::view_arrived, Qt::QueuedConnection); });
 }
 
 SessionController::~SessionController() = default;
@@ -86,8 +90,8 @@ void SessionController::refresh() {
 
 void SessionController::take(std::shared_ptr<const MachineView> view) {
   if (view == moment_.machine) return;
-  const bool same_step = view->position == moment_.machine->position && view->events.size() == moment_.machine->events.size() &&
-                         view->guest == moment_.machine->guest;
+  const bool same_step = view->position == moment_.machine->position &&
+                         view->events.size() == moment_.machine->events.size() && view->guest == moment_.machine->guest;
   const bool enters = enter_step_ != 0 && view->completed >= enter_step_ && !view->events.empty();
   moment_.machine = std::move(view);
   if (enters) {

@@ -23,11 +23,13 @@ bool is_shown(const Event& event, Detail detail);
 /// What all views show: a machine view and a place among its step's events.
 struct Moment {
   std::shared_ptr<const MachineView> machine;
-  std::size_t cursor = 0;          ///< Event that is lit; meaningful when there are events.
+  std::size_t cursor = 0;  ///< Event that is lit; meaningful when there are events.
   Detail detail = Detail::Main;
-  bool whole = true;               ///< The step is shown complete; else events after the cursor are still to come.
+  bool whole = true;  ///< The step is shown complete; else events after the cursor are still to come.
 
-  [[nodiscard]] const Event* event() const { return cursor < machine->events.size() ? &machine->events[cursor] : nullptr; }
+  [[nodiscard]] const Event* event() const {
+    return cursor < machine->events.size() ? &machine->events[cursor] : nullptr;
+  }
   /// Events up to here have happened.
   [[nodiscard]] std::size_t happened() const { return whole ? machine->events.size() : cursor + 1; }
 };
@@ -79,7 +81,7 @@ class SessionController : public QObject {
   [[nodiscard]] std::optional<std::size_t> shown_from(std::size_t first) const;
 
   Moment moment_;
-  std::uint64_t enter_step_ = 0;   ///< The step of this command is entered at its first micro-event.
+  std::uint64_t enter_step_ = 0;  ///< The step of this command is entered at its first micro-event.
   QTimer frame_;
   bool view_waits_ = false;
   std::unique_ptr<MachineSession> session_;

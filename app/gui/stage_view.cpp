@@ -16,8 +16,12 @@ constexpr int kMovementMilliseconds = 180;
 
 QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
 
-Crossing::Place place_of(std::uint8_t privilege) { return privilege == 0 ? Crossing::Place::Kernel : Crossing::Place::User; }
-Crossing::Place place_of(Actor actor) { return actor == Actor::GuestUser ? Crossing::Place::User : Crossing::Place::Kernel; }
+Crossing::Place place_of(std::uint8_t privilege) {
+  return privilege == 0 ? Crossing::Place::Kernel : Crossing::Place::User;
+}
+Crossing::Place place_of(Actor actor) {
+  return actor == Actor::GuestUser ? Crossing::Place::User : Crossing::Place::Kernel;
+}
 
 /// What the VMM does, without "VMM: " before it and its cost behind.
 QString sentence_of(const Event& event) {
@@ -51,9 +55,10 @@ std::optional<Crossing> crossing_of(const Moment& moment) {
     } else if (const auto* entry = std::get_if<VmEntry>(&event.payload)) {
       // The whole step shown at once: the exit says more than the way back.
       if (moment.whole && crossing) continue;
-      crossing = Crossing{Crossing::Place::Vmm, place_of(moment.machine->actor),
-                          entry->injects ? QCoreApplication::translate("Stage", "VM entry · injects %1").arg(entry->injected_vector)
-                                         : QCoreApplication::translate("Stage", "VM entry")};
+      crossing = Crossing{
+          Crossing::Place::Vmm, place_of(moment.machine->actor),
+          entry->injects ? QCoreApplication::translate("Stage", "VM entry · injects %1").arg(entry->injected_vector)
+                         : QCoreApplication::translate("Stage", "VM entry")};
     } else if (const auto* trap = std::get_if<TrapDelivered>(&event.payload)) {
       crossing = Crossing{place_of(trap->from_privilege), place_of(trap->to_privilege), text_of(trap->name)};
     } else if (const auto* back = std::get_if<TrapReturned>(&event.payload)) {
@@ -117,13 +122,22 @@ QString StageView::vmm_words() const {
 QString StageView::hardware_words() const {
   const MachineView& view = *moment_.machine;
   if (const auto* exit = newest<VmExit>(moment_)) {
-    return tr("VMCS: exit reason %1 · instruction length %2 · RIP %3").arg(exit->reason).arg(exit->instruction_length).arg(hex(exit->guest_pc.value));
+    return tr("VMCS: exit reason %1 · instruction length %2 · RIP %3")
+        .arg(exit->reason)
+        .arg(exit->instruction_length)
+        .arg(hex(exit->guest_pc.value));
   }
   if (const auto* trap = newest<TrapDelivered>(moment_)) {
-    return tr("IDT: vector %1 · handler %2 · stack %3").arg(trap->vector).arg(hex(trap->handler.value), hex(trap->stack.value));
+    return tr("IDT: vector %1 · handler %2 · stack %3")
+        .arg(trap->vector)
+        .arg(hex(trap->handler.value), hex(trap->stack.value));
   }
   if (const auto* walk = newest<WalkEnd>(moment_)) {
-    return tr("walk of %1: %2 references, %3 skipped · %4 cycles").arg(hex(walk->virtual_address.value)).arg(walk->references).arg(walk->skipped).arg(walk->latency);
+    return tr("walk of %1: %2 references, %3 skipped · %4 cycles")
+        .arg(hex(walk->virtual_address.value))
+        .arg(walk->references)
+        .arg(walk->skipped)
+        .arg(walk->latency);
   }
   QString words = tr("privilege %1 · %2").arg(view.privilege).arg(text_of(view.mode));
   const auto tally = [&](const QString& name, const auto& is_hit) {
@@ -154,12 +168,16 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   const double line = std::clamp((box.height() - theme().px(8)) / 3, theme().px(19), theme().px(28));
   QRectF text = box.adjusted(pad, theme().px(4), -pad, 0);
   text.setHeight(line);
-  const double took = draw_text(painter, text, name, theme().words(16, lit ? QFont::Bold : QFont::DemiBold), colour.text);
-  const bool ran = !view.events.empty() && role_of(view.events.front().actor == Actor::GuestUser ? Actor::GuestUser : Actor::GuestKernel) == role;
+  const double took =
+      draw_text(painter, text, name, theme().words(16, lit ? QFont::Bold : QFont::DemiBold), colour.text);
+  const bool ran =
+      !view.events.empty() &&
+      role_of(view.events.front().actor == Actor::GuestUser ? Actor::GuestUser : Actor::GuestKernel) == role;
   const bool next = role_of(view.actor) == role && view.state != RunState::Ended;
   const QString symbol = QString::fromStdString(next ? view.symbol : view.instruction_symbol);
   if (next || ran) {
-    draw_text(painter, text.adjusted(took + pad, 0, 0, 0), symbol, theme().mono(13), theme().palette().muted, Qt::AlignRight | Qt::AlignVCenter);
+    draw_text(painter, text.adjusted(took + pad, 0, 0, 0), symbol, theme().mono(13), theme().palette().muted,
+              Qt::AlignRight | Qt::AlignVCenter);
   }
   const auto code = [&](const QString& word, const QString& address, const QString& instruction, bool strong) {
     text.translate(0, line);
@@ -176,7 +194,8 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   const QString upcoming = view.disassembly.empty() ? QString() : QString::fromStdString(view.disassembly.front().text);
   const bool room_for_both = text.bottom() + 2 * line <= box.bottom() - 1;
   const bool says_next = next && moment_.whole && (room_for_both || !ran || !crossing_);
-  if (ran && (room_for_both || !says_next)) code(tr("did"), hex(view.instruction_pc.value), QString::fromStdString(view.instruction), !says_next);
+  if (ran && (room_for_both || !says_next))
+    code(tr("did"), hex(view.instruction_pc.value), QString::fromStdString(view.instruction), !says_next);
   if (says_next) code(tr("next"), hex(view.pc.value), upcoming, true);
   if (!ran && !next) code(QString(), QString(), tr("waiting"), false);
 }
@@ -198,7 +217,8 @@ void StageView::paint_guest(QPainter& painter, const StageLayout& layout) const 
   paint_ring(painter, layout.kernel, Role::GuestKernel, tr("ring 0  kernel"), runs && actor == Actor::GuestKernel);
 }
 
-void StageView::paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text, bool lit) const {
+void StageView::paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text,
+                           bool lit) const {
   const RoleColour& colour = theme().role(role);
   draw_box(painter, box, theme().tint(role, lit ? 0.2 : 0.1), colour.mark, lit ? 3 : 1.5);
   const double pad = theme().px(14);
@@ -213,8 +233,10 @@ void StageView::paint_band(QPainter& painter, const QRectF& box, Role role, cons
     line.setLeft(line.left() + took + pad);
   }
   const QFont font = role == Role::Hardware ? theme().mono(14) : theme().words(16);
-  if (fits_below) draw_wrapped(painter, line, text, font, theme().palette().text);
-  else draw_text(painter, line, text, font, theme().palette().text);
+  if (fits_below)
+    draw_wrapped(painter, line, text, font, theme().palette().text);
+  else
+    draw_text(painter, line, text, font, theme().palette().text);
 }
 
 void StageView::paint_crossing(QPainter& painter, const StageLayout& layout) const {
@@ -279,8 +301,10 @@ void StageView::paint_narration(QPainter& painter, const QRectF& box) const {
     sentence = tr("Ready. F10 executes the first instruction, F11 goes into it, F5 runs.");
   }
   const double sign_width = theme().px(28);
-  draw_text(painter, {box.left(), box.top(), sign_width, theme().px(26)}, sign, theme().words(16, QFont::Bold), text_colour(ink));
-  draw_wrapped(painter, box.adjusted(sign_width, theme().px(2), 0, 0), sentence, theme().words(16, QFont::Medium), theme().palette().text);
+  draw_text(painter, {box.left(), box.top(), sign_width, theme().px(26)}, sign, theme().words(16, QFont::Bold),
+            text_colour(ink));
+  draw_wrapped(painter, box.adjusted(sign_width, theme().px(2), 0, 0), sentence, theme().words(16, QFont::Medium),
+               theme().palette().text);
 }
 
 void StageView::paintEvent(QPaintEvent*) {
@@ -297,9 +321,11 @@ void StageView::paintEvent(QPaintEvent*) {
     paint_band(painter, layout.vmm, Role::Vmm, tr("VMM · root operation"), vmm_words(), actor_now() == Actor::Vmm);
   } else {
     draw_dashed_box(painter, layout.vmm, theme().palette().muted);
-    draw_text(painter, layout.vmm, tr("no VMM: traps go through the guest's own table"), theme().words(14), theme().palette().muted, Qt::AlignCenter);
+    draw_text(painter, layout.vmm, tr("no VMM: traps go through the guest's own table"), theme().words(14),
+              theme().palette().muted, Qt::AlignCenter);
   }
-  paint_band(painter, layout.hardware, Role::Hardware, tr("HARDWARE"), hardware_words(), actor_now() == Actor::Hardware && !moment_.whole);
+  paint_band(painter, layout.hardware, Role::Hardware, tr("HARDWARE"), hardware_words(),
+             actor_now() == Actor::Hardware && !moment_.whole);
   paint_crossing(painter, layout);
   paint_narration(painter, layout.narration);
 }

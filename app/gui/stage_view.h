@@ -18,7 +18,7 @@ struct Crossing {
   enum class Place : std::uint8_t { User, Kernel, Vmm };
   Place from = Place::Kernel;
   Place to = Place::Vmm;
-  QString label;                   ///< "VM exit · 10".
+  QString label;  ///< "VM exit · 10".
   bool operator==(const Crossing&) const = default;
 };
 /// The newest one among the events that have happened.
@@ -39,7 +39,8 @@ class StageView : public PaintedView {
  private:
   void paint_guest(QPainter& painter, const StageLayout& layout) const;
   void paint_ring(QPainter& painter, const QRectF& box, Role role, const QString& name, bool lit) const;
-  void paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text, bool lit) const;
+  void paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text,
+                  bool lit) const;
   void paint_crossing(QPainter& painter, const StageLayout& layout) const;
   void paint_narration(QPainter& painter, const QRectF& box) const;
   [[nodiscard]] Actor actor_now() const;
@@ -48,7 +49,7 @@ class StageView : public PaintedView {
 
   std::optional<Crossing> crossing_;
   QVariantAnimation* animation_;
-  double progress_ = 1;            ///< Of the arrow.
+  double progress_ = 1;  ///< Of the arrow.
   bool moves_ = true;
 };
 

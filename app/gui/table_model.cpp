@@ -16,12 +16,18 @@ constexpr int kFirstRoleInk = static_cast<int>(Ink::GuestUser);
 RoleColour colour_of(Ink ink) {
   const Palette& palette = theme().palette();
   switch (ink) {
-    case Ink::Text: return {palette.text, palette.text};
-    case Ink::Muted: return {palette.muted, palette.muted};
-    case Ink::Good: return {palette.good, palette.good};
-    case Ink::Bad: return {palette.bad, palette.bad};
-    case Ink::Notice: return palette.notice;
-    default: return theme().role(static_cast<Role>(static_cast<int>(ink) - kFirstRoleInk));
+    case Ink::Text:
+      return {palette.text, palette.text};
+    case Ink::Muted:
+      return {palette.muted, palette.muted};
+    case Ink::Good:
+      return {palette.good, palette.good};
+    case Ink::Bad:
+      return {palette.bad, palette.bad};
+    case Ink::Notice:
+      return palette.notice;
+    default:
+      return theme().role(static_cast<Role>(static_cast<int>(ink) - kFirstRoleInk));
   }
 }
 
@@ -31,7 +37,8 @@ Ink ink_of(Role role) { return static_cast<Ink>(static_cast<int>(role) + kFirstR
 QColor text_colour(Ink ink) { return colour_of(ink).text; }
 QColor mark_colour(Ink ink) { return colour_of(ink).mark; }
 
-TableModel::TableModel(std::vector<Column> columns, QObject* parent) : QAbstractTableModel(parent), columns_(std::move(columns)) {}
+TableModel::TableModel(std::vector<Column> columns, QObject* parent)
+    : QAbstractTableModel(parent), columns_(std::move(columns)) {}
 
 void TableModel::set_rows(std::vector<Row> rows) {
   const int before = static_cast<int>(rows_.size());
@@ -55,8 +62,12 @@ void TableModel::set_rows(std::vector<Row> rows) {
   }
 }
 
-int TableModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(rows_.size()); }
-int TableModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(columns_.size()); }
+int TableModel::rowCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : static_cast<int>(rows_.size());
+}
+int TableModel::columnCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : static_cast<int>(columns_.size());
+}
 
 QVariant TableModel::data(const QModelIndex& index, int role) const {
   if (!checkIndex(index, CheckIndexOption::IndexIsValid | CheckIndexOption::ParentIsInvalid)) return {};
@@ -64,19 +75,27 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
   const auto column = static_cast<std::size_t>(index.column());
   const Cell cell = column < row.cells.size() ? row.cells[column] : Cell{};
   switch (role) {
-    case Qt::DisplayRole: return cell.text;
-    case Qt::AccessibleTextRole: return cell.text;
-    case Qt::ToolTipRole: return row.tooltip.isEmpty() ? QVariant() : rich(row.tooltip);
-    case Qt::ForegroundRole: return text_colour(cell.ink);
-    case Qt::TextAlignmentRole: return QVariant::fromValue(Qt::AlignVCenter | (cell.right ? Qt::AlignRight : Qt::AlignLeft));
+    case Qt::DisplayRole:
+      return cell.text;
+    case Qt::AccessibleTextRole:
+      return cell.text;
+    case Qt::ToolTipRole:
+      return row.tooltip.isEmpty() ? QVariant() : rich(row.tooltip);
+    case Qt::ForegroundRole:
+      return text_colour(cell.ink);
+    case Qt::TextAlignmentRole:
+      return QVariant::fromValue(Qt::AlignVCenter | (cell.right ? Qt::AlignRight : Qt::AlignLeft));
     case Qt::FontRole: {
       const QFont::Weight weight = cell.bold ? QFont::DemiBold : QFont::Normal;
       if (cell.sign) return theme().words(16, QFont::Bold);
       return cell.mono ? theme().mono(13, weight) : theme().words(14, weight);
     }
-    case TintRole: return row.tint ? QVariant(mark_colour(*row.tint)) : QVariant();
-    case KeyRole: return QVariant::fromValue<qulonglong>(row.key);
-    default: return {};
+    case TintRole:
+      return row.tint ? QVariant(mark_colour(*row.tint)) : QVariant();
+    case KeyRole:
+      return QVariant::fromValue<qulonglong>(row.key);
+    default:
+      return {};
   }
 }
 

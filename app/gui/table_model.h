@@ -17,7 +17,20 @@
 namespace shearling::gui {
 
 /// What a cell's colour means; the theme says how it looks.
-enum class Ink : std::uint8_t { Text, Muted, Good, Bad, Notice, GuestUser, GuestKernel, Vmm, Hardware, Stage1, Stage2, Seesaw };
+enum class Ink : std::uint8_t {
+  Text,
+  Muted,
+  Good,
+  Bad,
+  Notice,
+  GuestUser,
+  GuestKernel,
+  Vmm,
+  Hardware,
+  Stage1,
+  Stage2,
+  Seesaw
+};
 Ink ink_of(Role role);
 QColor text_colour(Ink ink);
 QColor mark_colour(Ink ink);
@@ -28,21 +41,21 @@ struct Cell {
   bool mono = true;
   bool bold = false;
   bool right = false;
-  bool sign = false;               ///< ✓, ✗, ▶, ...: larger.
+  bool sign = false;  ///< ✓, ✗, ▶, ...: larger.
   bool operator==(const Cell&) const = default;
 };
 
 struct Row {
   std::vector<Cell> cells;
-  std::optional<Ink> tint;         ///< Of the whole row.
+  std::optional<Ink> tint;  ///< Of the whole row.
   QString tooltip;
-  std::uint64_t key = 0;           ///< What the row stands for: an event, an address, a line.
+  std::uint64_t key = 0;  ///< What the row stands for: an event, an address, a line.
   bool operator==(const Row&) const = default;
 };
 
 struct Column {
   QString heading;
-  int characters = 10;             ///< Width; 0: takes what is left.
+  int characters = 10;  ///< Width; 0: takes what is left.
 };
 
 class TableModel : public QAbstractTableModel {

@@ -28,7 +28,8 @@ class RowDelegate : public QStyledItemDelegate {
     painter->setPen(index.data(Qt::ForegroundRole).value<QColor>());
     const QRect text = option.rect.adjusted(4, 0, -4, 0);
     const QString whole = index.data().toString();
-    if (option.rect.height() > painter->fontMetrics().lineSpacing() * 5 / 2 && index.column() == index.model()->columnCount() - 1) {
+    if (option.rect.height() > painter->fontMetrics().lineSpacing() * 5 / 2 &&
+        index.column() == index.model()->columnCount() - 1) {
       painter->drawText(text, static_cast<int>(index.data(Qt::TextAlignmentRole).toInt()) | Qt::TextWordWrap, whole);
       painter->restore();
       return;
@@ -53,7 +54,8 @@ class RowDelegate : public QStyledItemDelegate {
 
 }  // namespace
 
-TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* parent) : QTableView(parent), row_height_(row_height), headings_(headings) {
+TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* parent)
+    : QTableView(parent), row_height_(row_height), headings_(headings) {
   setModel(model);
   setItemDelegate(new RowDelegate(this));
   setShowGrid(false);
@@ -73,9 +75,8 @@ TableView::TableView(TableModel* model, int row_height, bool headings, QWidget* 
   connect(this, &QTableView::clicked, this, [this](const QModelIndex& index) {
     emit row_clicked(index.data(TableModel::KeyRole).toULongLong(), index.column());
   });
-  connect(this, &QTableView::activated, this, [this](const QModelIndex& index) {
-    emit row_activated(index.data(TableModel::KeyRole).toULongLong());
-  });
+  connect(this, &QTableView::activated, this,
+          [this](const QModelIndex& index) { emit row_activated(index.data(TableModel::KeyRole).toULongLong()); });
   connect(&theme(), &Theme::changed, this, &TableView::apply_theme);
   apply_theme();
 }
@@ -100,7 +101,8 @@ void TableView::fit_columns() {
     for (const Row& row : table().rows()) {
       if (column >= row.cells.size()) continue;
       const Cell& cell = row.cells[column];
-      width = std::max(width, cell.mono ? static_cast<int>(cell.text.size()) * character : words.horizontalAdvance(cell.text));
+      width = std::max(width,
+                       cell.mono ? static_cast<int>(cell.text.size()) * character : words.horizontalAdvance(cell.text));
     }
     width = std::clamp(width, character, columns[column].characters * character);
     setColumnWidth(static_cast<int>(column), width + character + 8);

@@ -36,7 +36,7 @@ class TableView : public QTableView {
   bool headings_;
   int unfolded_ = -1;
   int revealed_ = -1;
-  std::vector<int> widths_;        ///< Widest text so far, for each column, in pixels.
+  std::vector<int> widths_;  ///< Widest text so far, for each column, in pixels.
 };
 
 }  // namespace shearling::gui

@@ -46,7 +46,10 @@ QString no_run_note() {
 }
 
 TableOrNote::TableOrNote(TableModel* model, int row_height, bool headings, QWidget* parent)
-    : QWidget(parent), model_(model), table_(new TableView(model, row_height, headings, this)), note_(new QLabel(this)),
+    : QWidget(parent),
+      model_(model),
+      table_(new TableView(model, row_height, headings, this)),
+      note_(new QLabel(this)),
       stack_(new QStackedLayout(this)) {
   model->setParent(this);
   note_->setAlignment(Qt::AlignCenter);
@@ -65,10 +68,13 @@ void TableOrNote::set_rows(std::vector<Row> rows, const QString& note_when_empty
   stack_->setCurrentWidget(none ? static_cast<QWidget*>(note_) : table_);
 }
 
-// --- registers --------------------------------------------------------------------------------------------------------
+// --- registers
+// --------------------------------------------------------------------------------------------------------
 
 RegistersView::RegistersView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(register_columns()), 26, false, this)), choice_(make_tabs(this, {tr("essential"), tr("all")})) {
+    : View(parent),
+      table_(new TableOrNote(new TableModel(register_columns()), 26, false, this)),
+      choice_(make_tabs(this, {tr("essential"), tr("all")})) {
   auto* layout = make_column(this);
   layout->addWidget(table_);
   layout->addWidget(choice_, 0, Qt::AlignRight);
@@ -90,24 +96,29 @@ void RegistersView::fill() {
   table_->set_rows(std::move(rows), no_run_note());
 }
 
-// --- control structure ------------------------------------------------------------------------------------------------
+// --- control structure
+// ------------------------------------------------------------------------------------------------
 
-ControlView::ControlView(QWidget* parent) : View(parent), table_(new TableOrNote(new TableModel(control_columns()), 24, true, this)) {
+ControlView::ControlView(QWidget* parent)
+    : View(parent), table_(new TableOrNote(new TableModel(control_columns()), 24, true, this)) {
   make_column(this)->addWidget(table_);
 }
 
 void ControlView::show_moment(const Moment& moment) {
   const MachineView& view = *moment.machine;
-  table_->set_rows(control_rows(view), empty(view) ? no_run_note()
-                                                    : tr("There is no control structure: the guest runs on the bare machine.\n"
-                                                         "Choose VT-x under Run, Technique."));
+  table_->set_rows(control_rows(view), empty(view)
+                                           ? no_run_note()
+                                           : tr("There is no control structure: the guest runs on the bare machine.\n"
+                                                "Choose VT-x under Run, Technique."));
   emit title_changed(view.control.empty() ? QString() : tr("VMCS"));
 }
 
-// --- microscope -------------------------------------------------------------------------------------------------------
+// --- microscope
+// -------------------------------------------------------------------------------------------------------
 
 MicroscopeView::MicroscopeView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(event_columns()), 26, false, this)),
+    : View(parent),
+      table_(new TableOrNote(new TableModel(event_columns()), 26, false, this)),
       detail_(make_tabs(this, {tr("story"), tr("translation"), tr("everything")})) {
   detail_->setCurrentIndex(static_cast<int>(Detail::Main));
   detail_->setToolTip(tr("How much of a step is shown and stepped through with F11"));
@@ -115,7 +126,8 @@ MicroscopeView::MicroscopeView(QWidget* parent)
   layout->addWidget(table_);
   layout->addWidget(detail_, 0, Qt::AlignRight);
   connect(&table_->table(), &TableView::row_clicked, this, [this](quint64 key, int) { emit event_chosen(key); });
-  connect(detail_, &QTabBar::currentChanged, this, [this](int index) { emit detail_chosen(static_cast<Detail>(index)); });
+  connect(detail_, &QTabBar::currentChanged, this,
+          [this](int index) { emit detail_chosen(static_cast<Detail>(index)); });
 }
 
 void MicroscopeView::show_moment(const Moment& moment) {
@@ -129,14 +141,18 @@ void MicroscopeView::show_moment(const Moment& moment) {
   table_->set_rows(std::move(rows), note);
   table_->table().unfold(lit);
   table_->table().reveal(lit);
-  emit title_changed(view.events.empty() ? QString()
-                                         : tr("step %1 · %2").arg(grouped(view.events.front().step), QString::fromStdString(view.instruction)));
+  emit title_changed(
+      view.events.empty()
+          ? QString()
+          : tr("step %1 · %2").arg(grouped(view.events.front().step), QString::fromStdString(view.instruction)));
 }
 
-// --- source and disassembly -------------------------------------------------------------------------------------------
+// --- source and disassembly
+// -------------------------------------------------------------------------------------------
 
 CodeView::CodeView(QWidget* parent)
-    : View(parent), table_(new TableOrNote(new TableModel(code_columns()), 26, false, this)),
+    : View(parent),
+      table_(new TableOrNote(new TableModel(code_columns()), 26, false, this)),
       choice_(make_tabs(this, {tr("source"), tr("disassembly")})) {
   auto* layout = make_column(this);
   layout->addWidget(table_);
@@ -151,7 +167,8 @@ CodeView::CodeView(QWidget* parent)
     QMenu menu;
     menu.addAction(tr("Toggle breakpoint (F9)"), this, [this, address] { emit breakpoint_toggled(*address); });
     menu.addAction(tr("Run to here"), this, [this, address] { emit run_to_wanted(*address); });
-    menu.addAction(tr("Show in Memory"), this, [this, address] { emit address_chosen(AddressSpace::Virtual, *address); });
+    menu.addAction(tr("Show in Memory"), this,
+                   [this, address] { emit address_chosen(AddressSpace::Virtual, *address); });
     menu.exec(table_->table().viewport()->mapToGlobal(place));
   });
 }
@@ -187,10 +204,12 @@ void CodeView::clicked(quint64 key, int column) {
   if (const auto address = address_of(key)) emit breakpoint_toggled(*address);
 }
 
-// --- TLBs -------------------------------------------------------------------------------------------------------------
+// --- TLBs
+// -------------------------------------------------------------------------------------------------------------
 
 TlbsView::TlbsView(QWidget* parent)
-    : View(parent), structures_(new TableOrNote(new TableModel(structure_columns()), 24, false, this)),
+    : View(parent),
+      structures_(new TableOrNote(new TableModel(structure_columns()), 24, false, this)),
       table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)) {
   auto* layout = new QHBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
@@ -208,7 +227,9 @@ TlbsView::TlbsView(QWidget* parent)
 void TlbsView::show_moment(const Moment& moment) {
   machine_ = moment.machine;
   const MemoryPathCounters& counters = machine_->translation;
-  emit title_changed(empty(*machine_) ? QString() : tr("%1 lookups, %2 misses").arg(grouped(counters.tlb_lookups), grouped(counters.tlb_misses)));
+  emit title_changed(
+      empty(*machine_) ? QString()
+                       : tr("%1 lookups, %2 misses").arg(grouped(counters.tlb_lookups), grouped(counters.tlb_misses)));
   fill();
 }
 
@@ -223,11 +244,15 @@ void TlbsView::fill() {
   table_->set_rows(tlb_rows(*machine_, chosen_), tr("This structure holds nothing yet."));
 }
 
-// --- memory -----------------------------------------------------------------------------------------------------------
+// --- memory
+// -----------------------------------------------------------------------------------------------------------
 
 MemoryView::MemoryView(QWidget* parent)
-    : View(parent), space_(new QComboBox(this)), address_(new QLineEdit(this)),
-      table_(new TableOrNote(new TableModel(memory_columns()), 24, false, this)), wanted_{AddressSpace::Virtual, 0x100000, {}} {
+    : View(parent),
+      space_(new QComboBox(this)),
+      address_(new QLineEdit(this)),
+      table_(new TableOrNote(new TableModel(memory_columns()), 24, false, this)),
+      wanted_{AddressSpace::Virtual, 0x100000, {}} {
   space_->addItems({tr("virtual"), tr("guest-physical"), tr("physical")});
   address_->setPlaceholderText(tr("address, as 0x100000"));
   address_->setText(hex(wanted_.address));
@@ -291,7 +316,8 @@ void MemoryView::fill() {
   table_->set_rows(memory_rows(shown_, &before_, row_bytes), tr("Nothing is mapped at this address."));
 }
 
-// --- console ----------------------------------------------------------------------------------------------------------
+// --- console
+// ----------------------------------------------------------------------------------------------------------
 
 ConsoleView::ConsoleView(QWidget* parent) : View(parent), text_(new QPlainTextEdit(this)) {
   text_->setReadOnly(true);
@@ -301,7 +327,10 @@ ConsoleView::ConsoleView(QWidget* parent) : View(parent), text_(new QPlainTextEd
   ConsoleView::theme_changed();
 }
 
-void ConsoleView::theme_changed() { text_->setStyleSheet(QStringLiteral("font-family: 'JetBrains Mono', monospace; font-size: %1px;").arg(std::lround(theme().px(14)))); }
+void ConsoleView::theme_changed() {
+  text_->setStyleSheet(
+      QStringLiteral("font-family: 'JetBrains Mono', monospace; font-size: %1px;").arg(std::lround(theme().px(14))));
+}
 
 void ConsoleView::show_moment(const Moment& moment) {
   if (moment.machine->console == shown_) return;

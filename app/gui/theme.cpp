@@ -12,14 +12,15 @@
 
 #include "core/base/assert.h"
 
-/// The resources lie in a static library: nothing else would link them in. (The macro must stand outside of namespaces.)
+/// The resources lie in a static library: nothing else would link them in. (The macro must stand outside of
+/// namespaces.)
 static void load_resources() { Q_INIT_RESOURCE(themes); }
 
 namespace shearling::gui {
 namespace {
 
-constexpr std::array<const char*, kRoleCount> kRoleNames = {
-    "guest user", "guest kernel", "VMM", "hardware", "stage 1", "stage 2", "SEESAW"};
+constexpr std::array<const char*, kRoleCount> kRoleNames = {"guest user", "guest kernel", "VMM",   "hardware",
+                                                            "stage 1",    "stage 2",      "SEESAW"};
 
 QColor colour_in(const QJsonObject& object, const char* key) {
   const QColor colour(object.value(QLatin1String(key)).toString());
@@ -39,10 +40,14 @@ bool desktop_is_dark() {
 
 QString file_of(ThemeChoice choice) {
   switch (choice) {
-    case ThemeChoice::Light: return QStringLiteral("light");
-    case ThemeChoice::Dark: return QStringLiteral("dark");
-    case ThemeChoice::HighContrast: return QStringLiteral("high-contrast");
-    case ThemeChoice::System: return desktop_is_dark() ? QStringLiteral("dark") : QStringLiteral("light");
+    case ThemeChoice::Light:
+      return QStringLiteral("light");
+    case ThemeChoice::Dark:
+      return QStringLiteral("dark");
+    case ThemeChoice::HighContrast:
+      return QStringLiteral("high-contrast");
+    case ThemeChoice::System:
+      return desktop_is_dark() ? QStringLiteral("dark") : QStringLiteral("light");
   }
   return QStringLiteral("light");
 }
@@ -98,7 +103,9 @@ double contrast(const QColor& a, const QColor& b) {
 }
 
 QColor mix(const QColor& colour, const QColor& ground, double strength) {
-  const auto channel = [&](float over, float under) { return static_cast<float>(over * strength + under * (1 - strength)); };
+  const auto channel = [&](float over, float under) {
+    return static_cast<float>(over * strength + under * (1 - strength));
+  };
   return QColor::fromRgbF(channel(colour.redF(), ground.redF()), channel(colour.greenF(), ground.greenF()),
                           channel(colour.blueF(), ground.blueF()));
 }
@@ -122,13 +129,14 @@ void Theme::set_zoom(double zoom) {
 }
 
 QFont Theme::words(double pixels, QFont::Weight weight) const {
-  return font_of({QStringLiteral("Inter"), QStringLiteral("Noto Sans"), QStringLiteral("DejaVu Sans"), QStringLiteral("sans-serif")},
+  return font_of({QStringLiteral("Inter"), QStringLiteral("Noto Sans"), QStringLiteral("DejaVu Sans"),
+                  QStringLiteral("sans-serif")},
                  QFont::SansSerif, px(pixels), weight);
 }
 
 QFont Theme::mono(double pixels, QFont::Weight weight) const {
-  return font_of({QStringLiteral("JetBrains Mono"), QStringLiteral("DejaVu Sans Mono"), QStringLiteral("monospace")}, QFont::Monospace,
-                 px(pixels), weight);
+  return font_of({QStringLiteral("JetBrains Mono"), QStringLiteral("DejaVu Sans Mono"), QStringLiteral("monospace")},
+                 QFont::Monospace, px(pixels), weight);
 }
 
 QString Theme::style_sheet() const {
@@ -183,32 +191,48 @@ QString Theme::style_sheet() const {
   )");
   sheet.replace(QStringLiteral("@faint"), mix(palette_.muted, palette_.surface, 0.55).name());
   sheet.replace(QStringLiteral("@selected"), mix(palette_.muted, palette_.surface, 0.18).name());
-  const std::array<std::pair<const char*, QColor>, 6> colours = {{{"@ground", palette_.ground}, {"@surface", palette_.surface},
-      {"@button", palette_.button}, {"@text", palette_.text}, {"@muted", palette_.muted}, {"@line", palette_.line}}};
+  const std::array<std::pair<const char*, QColor>, 6> colours = {{{"@ground", palette_.ground},
+                                                                  {"@surface", palette_.surface},
+                                                                  {"@button", palette_.button},
+                                                                  {"@text", palette_.text},
+                                                                  {"@muted", palette_.muted},
+                                                                  {"@line", palette_.line}}};
   for (const auto& [name, colour] : colours) sheet.replace(QLatin1String(name), colour.name());
-  for (const int pixels : {13, 14, 16, 22}) sheet.replace(QStringLiteral("@%1px").arg(pixels), size(pixels) + QStringLiteral("px"));
+  for (const int pixels : {13, 14, 16, 22})
+    sheet.replace(QStringLiteral("@%1px").arg(pixels), size(pixels) + QStringLiteral("px"));
   return sheet;
 }
 
 Role role_of(Actor actor) {
   switch (actor) {
-    case Actor::GuestUser: return Role::GuestUser;
-    case Actor::GuestKernel: return Role::GuestKernel;
-    case Actor::Vmm: return Role::Vmm;
-    case Actor::Hardware: return Role::Hardware;
+    case Actor::GuestUser:
+      return Role::GuestUser;
+    case Actor::GuestKernel:
+      return Role::GuestKernel;
+    case Actor::Vmm:
+      return Role::Vmm;
+    case Actor::Hardware:
+      return Role::Hardware;
   }
   return Role::Hardware;
 }
 
 QString word_of(Role role) {
   switch (role) {
-    case Role::GuestUser: return QCoreApplication::translate("Role", "guest user");
-    case Role::GuestKernel: return QCoreApplication::translate("Role", "guest kernel");
-    case Role::Vmm: return QCoreApplication::translate("Role", "VMM");
-    case Role::Hardware: return QCoreApplication::translate("Role", "hardware");
-    case Role::Stage1: return QCoreApplication::translate("Role", "stage 1");
-    case Role::Stage2: return QCoreApplication::translate("Role", "stage 2");
-    case Role::Seesaw: return QCoreApplication::translate("Role", "SEESAW");
+    case Role::GuestUser:
+      return QCoreApplication::translate("Role", "guest user");
+    case Role::GuestKernel:
+      return QCoreApplication::translate("Role", "guest kernel");
+    case Role::Vmm:
+      return QCoreApplication::translate("Role", "VMM");
+    case Role::Hardware:
+      return QCoreApplication::translate("Role", "hardware");
+    case Role::Stage1:
+      return QCoreApplication::translate("Role", "stage 1");
+    case Role::Stage2:
+      return QCoreApplication::translate("Role", "stage 2");
+    case Role::Seesaw:
+      return QCoreApplication::translate("Role", "SEESAW");
   }
   return {};
 }

@@ -53,7 +53,9 @@ class Theme : public QObject {
   void set_zoom(double zoom);
 
   [[nodiscard]] const RoleColour& role(Role role) const { return palette_.roles[static_cast<std::size_t>(role)]; }
-  [[nodiscard]] QColor tint(Role role, double strength = 0.14) const { return mix(this->role(role).mark, palette_.surface, strength); }
+  [[nodiscard]] QColor tint(Role role, double strength = 0.14) const {
+    return mix(this->role(role).mark, palette_.surface, strength);
+  }
   [[nodiscard]] double px(double at_100_percent) const { return at_100_percent * zoom_; }
   [[nodiscard]] QFont words(double pixels, QFont::Weight weight = QFont::Normal) const;
   [[nodiscard]] QFont mono(double pixels, QFont::Weight weight = QFont::Normal) const;

@@ -14,7 +14,8 @@ void SegmentList::append(const TimelineSegment& segment) {
 }
 
 void SegmentList::extend_or_append(const TimelineSegment& segment) {
-  const bool joins = !tail_.empty() && (segment.begin <= tail_.back().end || segment.end - tail_.back().begin <= resolution_);
+  const bool joins =
+      !tail_.empty() && (segment.begin <= tail_.back().end || segment.end - tail_.back().begin <= resolution_);
   if (joins) {
     tail_.back().end = segment.end;
     tail_.back().last_step = segment.last_step;
@@ -28,8 +29,10 @@ std::size_t SegmentList::first_ending_after(std::uint64_t cycle) const {
   std::size_t last = size();
   while (first < last) {
     const std::size_t middle = first + (last - first) / 2;
-    if ((*this)[middle].end > cycle) last = middle;
-    else first = middle + 1;
+    if ((*this)[middle].end > cycle)
+      last = middle;
+    else
+      first = middle + 1;
   }
   return first;
 }
@@ -56,9 +59,11 @@ void Timeline::record(const StepAccount& account) {
   steps_ = account.step + 1;
   cycles_ = std::max(cycles_, account.end_cycle);
   const auto add = [&](Track track, std::uint64_t begin, std::uint64_t end) {
-    if (end > begin) tracks_[static_cast<std::size_t>(track)].extend_or_append({begin, end, account.step, account.step});
+    if (end > begin)
+      tracks_[static_cast<std::size_t>(track)].extend_or_append({begin, end, account.step, account.step});
   };
-  const std::uint64_t vmm_begin = account.end_cycle - std::min(account.vmm_cycles, account.end_cycle - account.begin_cycle);
+  const std::uint64_t vmm_begin =
+      account.end_cycle - std::min(account.vmm_cycles, account.end_cycle - account.begin_cycle);
   add(account.actor == Actor::GuestUser ? Track::GuestUser : Track::GuestKernel, account.begin_cycle, vmm_begin);
   add(Track::Vmm, vmm_begin, account.end_cycle);
   const std::uint64_t latency = std::max<std::uint64_t>(1, std::min(account.latency, vmm_begin - account.begin_cycle));

@@ -19,8 +19,8 @@ enum class Track : std::uint8_t { GuestUser, GuestKernel, Vmm, PageWalks, CacheM
 constexpr std::size_t kTrackCount = 5;
 
 struct TimelineSegment {
-  std::uint64_t begin = 0, end = 0;             ///< Cycles.
-  StepIndex first_step = 0, last_step = 0;      ///< Steps first_step ... last_step (included).
+  std::uint64_t begin = 0, end = 0;         ///< Cycles.
+  StepIndex first_step = 0, last_step = 0;  ///< Steps first_step ... last_step (included).
   bool operator==(const TimelineSegment&) const = default;
 };
 
@@ -33,7 +33,8 @@ class SegmentList {
   void append(const TimelineSegment& segment);
   [[nodiscard]] std::size_t size() const { return sealed_.size() * kChunk + tail_.size(); }
   [[nodiscard]] const TimelineSegment& operator[](std::size_t index) const {
-    return index / kChunk < sealed_.size() ? (*sealed_[index / kChunk])[index % kChunk] : tail_[index - sealed_.size() * kChunk];
+    return index / kChunk < sealed_.size() ? (*sealed_[index / kChunk])[index % kChunk]
+                                           : tail_[index - sealed_.size() * kChunk];
   }
   /// Index of the first segment that ends after `cycle`; size() when there is none.
   [[nodiscard]] std::size_t first_ending_after(std::uint64_t cycle) const;
@@ -46,18 +47,18 @@ class SegmentList {
 
   std::vector<std::shared_ptr<const Chunk>> sealed_;
   Chunk tail_;
-  std::uint64_t resolution_ = 0;                ///< Gaps up to this many cycles are closed.
+  std::uint64_t resolution_ = 0;  ///< Gaps up to this many cycles are closed.
 };
 
 /// What one step added to the accounts.
 struct StepAccount {
   StepIndex step = 0;
-  Actor actor = Actor::GuestKernel;             ///< Who ran the instruction.
+  Actor actor = Actor::GuestKernel;  ///< Who ran the instruction.
   std::uint64_t begin_cycle = 0, end_cycle = 0;
-  std::uint64_t vmm_cycles = 0;                 ///< Of these, spent by the VMM (at the step's end).
-  std::uint64_t walks = 0;                      ///< Page walks made in the step.
-  std::uint64_t latency = 0;                    ///< Of these, modelled memory latency.
-  std::uint64_t cache_misses = 0;               ///< L1 misses in the step.
+  std::uint64_t vmm_cycles = 0;    ///< Of these, spent by the VMM (at the step's end).
+  std::uint64_t walks = 0;         ///< Page walks made in the step.
+  std::uint64_t latency = 0;       ///< Of these, modelled memory latency.
+  std::uint64_t cache_misses = 0;  ///< L1 misses in the step.
 };
 
 class Timeline {
@@ -75,7 +76,7 @@ class Timeline {
  private:
   std::array<SegmentList, kTrackCount> tracks_;
   std::uint64_t cycles_ = 0;
-  StepIndex steps_ = 0;                         ///< Steps recorded: the next one has this index.
+  StepIndex steps_ = 0;  ///< Steps recorded: the next one has this index.
 };
 
 }  // namespace shearling::gui

@@ -21,11 +21,12 @@ struct TrackStyle {
   const char* name;
   Role role;
 };
-constexpr std::array<TrackStyle, kTrackCount> kTracks = {{{QT_TRANSLATE_NOOP("Timeline", "guest user"), Role::GuestUser},
-                                                          {QT_TRANSLATE_NOOP("Timeline", "guest kernel"), Role::GuestKernel},
-                                                          {QT_TRANSLATE_NOOP("Timeline", "VMM"), Role::Vmm},
-                                                          {QT_TRANSLATE_NOOP("Timeline", "page walks"), Role::Stage2},
-                                                          {QT_TRANSLATE_NOOP("Timeline", "L1 misses"), Role::Seesaw}}};
+constexpr std::array<TrackStyle, kTrackCount> kTracks = {
+    {{QT_TRANSLATE_NOOP("Timeline", "guest user"), Role::GuestUser},
+     {QT_TRANSLATE_NOOP("Timeline", "guest kernel"), Role::GuestKernel},
+     {QT_TRANSLATE_NOOP("Timeline", "VMM"), Role::Vmm},
+     {QT_TRANSLATE_NOOP("Timeline", "page walks"), Role::Stage2},
+     {QT_TRANSLATE_NOOP("Timeline", "L1 misses"), Role::Seesaw}}};
 constexpr double kLabelWidth = 124;
 constexpr double kFooter = 32;
 
@@ -33,12 +34,17 @@ constexpr double kFooter = 32;
 
 TimelineView::TimelineView(QWidget* parent) : PaintedView(parent) { setMouseTracking(true); }
 
-double TimelineView::whole() const { return std::max(1.0, static_cast<double>(moment_.machine->timeline ? moment_.machine->timeline->cycles() : 0)); }
+double TimelineView::whole() const {
+  return std::max(1.0, static_cast<double>(moment_.machine->timeline ? moment_.machine->timeline->cycles() : 0));
+}
 
 TimelineScale TimelineView::scale() const {
   const double left = theme().px(kLabelWidth);
   const bool all = follows_ || last_ <= first_;
-  return {.first = all ? 0 : first_, .last = all ? whole() : last_, .left = left, .width = std::max(1.0, width() - left - theme().px(16))};
+  return {.first = all ? 0 : first_,
+          .last = all ? whole() : last_,
+          .left = left,
+          .width = std::max(1.0, width() - left - theme().px(16))};
 }
 
 void TimelineView::show_moment(const Moment& moment) {
@@ -50,7 +56,9 @@ void TimelineView::show_moment(const Moment& moment) {
     first_ = std::clamp(here - span / 2, 0.0, std::max(0.0, whole() - span));
     last_ = first_ + span;
   }
-  emit title_changed(moment.machine->state == RunState::Empty ? QString() : tr("%1 cycles").arg(grouped(moment.machine->timeline->cycles())));
+  emit title_changed(moment.machine->state == RunState::Empty
+                         ? QString()
+                         : tr("%1 cycles").arg(grouped(moment.machine->timeline->cycles())));
   update();
 }
 
@@ -80,8 +88,10 @@ void TimelineView::paint_track(QPainter& painter, const TimelineScale& scale, Tr
       next = std::max(next, list.first_ending_after(static_cast<std::uint64_t>(std::max(0.0, scale.to_cycle(end)))));
     }
     const double width = std::max(end - begin, std::min(2.0, scale.left + scale.width - begin));
-    if (width > 8) draw_box(painter, {begin, top, width, height}, colour.mark, colour.mark, 0, 2);
-    else painter.fillRect(QRectF(begin, top, width, height), colour.mark);
+    if (width > 8)
+      draw_box(painter, {begin, top, width, height}, colour.mark, colour.mark, 0, 2);
+    else
+      painter.fillRect(QRectF(begin, top, width, height), colour.mark);
     index = next;
   }
 }
@@ -102,7 +112,8 @@ void TimelineView::paint_position(QPainter& painter, const TimelineScale& scale,
   const QString step = grouped(moment_.machine->position);
   const double width = theme().px(110);
   const double left = std::clamp(x - width / 2, scale.left - theme().px(40), this->width() - width);
-  draw_text(painter, {left, bottom, width, theme().px(20)}, step, theme().mono(13, QFont::DemiBold), theme().palette().text, Qt::AlignCenter);
+  draw_text(painter, {left, bottom, width, theme().px(20)}, step, theme().mono(13, QFont::DemiBold),
+            theme().palette().text, Qt::AlignCenter);
 }
 
 void TimelineView::paintEvent(QPaintEvent*) {
@@ -114,7 +125,8 @@ void TimelineView::paintEvent(QPaintEvent*) {
   }
   const TimelineScale scale = this->scale();
   for (std::size_t track = 0; track < kTrackCount; ++track) {
-    paint_track(painter, scale, static_cast<Track>(track), {0, static_cast<double>(track) * row_height(), static_cast<double>(width()), row_height()});
+    paint_track(painter, scale, static_cast<Track>(track),
+                {0, static_cast<double>(track) * row_height(), static_cast<double>(width()), row_height()});
   }
   const double tracks = row_height() * static_cast<double>(kTrackCount);
   paint_overview(painter, scale, {scale.left, tracks + theme().px(6), scale.width, theme().px(8)});
@@ -159,7 +171,9 @@ void TimelineView::mouseMoveEvent(QMouseEvent* event) {
 }
 
 void TimelineView::mouseReleaseEvent(QMouseEvent* event) {
-  if (drags_ || event->button() != Qt::LeftButton || moment_.machine->timeline == nullptr || moment_.machine->state == RunState::Empty) return;
+  if (drags_ || event->button() != Qt::LeftButton || moment_.machine->timeline == nullptr ||
+      moment_.machine->state == RunState::Empty)
+    return;
   const double cycle = std::clamp(scale().to_cycle(event->position().x()), 0.0, whole());
   // The position after the step that is under way there: that step is the one to be shown.
   const StepIndex step = moment_.machine->timeline->step_at(static_cast<std::uint64_t>(cycle));

@@ -39,7 +39,7 @@ class TimelineView : public PaintedView {
 
   double first_ = 0;
   double last_ = 0;
-  bool follows_ = true;            ///< The whole run is shown, however long it grows.
+  bool follows_ = true;  ///< The whole run is shown, however long it grows.
   QPointF press_;
   bool drags_ = false;
 };

@@ -14,7 +14,9 @@ namespace shearling::gui {
 class View : public QWidget {
   Q_OBJECT
  public:
-  explicit View(QWidget* parent = nullptr) : QWidget(parent) { connect(&theme(), &Theme::changed, this, [this] { theme_changed(); }); }
+  explicit View(QWidget* parent = nullptr) : QWidget(parent) {
+    connect(&theme(), &Theme::changed, this, [this] { theme_changed(); });
+  }
   virtual void show_moment(const Moment& moment) = 0;
 
  signals:

@@ -70,12 +70,16 @@ void WalkGridView::show_moment(const Moment& moment) {
   moment_ = moment;
   walks_ = walks_in(moment.machine->events);
   if (!chosen_ || shown_ >= walks_.size()) shown_ = walk_to_show(walks_, moment).value_or(0);
-  emit title_changed(walks_.size() > 1 ? tr("walk %1 of %2 in this step (click the heading for the next)").arg(shown_ + 1).arg(walks_.size()) : QString());
+  emit title_changed(
+      walks_.size() > 1
+          ? tr("walk %1 of %2 in this step (click the heading for the next)").arg(shown_ + 1).arg(walks_.size())
+          : QString());
   update();
 }
 
 WalkGridLayout WalkGridView::layout_now() const {
-  return walk_grid_layout(size(), std::max<unsigned>(1, beginning().guest_levels), beginning().nested_levels, theme().zoom());
+  return walk_grid_layout(size(), std::max<unsigned>(1, beginning().guest_levels), beginning().nested_levels,
+                          theme().zoom());
 }
 
 // Without stage 1 (paging off in the guest) only the data's column exists; it is drawn as the first one.
@@ -99,7 +103,8 @@ std::optional<std::size_t> WalkGridView::reference_at(const QPointF& place) cons
   return std::nullopt;
 }
 
-void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t index, CellState state, std::size_t place) const {
+void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t index, CellState state,
+                              std::size_t place) const {
   const WalkReference& shown = reference(index);
   const Role role = shown.stage == 1 ? Role::Stage1 : Role::Stage2;
   const Palette& palette = theme().palette();
@@ -110,7 +115,8 @@ void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t
     draw_dashed_box(painter, cell, skipped ? theme().role(role).mark : palette.muted);
   } else {
     const bool reading = state == CellState::Reading;
-    draw_box(painter, cell, reading ? palette.surface : theme().tint(role, 0.26), theme().role(role).mark, reading ? 4 : 1.5);
+    draw_box(painter, cell, reading ? palette.surface : theme().tint(role, 0.26), theme().role(role).mark,
+             reading ? 4 : 1.5);
   }
   // Three lines where they fit, else two or one: number, address, what served it.
   const double least = theme().px(17);
@@ -120,28 +126,37 @@ void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t
   const double edge = theme().px(all ? 4 : 1);
   const QRectF inner = cell.adjusted(pad, edge, -pad, -edge);
   const double line = std::min(theme().px(25), inner.height() / (all ? 3 : one ? 1 : 2));
-  const QString number = shown.number == 0 ? (ahead ? QStringLiteral("#%1").arg(place) : tr("skipped")) : QStringLiteral("#%1").arg(shown.number);
+  const QString number = shown.number == 0 ? (ahead ? QStringLiteral("#%1").arg(place) : tr("skipped"))
+                                           : QStringLiteral("#%1").arg(shown.number);
   QRectF text(inner.left(), inner.top(), inner.width(), line);
   const double took = draw_text(painter, text, number, theme().mono(13), palette.muted);
   if (ahead) return;
-  const std::string& description = index < moment_.machine->entries.size() ? moment_.machine->entries[index] : std::string();
+  const std::string& description =
+      index < moment_.machine->entries.size() ? moment_.machine->entries[index] : std::string();
   if (!skipped && !one) {
-    draw_text(painter, text.adjusted(took + pad, 0, 0, 0), flags_of(description), theme().mono(13), palette.muted, Qt::AlignRight | Qt::AlignVCenter);
+    draw_text(painter, text.adjusted(took + pad, 0, 0, 0), flags_of(description), theme().mono(13), palette.muted,
+              Qt::AlignRight | Qt::AlignVCenter);
   }
   if (all) {
     text.translate(0, line);
-    if (!skipped) draw_text(painter, text, QStringLiteral("@") + hex_padded(shown.address.value, 32), theme().mono(13), palette.text);
+    if (!skipped)
+      draw_text(painter, text, QStringLiteral("@") + hex_padded(shown.address.value, 32), theme().mono(13),
+                palette.text);
   }
-  if (one) text.setLeft(text.left() + took + theme().px(6));
-  else text.translate(0, line);
+  if (one)
+    text.setLeft(text.left() + took + theme().px(6));
+  else
+    text.translate(0, line);
   const QString by = text_of(name_of(shown.served_by));
   if (state == CellState::Reading) {
-    draw_text(painter, text, tr("reading: %1 %2").arg(by).arg(shown.latency), theme().words(14, QFont::Bold), palette.bad);
+    draw_text(painter, text, tr("reading: %1 %2").arg(by).arg(shown.latency), theme().words(14, QFont::Bold),
+              palette.bad);
   } else if (skipped) {
     draw_text(painter, text, one ? by : tr("thanks to the %1").arg(by), theme().words(13), palette.muted);
   } else {
     const bool hit = is_hit(shown.served_by);
-    draw_text(painter, text, (hit ? QStringLiteral("✓ ") : QStringLiteral("✗ ")) + QStringLiteral("%1 %2").arg(by).arg(shown.latency),
+    draw_text(painter, text,
+              (hit ? QStringLiteral("✓ ") : QStringLiteral("✗ ")) + QStringLiteral("%1 %2").arg(by).arg(shown.latency),
               theme().words(14, QFont::DemiBold), hit ? palette.good : palette.bad);
   }
 }
@@ -178,9 +193,12 @@ void WalkGridView::paint_result(QPainter& painter, const WalkGridLayout& layout)
     return;
   }
   const QString kind = layout.nested_levels == 0 ? tr("PA") : tr("hPA");
-  draw_text(painter, text, kind + QLatin1Char(' ') + hex(end.physical_address.value), theme().mono(14, QFont::Bold), theme().role(role).text);
+  draw_text(painter, text, kind + QLatin1Char(' ') + hex(end.physical_address.value), theme().mono(14, QFont::Bold),
+            theme().role(role).text);
   text.translate(0, line);
-  if (two) draw_text(painter, text, tr("✓ %1 page").arg(text_of(name_of(end.page_size))), theme().words(14), theme().palette().muted);
+  if (two)
+    draw_text(painter, text, tr("✓ %1 page").arg(text_of(name_of(end.page_size))), theme().words(14),
+              theme().palette().muted);
 }
 
 void WalkGridView::paint_labels(QPainter& painter, const WalkGridLayout& layout) const {
@@ -190,37 +208,45 @@ void WalkGridView::paint_labels(QPainter& painter, const WalkGridLayout& layout)
   for (unsigned column = 0; column < layout.guest_levels; ++column) {
     const unsigned level = layout.guest_levels - column;
     const QString name = level < kGuestEntryNames.size() ? QString::fromLatin1(kGuestEntryNames[level]) : QString();
-    draw_text(painter, layout.column_label(column), layout.cell_width > theme().px(130) ? tr("guest L%1 (%2)").arg(level).arg(name) : name, font, stage1,
+    draw_text(painter, layout.column_label(column),
+              layout.cell_width > theme().px(130) ? tr("guest L%1 (%2)").arg(level).arg(name) : name, font, stage1,
               Qt::AlignCenter);
   }
-  if (layout.nested_levels != 0) draw_text(painter, layout.column_label(layout.guest_levels), tr("the data's gPA"), font, stage1, Qt::AlignCenter);
+  if (layout.nested_levels != 0)
+    draw_text(painter, layout.column_label(layout.guest_levels), tr("the data's gPA"), font, stage1, Qt::AlignCenter);
   for (unsigned row = 0; row < layout.rows(); ++row) {
     const unsigned level = layout.nested_levels - row;
     const bool own = level == 0;
-    const QString name = own ? (layout.nested_levels == 0 ? tr("page table") : tr("guest entry")) : tr("EPT L%1").arg(level);
+    const QString name =
+        own ? (layout.nested_levels == 0 ? tr("page table") : tr("guest entry")) : tr("EPT L%1").arg(level);
     draw_text(painter, layout.row_label(row), name, font, own ? stage1 : stage2);
   }
 }
 
 void WalkGridView::paint_heading(QPainter& painter, const QRectF& box) const {
   const WalkBegin& begin = beginning();
-  const QString levels = begin.nested_levels == 0 ? tr("%1 levels, no second stage").arg(begin.guest_levels)
-                                                  : tr("%1 levels in %2").arg(begin.guest_levels).arg(begin.nested_levels);
+  const QString levels = begin.nested_levels == 0
+                             ? tr("%1 levels, no second stage").arg(begin.guest_levels)
+                             : tr("%1 levels in %2").arg(begin.guest_levels).arg(begin.nested_levels);
   const QString access = text_of(name_of(begin.access));
   QRectF line = box;
   line.setHeight(theme().px(28));
   const QFont bold = theme().words(16, QFont::Bold);
   double x = draw_text(painter, line, tr("%1 of ").arg(access), bold, theme().palette().text);
-  x += draw_text(painter, line.adjusted(x, 0, 0, 0), hex(begin.virtual_address.value), theme().mono(16, QFont::Bold), theme().palette().text);
+  x += draw_text(painter, line.adjusted(x, 0, 0, 0), hex(begin.virtual_address.value), theme().mono(16, QFont::Bold),
+                 theme().palette().text);
   draw_text(painter, line.adjusted(x, 0, 0, 0), QStringLiteral(" · ") + levels, bold, theme().palette().text);
   if (box.height() < theme().px(40)) return;
   line.translate(0, theme().px(26));
   line.setHeight(theme().px(24));
-  const auto made = std::count_if(walk().references.begin(), walk().references.end(),
-                                  [&](std::size_t index) { return index < moment_.happened() && reference(index).number != 0; });
-  const auto all = std::count_if(walk().references.begin(), walk().references.end(), [&](std::size_t index) { return reference(index).number != 0; });
+  const auto made = std::count_if(walk().references.begin(), walk().references.end(), [&](std::size_t index) {
+    return index < moment_.happened() && reference(index).number != 0;
+  });
+  const auto all = std::count_if(walk().references.begin(), walk().references.end(),
+                                 [&](std::size_t index) { return reference(index).number != 0; });
   QString words = tr("%1 references · %2 made").arg(all).arg(made);
-  const auto next = std::find_if(walk().references.begin(), walk().references.end(), [&](std::size_t index) { return index >= moment_.happened(); });
+  const auto next = std::find_if(walk().references.begin(), walk().references.end(),
+                                 [&](std::size_t index) { return index >= moment_.happened(); });
   if (next != walk().references.end()) words += tr(" · next: %1").arg(text_of(reference(*next).entry_name));
   draw_text(painter, line, words, theme().words(14), theme().palette().muted);
 }
@@ -229,7 +255,10 @@ void WalkGridView::paint_footer(QPainter& painter, const QRectF& box) const {
   QString words = tr("The walk is still under way.");
   if (walk().result && *walk().result < moment_.happened()) {
     const auto& end = std::get<WalkEnd>(moment_.machine->events[*walk().result].payload);
-    words = tr("%1 references made · %2 skipped by page-walk caches and nested TLB · %3 cycles").arg(end.references).arg(end.skipped).arg(end.latency);
+    words = tr("%1 references made · %2 skipped by page-walk caches and nested TLB · %3 cycles")
+                .arg(end.references)
+                .arg(end.skipped)
+                .arg(end.latency);
   }
   QRectF line = box;
   line.setHeight(theme().px(24));
@@ -241,13 +270,16 @@ void WalkGridView::paint_footer(QPainter& painter, const QRectF& box) const {
     const QRectF swatch(x, line.top() + theme().px(4), theme().px(16), theme().px(16));
     draw_box(painter, swatch, theme().tint(role, 0.3), theme().role(role).mark, 1, 4);
     x = swatch.right() + theme().px(8);
-    x += draw_text(painter, {x, line.top(), line.right() - x, line.height()}, text, theme().words(13), theme().palette().muted) + theme().px(24);
+    x += draw_text(painter, {x, line.top(), line.right() - x, line.height()}, text, theme().words(13),
+                   theme().palette().muted) +
+         theme().px(24);
   };
   legend(Role::Stage1, tr("stage 1: the guest's own tables"));
   if (beginning().nested_levels != 0) legend(Role::Stage2, tr("stage 2: the VMM's tables (EPT)"));
   legend(Role::GuestKernel, tr("translated"));
-  draw_text(painter, {x, line.top(), std::max(0.0, line.right() - x), line.height()}, tr("F11 next reference · F4 back"), theme().words(13),
-            theme().palette().muted, Qt::AlignRight | Qt::AlignVCenter);
+  draw_text(painter, {x, line.top(), std::max(0.0, line.right() - x), line.height()},
+            tr("F11 next reference · F4 back"), theme().words(13), theme().palette().muted,
+            Qt::AlignRight | Qt::AlignVCenter);
 }
 
 void WalkGridView::paintEvent(QPaintEvent*) {
@@ -255,9 +287,13 @@ void WalkGridView::paintEvent(QPaintEvent*) {
   prepare(painter);
   if (walks_.empty()) {
     const MachineView& view = *moment_.machine;
-    if (view.state == RunState::Empty) draw_empty(painter, rect(), tr("No machine is running"), tr("Open a guest or a lesson (Ctrl+O)"));
-    else if (view.state == RunState::Running) draw_empty(painter, rect(), tr("Running"), tr("Pause (F6) to see the last step's walk"));
-    else draw_empty(painter, rect(), tr("No page walk in this step"), tr("The TLBs knew every translation, or paging is off"));
+    if (view.state == RunState::Empty)
+      draw_empty(painter, rect(), tr("No machine is running"), tr("Open a guest or a lesson (Ctrl+O)"));
+    else if (view.state == RunState::Running)
+      draw_empty(painter, rect(), tr("Running"), tr("Pause (F6) to see the last step's walk"));
+    else
+      draw_empty(painter, rect(), tr("No page walk in this step"),
+                 tr("The TLBs knew every translation, or paging is off"));
     return;
   }
   const WalkGridLayout layout = layout_now();
@@ -265,7 +301,8 @@ void WalkGridView::paintEvent(QPaintEvent*) {
   paint_labels(painter, layout);
   paint_empty_cells(painter, layout);
   std::size_t place = 0;
-  for (const std::size_t index : walk().references) paint_cell(painter, cell_of(layout, index), index, state_of(index), ++place);
+  for (const std::size_t index : walk().references)
+    paint_cell(painter, cell_of(layout, index), index, state_of(index), ++place);
   paint_result(painter, layout);
   paint_footer(painter, layout.footer);
 }
@@ -275,7 +312,8 @@ void WalkGridView::mousePressEvent(QMouseEvent* event) {
   if (layout_now().heading.contains(event->position())) {
     shown_ = (shown_ + 1) % walks_.size();
     chosen_ = true;
-    emit title_changed(tr("walk %1 of %2 in this step (click the heading for the next)").arg(shown_ + 1).arg(walks_.size()));
+    emit title_changed(
+        tr("walk %1 of %2 in this step (click the heading for the next)").arg(shown_ + 1).arg(walks_.size()));
     update();
     return;
   }
@@ -292,7 +330,8 @@ bool WalkGridView::event(QEvent* event) {
     return true;
   }
   QString tip = QString::fromStdString(narrate(moment_.machine->events[*index]));
-  if (*index < moment_.machine->entries.size()) tip += QLatin1Char('\n') + QString::fromStdString(moment_.machine->entries[*index]);
+  if (*index < moment_.machine->entries.size())
+    tip += QLatin1Char('\n') + QString::fromStdString(moment_.machine->entries[*index]);
   QToolTip::showText(help->globalPos(), rich(tip), this);
   return true;
 }

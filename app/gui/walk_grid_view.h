@@ -14,10 +14,10 @@ namespace shearling::gui {
 
 /// One walk among a step's events: indices into them.
 struct WalkInEvents {
-  std::size_t begin = 0;                       ///< Of walk.begin.
-  std::size_t end = 0;                         ///< One past the last event of the walk.
+  std::size_t begin = 0;  ///< Of walk.begin.
+  std::size_t end = 0;    ///< One past the last event of the walk.
   std::vector<std::size_t> references;
-  std::optional<std::size_t> result;           ///< Of walk.end.
+  std::optional<std::size_t> result;  ///< Of walk.end.
 };
 std::vector<WalkInEvents> walks_in(const std::vector<Event>& events);
 /// The walk that the cursor stands in, or the last one that has begun; nothing when the step has none.
@@ -46,15 +46,19 @@ class WalkGridView : public PaintedView {
   void paint_footer(QPainter& painter, const QRectF& box) const;
   [[nodiscard]] WalkGridLayout layout_now() const;
   [[nodiscard]] const WalkInEvents& walk() const { return walks_[shown_]; }
-  [[nodiscard]] const WalkReference& reference(std::size_t index) const { return std::get<WalkReference>(moment_.machine->events[index].payload); }
-  [[nodiscard]] const WalkBegin& beginning() const { return std::get<WalkBegin>(moment_.machine->events[walk().begin].payload); }
+  [[nodiscard]] const WalkReference& reference(std::size_t index) const {
+    return std::get<WalkReference>(moment_.machine->events[index].payload);
+  }
+  [[nodiscard]] const WalkBegin& beginning() const {
+    return std::get<WalkBegin>(moment_.machine->events[walk().begin].payload);
+  }
   [[nodiscard]] std::optional<std::size_t> reference_at(const QPointF& place) const;
   [[nodiscard]] QRectF cell_of(const WalkGridLayout& layout, std::size_t index) const;
   [[nodiscard]] CellState state_of(std::size_t index) const;
 
   std::vector<WalkInEvents> walks_;
   std::size_t shown_ = 0;
-  bool chosen_ = false;                        ///< By the user, for this step.
+  bool chosen_ = false;  ///< By the user, for this step.
 };
 
 }  // namespace shearling::gui

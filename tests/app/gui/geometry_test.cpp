@@ -27,7 +27,8 @@ void GeometryTest::the_stage_keeps_its_boxes_apart_and_inside() {
   for (const QSizeF size : {QSizeF(340, 220), QSizeF(736, 340), QSizeF(1500, 800)}) {
     const StageLayout layout = stage_layout(size, 1);
     const QRectF whole({0, 0}, size);
-    for (const QRectF& box : {layout.guest, layout.vmm, layout.hardware, layout.narration}) QVERIFY(whole.adjusted(-1, -1, 1, 1).contains(box));
+    for (const QRectF& box : {layout.guest, layout.vmm, layout.hardware, layout.narration})
+      QVERIFY(whole.adjusted(-1, -1, 1, 1).contains(box));
     QVERIFY(layout.guest.contains(layout.user));
     QVERIFY(layout.guest.contains(layout.kernel));
     QVERIFY(!layout.user.intersects(layout.kernel));
@@ -104,7 +105,8 @@ void GeometryTest::the_timeline_never_shows_more_than_the_run() {
 
 void GeometryTest::segments_that_touch_become_one() {
   Timeline timeline;
-  for (StepIndex step = 0; step < 100; ++step) timeline.record({.step = step, .actor = Actor::GuestKernel, .begin_cycle = step, .end_cycle = step + 1});
+  for (StepIndex step = 0; step < 100; ++step)
+    timeline.record({.step = step, .actor = Actor::GuestKernel, .begin_cycle = step, .end_cycle = step + 1});
   QCOMPARE(timeline.track(Track::GuestKernel).size(), std::size_t{1});
   const TimelineSegment expected{.begin = 0, .end = 100, .first_step = 0, .last_step = 99};
   QVERIFY(timeline.track(Track::GuestKernel)[0] == expected);
@@ -113,7 +115,8 @@ void GeometryTest::segments_that_touch_become_one() {
 void GeometryTest::a_long_run_stays_bounded_and_in_order() {
   SegmentList list;
   constexpr std::uint64_t kSegments = 600'000;
-  for (std::uint64_t index = 0; index < kSegments; ++index) list.extend_or_append({index * 10, index * 10 + 3, index, index});
+  for (std::uint64_t index = 0; index < kSegments; ++index)
+    list.extend_or_append({index * 10, index * 10 + 3, index, index});
   QVERIFY(list.size() <= SegmentList::kChunk * SegmentList::kMostChunks);
   QVERIFY(list.size() > 1000);
   for (std::size_t index = 1; index < list.size(); ++index) QVERIFY(list[index - 1].end < list[index].begin);
@@ -136,7 +139,8 @@ void GeometryTest::a_cycle_finds_its_step() {
 void GeometryTest::a_step_is_recorded_once() {
   Timeline timeline;
   for (int pass = 0; pass < 2; ++pass) {
-    for (StepIndex step = 0; step < 10; ++step) timeline.record({.step = step, .actor = Actor::GuestUser, .begin_cycle = step, .end_cycle = step + 1});
+    for (StepIndex step = 0; step < 10; ++step)
+      timeline.record({.step = step, .actor = Actor::GuestUser, .begin_cycle = step, .end_cycle = step + 1});
   }
   QCOMPARE(timeline.cycles(), std::uint64_t{10});
   QCOMPARE(timeline.steps(), StepIndex{10});

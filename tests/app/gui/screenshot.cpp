@@ -48,10 +48,14 @@ int main(int argc, char** argv) {
   window.open(path, technique);
   settle(window, 800);
   for (const QString& action : arguments) {
-    if (action.startsWith(QLatin1String("view:"))) window.show_view(action.mid(5));
-    else if (action.startsWith(QLatin1String("theme:"))) theme().choose(static_cast<ThemeChoice>(action.mid(6).toInt()));
-    else if (window.action(action) != nullptr) window.action(action)->trigger();
-    else qWarning("there is no action %s", qPrintable(action));
+    if (action.startsWith(QLatin1String("view:")))
+      window.show_view(action.mid(5));
+    else if (action.startsWith(QLatin1String("theme:")))
+      theme().choose(static_cast<ThemeChoice>(action.mid(6).toInt()));
+    else if (window.action(action) != nullptr)
+      window.action(action)->trigger();
+    else
+      qWarning("there is no action %s", qPrintable(action));
     settle(window, 250);
   }
   settle(window, 500);

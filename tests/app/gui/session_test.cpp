@@ -34,8 +34,13 @@ struct Fact {
 };
 
 Fact fact_of(const MachineView& view) {
-  Fact fact{.position = view.position, .cycles = view.cycles, .registers = view.registers, .events = {}, .tlbs = view.tlbs,
-            .instruction = view.instruction, .console = *view.console};
+  Fact fact{.position = view.position,
+            .cycles = view.cycles,
+            .registers = view.registers,
+            .events = {},
+            .tlbs = view.tlbs,
+            .instruction = view.instruction,
+            .console = *view.console};
   for (const Event& event : view.events) fact.events.push_back(narrate(event));
   return fact;
 }
@@ -82,8 +87,10 @@ void SessionTest::a_view_is_the_same_forwards_and_backwards() {
   done(session, Seek{2000});
   std::vector<Fact> forwards;
   for (int step = 0; step < 40; ++step) forwards.push_back(fact_of(*done(session, StepForward{1})));
-  for (std::size_t step = forwards.size() - 1; step-- > 0;) QVERIFY(fact_of(*done(session, StepBack{1})) == forwards[step]);
-  for (std::size_t step = 1; step < forwards.size(); ++step) QVERIFY(fact_of(*done(session, StepForward{1})) == forwards[step]);
+  for (std::size_t step = forwards.size() - 1; step-- > 0;)
+    QVERIFY(fact_of(*done(session, StepBack{1})) == forwards[step]);
+  for (std::size_t step = 1; step < forwards.size(); ++step)
+    QVERIFY(fact_of(*done(session, StepForward{1})) == forwards[step]);
   QVERIFY(fact_of(*done(session, Seek{forwards[7].position})) == forwards[7]);
   QVERIFY(done(session, Restart{})->events.empty());
 }
@@ -92,7 +99,8 @@ void SessionTest::running_to_an_exit_shows_it_and_going_back_finds_the_one_befor
   MachineSession session;
   done(session, Load(load_of("cpuid-trap", VmmTechnique::VtX)));
   const auto has_exit = [](const MachineView& view) {
-    return std::any_of(view.events.begin(), view.events.end(), [](const Event& event) { return std::holds_alternative<VmExit>(event.payload); });
+    return std::any_of(view.events.begin(), view.events.end(),
+                       [](const Event& event) { return std::holds_alternative<VmExit>(event.payload); });
   };
   std::vector<Fact> exits;
   for (int exit = 0; exit < 5; ++exit) {
@@ -101,7 +109,8 @@ void SessionTest::running_to_an_exit_shows_it_and_going_back_finds_the_one_befor
     QVERIFY(exits.empty() || view->position > exits.back().position);
     exits.push_back(fact_of(*view));
   }
-  for (std::size_t exit = exits.size() - 1; exit-- > 0;) QVERIFY(fact_of(*done(session, BackTo{Landmark::Exit})) == exits[exit]);
+  for (std::size_t exit = exits.size() - 1; exit-- > 0;)
+    QVERIFY(fact_of(*done(session, BackTo{Landmark::Exit})) == exits[exit]);
   const auto none = done(session, BackTo{Landmark::Exit});
   QVERIFY(!none->message.empty());
   QCOMPARE(none->position, exits.front().position);
@@ -170,7 +179,9 @@ void SessionTest::the_guests_end_is_shown_and_can_be_undone() {
   QVERIFY(end->state == RunState::Ended);
   QVERIFY(end->stop.reason == StopReason::ExitPort);
   QVERIFY(end->console->find("#GP") != std::string::npos);
-  const bool told = std::any_of(end->events.begin(), end->events.end(), [](const Event& event) { return std::holds_alternative<MachineStopped>(event.payload); });
+  const bool told = std::any_of(end->events.begin(), end->events.end(), [](const Event& event) {
+    return std::holds_alternative<MachineStopped>(event.payload);
+  });
   QVERIFY(told);
   QVERIFY(!done(session, StepForward{1})->message.empty());
   const auto before = done(session, StepBack{1});

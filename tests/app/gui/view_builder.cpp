@@ -6,7 +6,8 @@ namespace {
 
 constexpr std::uint64_t kPc = 0x1012c4;
 
-RegisterRow reg(std::string_view name, std::string_view group, std::uint64_t believed, std::uint64_t real, const char* note = "", unsigned bits = 64) {
+RegisterRow reg(std::string_view name, std::string_view group, std::uint64_t believed, std::uint64_t real,
+                const char* note = "", unsigned bits = 64) {
   return {.name = name, .group = group, .believed = believed, .real = real, .bits = bits, .note = note};
 }
 
@@ -22,7 +23,8 @@ std::vector<RegisterRow> registers(bool vmm, std::uint64_t rax) {
           reg("IDTR", "system", 0x105000, 0x105000)};
 }
 
-DisassembledInstruction instruction(std::uint64_t address, const char* text, InstructionClass classification = InstructionClass::Innocuous) {
+DisassembledInstruction instruction(std::uint64_t address, const char* text,
+                                    InstructionClass classification = InstructionClass::Innocuous) {
   return {.address = {address}, .bytes = {0x90, 0x90}, .text = text, .classification = classification};
 }
 
@@ -49,26 +51,41 @@ ViewBuilder::ViewBuilder(VmmTechnique technique) : view_(std::make_shared<Machin
   view.registers = registers(vmm, 1);
   view.registers_before = registers(vmm, 0);
   if (vmm) {
-    view.control = {{"guest state", "guest RIP", 0x681e, kPc + 2}, {"guest state", "guest RSP", 0x681c, 0x109fe0},
-                    {"guest state", "guest CR3", 0x6802, 0x104000}, {"execution controls", "pin-based controls", 0x4000, 0x1f},
-                    {"execution controls", "EPT pointer", 0x201a, 0x7c301e}, {"exit information", "exit reason", 0x4402, 10},
+    view.control = {{"guest state", "guest RIP", 0x681e, kPc + 2},
+                    {"guest state", "guest RSP", 0x681c, 0x109fe0},
+                    {"guest state", "guest CR3", 0x6802, 0x104000},
+                    {"execution controls", "pin-based controls", 0x4000, 0x1f},
+                    {"execution controls", "EPT pointer", 0x201a, 0x7c301e},
+                    {"exit information", "exit reason", 0x4402, 10},
                     {"exit information", "instruction length", 0x440c, 2}};
     view.control_before = view.control;
     view.control_before[5].value = 30;
   }
-  view.disassembly = {instruction(kPc + 2, "bt ecx, 31"), instruction(kPc + 6, "jc 0x101300"), instruction(kPc + 8, "lea rdi, [rip + 0x1e3]"),
-                      instruction(kPc + 15, "call 0x100f00"), instruction(kPc + 20, "cpuid", InstructionClass::BehaviourSensitive),
+  view.disassembly = {instruction(kPc + 2, "bt ecx, 31"),
+                      instruction(kPc + 6, "jc 0x101300"),
+                      instruction(kPc + 8, "lea rdi, [rip + 0x1e3]"),
+                      instruction(kPc + 15, "call 0x100f00"),
+                      instruction(kPc + 20, "cpuid", InstructionClass::BehaviourSensitive),
                       instruction(kPc + 22, "hlt", InstructionClass::Privileged)};
   auto text = std::make_shared<std::vector<std::string>>();
-  for (const char* line : {"\tmov eax, 1", "\t; who are we running on?", "\tcpuid", "\tbt ecx, 31", "\tjc virtual_machine", "\tlea rdi, [rip + bare_msg]", "\tcall puts"})
+  for (const char* line : {"\tmov eax, 1", "\t; who are we running on?", "\tcpuid", "\tbt ecx, 31",
+                           "\tjc virtual_machine", "\tlea rdi, [rip + bare_msg]", "\tcall puts"})
     text->push_back(line);
-  view.source = {.file = "lessons/guests/kernel.S", .line = 4, .text = text, .lines = std::make_shared<const SourceLines>()};
+  view.source = {
+      .file = "lessons/guests/kernel.S", .line = 4, .text = text, .lines = std::make_shared<const SourceLines>()};
   view.breakpoints = {kPc + 15};
-  view.caches.l1d.config = {.name = "L1D", .size = 32 * 1024, .ways = 8, .line = 64, .organisation = CacheOrganisation::Seesaw};
+  view.caches.l1d.config = {
+      .name = "L1D", .size = 32 * 1024, .ways = 8, .line = 64, .organisation = CacheOrganisation::Seesaw};
   view.caches.l1d.config.plain_twin = true;
   view.caches.l1d.sets = 64;
   view.caches.l1d.partitions = 2;
-  view.caches.l1d.counters = {.reads = 800, .writes = 200, .read_misses = 40, .write_misses = 10, .ways_probed = 5040, .write_backs = 3, .energy = 34.0};
+  view.caches.l1d.counters = {.reads = 800,
+                              .writes = 200,
+                              .read_misses = 40,
+                              .write_misses = 10,
+                              .ways_probed = 5040,
+                              .write_backs = 3,
+                              .energy = 34.0};
   view.caches.twin = view.caches.l1d;
   view.caches.twin->config.name = "L1D VIPT";
   view.caches.twin->config.organisation = CacheOrganisation::Vipt;
@@ -102,10 +119,13 @@ ViewBuilder& ViewBuilder::cpuid_exit() {
   event(fetched, Actor::GuestKernel);
   event(TlbLookup{.structure = "L1 ITLB 4K", .virtual_address = {kPc}, .hit = true, .set = 1, .way = 2});
   event(Check{.name = "cpl", .sentence = "CPL 0: no privilege needed", .verdict = CheckVerdict::Passed});
-  event(Check{.name = "cpuid exits", .sentence = "CPUID exits unconditionally (VMX non-root)", .verdict = CheckVerdict::Exits});
+  event(Check{
+      .name = "cpuid exits", .sentence = "CPUID exits unconditionally (VMX non-root)", .verdict = CheckVerdict::Exits});
   event(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {kPc}, .instruction_length = 2});
-  event(VmmAction{.name = "read leaf", .sentence = "read the leaf from the guest's EAX = {a}", .a = 1, .cost = 20}, Actor::Vmm);
-  event(VmmAction{.name = "hide VMX", .sentence = "clear ECX[5], set ECX[31] hypervisor present", .cost = 40}, Actor::Vmm);
+  event(VmmAction{.name = "read leaf", .sentence = "read the leaf from the guest's EAX = {a}", .a = 1, .cost = 20},
+        Actor::Vmm);
+  event(VmmAction{.name = "hide VMX", .sentence = "clear ECX[5], set ECX[31] hypervisor present", .cost = 40},
+        Actor::Vmm);
   event(VmEntry{.guest_pc = {kPc + 2}, .checks_passed = 12}, Actor::Vmm);
   return event(InstructionRetired{.pc = {kPc}, .next_pc = {kPc + 2}}, Actor::GuestKernel);
 }
@@ -113,15 +133,23 @@ ViewBuilder& ViewBuilder::cpuid_exit() {
 ViewBuilder& ViewBuilder::walk(unsigned guest_levels, unsigned nested_levels, bool faults) {
   static constexpr std::string_view kGuestNames[] = {"", "PTE", "PDE", "PDPTE", "PML4E"};
   static constexpr std::string_view kNestedNames[] = {"", "EPT PTE", "EPT PDE", "EPT PDPTE", "EPT PML4E"};
-  event(WalkBegin{.virtual_address = {0x7f3a10204018}, .access = AccessKind::Read, .guest_levels = static_cast<std::uint8_t>(guest_levels),
-                  .nested_levels = static_cast<std::uint8_t>(nested_levels), .root = 0x104000});
+  event(WalkBegin{.virtual_address = {0x7f3a10204018},
+                  .access = AccessKind::Read,
+                  .guest_levels = static_cast<std::uint8_t>(guest_levels),
+                  .nested_levels = static_cast<std::uint8_t>(nested_levels),
+                  .root = 0x104000});
   std::uint8_t number = 0;
   const auto reference = [&](unsigned stage, unsigned guest, unsigned nested) {
     ++number;
     const ServedBy by = number % 5 == 3 ? ServedBy::Memory : number % 3 == 0 ? ServedBy::L1 : ServedBy::L2;
-    event(WalkReference{.number = number, .stage = static_cast<std::uint8_t>(stage), .guest_level = static_cast<std::uint8_t>(guest),
-                        .nested_level = static_cast<std::uint8_t>(nested), .served_by = by, .address = {0x7c4f18 + number * 0x1a88U},
-                        .entry = 0x1234067, .entry_name = stage == 1 ? kGuestNames[guest] : kNestedNames[nested],
+    event(WalkReference{.number = number,
+                        .stage = static_cast<std::uint8_t>(stage),
+                        .guest_level = static_cast<std::uint8_t>(guest),
+                        .nested_level = static_cast<std::uint8_t>(nested),
+                        .served_by = by,
+                        .address = {0x7c4f18 + number * 0x1a88U},
+                        .entry = 0x1234067,
+                        .entry_name = stage == 1 ? kGuestNames[guest] : kNestedNames[nested],
                         .latency = by == ServedBy::Memory ? 180U : 12U});
   };
   for (unsigned guest = guest_levels; guest > 0; --guest) {
@@ -129,8 +157,13 @@ ViewBuilder& ViewBuilder::walk(unsigned guest_levels, unsigned nested_levels, bo
     reference(1, guest, 0);
   }
   for (unsigned nested = nested_levels; nested > 0; --nested) reference(2, 0, nested);
-  return event(WalkEnd{.virtual_address = {0x7f3a10204018}, .physical_address = {faults ? 0 : 0x7b58018ULL}, .page_size = PageSize::Size4K,
-                       .faulted = faults, .references = number, .skipped = 0, .latency = 1412});
+  return event(WalkEnd{.virtual_address = {0x7f3a10204018},
+                       .physical_address = {faults ? 0 : 0x7b58018ULL},
+                       .page_size = PageSize::Size4K,
+                       .faulted = faults,
+                       .references = number,
+                       .skipped = 0,
+                       .latency = 1412});
 }
 
 ViewBuilder& ViewBuilder::seesaw_load(bool tft_hit) {
@@ -152,16 +185,25 @@ ViewBuilder& ViewBuilder::seesaw_load(bool tft_hit) {
   lookup.latency = 2;
   lookup.energy = 0.047F;
   event(lookup);
-  return event(MemoryAccess{.access = AccessKind::Read, .size = 8, .virtual_address = address, .physical_address = {0x1401218}, .value = 42},
+  return event(MemoryAccess{.access = AccessKind::Read,
+                            .size = 8,
+                            .virtual_address = address,
+                            .physical_address = {0x1401218},
+                            .value = 42},
                Actor::GuestUser, 3);
 }
 
 ViewBuilder& ViewBuilder::trap() {
   view_->instruction = "cli";
   event(InstructionFetched{.pc = {kPc}, .physical_address = {kPc}, .length = 1}, Actor::GuestUser, 3);
-  event(Check{.name = "iopl", .sentence = "CPL {actual} against IOPL {required}", .actual = 3, .required = 0, .verdict = CheckVerdict::Failed});
+  event(Check{.name = "iopl",
+              .sentence = "CPL {actual} against IOPL {required}",
+              .actual = 3,
+              .required = 0,
+              .verdict = CheckVerdict::Failed});
   event(TrapRaised{.name = "#GP", .has_error_code = true, .vector = 13, .pc = {kPc}}, Actor::Hardware, 3);
-  return event(TrapDelivered{.name = "#GP", .vector = 13, .from_privilege = 3, .to_privilege = 0, .handler = {0x100800}, .stack = {0x109fb0}});
+  return event(TrapDelivered{
+      .name = "#GP", .vector = 13, .from_privilege = 3, .to_privilege = 0, .handler = {0x100800}, .stack = {0x109fb0}});
 }
 
 ViewBuilder& ViewBuilder::ended() {
@@ -206,8 +248,14 @@ ViewBuilder& ViewBuilder::timeline(unsigned steps) {
     const std::uint64_t vmm = exits ? 40 : 0;
     const std::uint64_t latency = walks ? 24 : misses ? 6 : 0;
     const std::uint64_t end = cycle + 1 + vmm + latency;
-    timeline->record({.step = step, .actor = step / 150 % 3 == 0 ? Actor::GuestUser : Actor::GuestKernel, .begin_cycle = cycle, .end_cycle = end,
-                      .vmm_cycles = vmm, .walks = walks ? 1U : 0U, .latency = latency, .cache_misses = misses ? 1U : 0U});
+    timeline->record({.step = step,
+                      .actor = step / 150 % 3 == 0 ? Actor::GuestUser : Actor::GuestKernel,
+                      .begin_cycle = cycle,
+                      .end_cycle = end,
+                      .vmm_cycles = vmm,
+                      .walks = walks ? 1U : 0U,
+                      .latency = latency,
+                      .cache_misses = misses ? 1U : 0U});
     cycle = end;
   }
   view_->timeline = timeline;
@@ -220,6 +268,8 @@ Moment ViewBuilder::moment() const {
   return {.machine = view_, .cursor = telling_event(view_->events), .detail = Detail::Main, .whole = true};
 }
 
-Moment ViewBuilder::at(std::size_t event) const { return {.machine = view_, .cursor = event, .detail = Detail::Main, .whole = false}; }
+Moment ViewBuilder::at(std::size_t event) const {
+  return {.machine = view_, .cursor = event, .detail = Detail::Main, .whole = false};
+}
 
 }  // namespace shearling::gui

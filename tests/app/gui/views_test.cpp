@@ -219,7 +219,8 @@ void ViewsTest::text_can_be_read_in_every_theme() {
     const Palette palette = load_palette(choice);
     const auto readable = [&](const QColor& ink, const QColor& ground, const char* what) {
       const double ratio = contrast(ink, ground);
-      QVERIFY2(ratio >= kReadable, qPrintable(QStringLiteral("%1: %2 has %3").arg(palette.name, QLatin1String(what)).arg(ratio)));
+      QVERIFY2(ratio >= kReadable,
+               qPrintable(QStringLiteral("%1: %2 has %3").arg(palette.name, QLatin1String(what)).arg(ratio)));
     };
     readable(palette.text, palette.surface, "text");
     readable(palette.muted, palette.surface, "muted");
@@ -230,7 +231,8 @@ void ViewsTest::text_can_be_read_in_every_theme() {
     for (std::size_t role = 0; role < kRoleCount; ++role) {
       const RoleColour& colour = palette.roles[role];
       for (const double strength : {0.06, 0.14, 0.2}) {
-        readable(colour.text, mix(colour.mark, palette.surface, strength), qPrintable(word_of(static_cast<Role>(role))));
+        readable(colour.text, mix(colour.mark, palette.surface, strength),
+                 qPrintable(word_of(static_cast<Role>(role))));
         readable(palette.text, mix(colour.mark, palette.surface, strength), "text on a tint");
       }
     }
@@ -240,7 +242,9 @@ void ViewsTest::text_can_be_read_in_every_theme() {
 void ViewsTest::every_view_draws_every_state_data() {
   QTest::addColumn<QString>("state");
   QTest::addColumn<Moment>("moment");
-  const auto add = [](const char* name, const Moment& moment) { QTest::newRow(name) << QString::fromLatin1(name) << moment; };
+  const auto add = [](const char* name, const Moment& moment) {
+    QTest::newRow(name) << QString::fromLatin1(name) << moment;
+  };
   add("exit", ViewBuilder().cpuid_exit().translations().timeline(3000).moment());
   add("action", ViewBuilder().cpuid_exit().translations().timeline(3000).at(5));
   add("walk", ViewBuilder().walk(4, 4).seesaw_load().timeline(3000).at(19));
@@ -256,7 +260,8 @@ void ViewsTest::every_view_draws_every_state() {
   QFETCH(QString, state);
   QFETCH(Moment, moment);
   const auto draw = [&](View& view, const char* name, QSize size) {
-    view.setStyleSheet(theme().style_sheet() + QStringLiteral("QWidget { background: %1; }").arg(theme().palette().surface.name()));
+    view.setStyleSheet(theme().style_sheet() +
+                       QStringLiteral("QWidget { background: %1; }").arg(theme().palette().surface.name()));
     view.resize(size);
     view.show_moment(moment);
     QTest::qWait(1);

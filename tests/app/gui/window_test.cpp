@@ -100,7 +100,9 @@ void WindowTest::save(const QString& name) {
   QVERIFY(image.save(QStringLiteral(SHEARLING_BINARY_DIR "/screenshots/window-%1.png").arg(name)));
 }
 
-std::vector<RegisterRow> WindowTest::registers(const MainWindow& window) { return const_cast<MainWindow&>(window).controller().machine().registers; }
+std::vector<RegisterRow> WindowTest::registers(const MainWindow& window) {
+  return const_cast<MainWindow&>(window).controller().machine().registers;
+}
 
 void WindowTest::keys_step_forwards_and_backwards() {
   MainWindow& window = open(QStringLiteral("privilege-levels"), VmmTechnique::VtX);
@@ -217,7 +219,8 @@ void WindowTest::every_action_has_a_menu_a_tip_and_no_rival_for_its_key() {
       keys.insert(key.toString(), id);
     }
   }
-  for (const char* key : {"F1", "F4", "F5", "F6", "F8", "F9", "F10", "F11", "Shift+F4", "Shift+F5", "Shift+F11", "Ctrl+Shift+F5"}) {
+  for (const char* key :
+       {"F1", "F4", "F5", "F6", "F8", "F9", "F10", "F11", "Shift+F4", "Shift+F5", "Shift+F11", "Ctrl+Shift+F5"}) {
     QVERIFY2(keys.contains(QLatin1String(key)), key);
   }
   window_->action(QStringLiteral("keys"))->trigger();
@@ -229,9 +232,14 @@ void WindowTest::every_action_has_a_menu_a_tip_and_no_rival_for_its_key() {
 void WindowTest::every_preset_shows_its_views() {
   open(QStringLiteral("seesaw"), VmmTechnique::VtX);
   const std::vector<std::pair<Preset, QStringList>> presets = {
-      {Preset::Lecture, {QStringLiteral("lesson"), QStringLiteral("stage"), QStringLiteral("microscope"), QStringLiteral("registers"), QStringLiteral("source"), QStringLiteral("timeline")}},
-      {Preset::Lab, {QStringLiteral("source"), QStringLiteral("registers"), QStringLiteral("memory"), QStringLiteral("console"), QStringLiteral("microscope")}},
-      {Preset::Paging, {QStringLiteral("walk"), QStringLiteral("tlbs"), QStringLiteral("memory"), QStringLiteral("control")}},
+      {Preset::Lecture,
+       {QStringLiteral("lesson"), QStringLiteral("stage"), QStringLiteral("microscope"), QStringLiteral("registers"),
+        QStringLiteral("source"), QStringLiteral("timeline")}},
+      {Preset::Lab,
+       {QStringLiteral("source"), QStringLiteral("registers"), QStringLiteral("memory"), QStringLiteral("console"),
+        QStringLiteral("microscope")}},
+      {Preset::Paging,
+       {QStringLiteral("walk"), QStringLiteral("tlbs"), QStringLiteral("memory"), QStringLiteral("control")}},
       {Preset::Cache, {QStringLiteral("cache"), QStringLiteral("tlbs"), QStringLiteral("microscope")}}};
   for (const auto& [preset, views] : presets) {
     window_->arrange(preset);
@@ -312,8 +320,10 @@ void WindowTest::nothing_is_clipped_on_a_small_screen() {
   for (const Preset preset : {Preset::Lecture, Preset::Lab, Preset::Paging, Preset::Cache}) {
     window_->arrange(preset);
     QTest::qWait(50);
-    QVERIFY2(window_->width() <= 1280 && window_->height() <= 720, qPrintable(QStringLiteral("%1 x %2").arg(window_->width()).arg(window_->height())));
-    for (const char* id : {"lesson", "stage", "microscope", "registers", "source", "timeline", "walk", "tlbs", "cache", "memory", "control", "console"}) {
+    QVERIFY2(window_->width() <= 1280 && window_->height() <= 720,
+             qPrintable(QStringLiteral("%1 x %2").arg(window_->width()).arg(window_->height())));
+    for (const char* id : {"lesson", "stage", "microscope", "registers", "source", "timeline", "walk", "tlbs", "cache",
+                           "memory", "control", "console"}) {
       const CardDock* dock = window_->dock(QLatin1String(id));
       if (!dock->isVisible()) continue;
       QVERIFY2(window_->rect().contains(dock->geometry()), id);
