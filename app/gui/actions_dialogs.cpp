@@ -52,8 +52,10 @@ void CommandPalette::fill(const QString& wanted) {
     if (!text.contains(wanted, Qt::CaseInsensitive) &&
         !actions_[index]->statusTip().contains(wanted, Qt::CaseInsensitive))
       continue;
-    const QString keys = keys_of(*actions_[index]);
-    auto* item = new QListWidgetItem(keys.isEmpty() ? text : text + QStringLiteral("    ") + keys, list_);
+    QString line = text;
+    if (const QString tip = actions_[index]->statusTip(); !tip.isEmpty()) line += QStringLiteral(" - ") + tip;
+    if (const QString keys = keys_of(*actions_[index]); !keys.isEmpty()) line += QStringLiteral("    ") + keys;
+    auto* item = new QListWidgetItem(line, list_);
     item->setData(Qt::UserRole, static_cast<qulonglong>(index));
     item->setToolTip(actions_[index]->statusTip());
     if (!actions_[index]->isEnabled()) item->setFlags(item->flags() & ~Qt::ItemIsEnabled);

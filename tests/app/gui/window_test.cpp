@@ -227,6 +227,9 @@ void WindowTest::every_action_has_a_menu_a_tip_and_no_rival_for_its_key() {
   window_->action(QStringLiteral("commands"))->trigger();
   QTRY_VERIFY(window_->findChild<CommandPalette*>() != nullptr);
   QVERIFY(window_->findChild<KeySheet*>() != nullptr);
+  const QString folder = QStringLiteral(SHEARLING_BINARY_DIR "/screenshots/");
+  QVERIFY(window_->findChild<KeySheet*>()->grab().save(folder + QStringLiteral("keys.png")));
+  QVERIFY(window_->findChild<CommandPalette*>()->grab().save(folder + QStringLiteral("commands.png")));
 }
 
 void WindowTest::every_preset_shows_its_views() {
