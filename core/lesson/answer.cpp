@@ -266,9 +266,9 @@ using ValueResult = Result<FieldValue, AnswerProblem>;
 ValueResult evaluate(const Node& node);
 
 ValueResult operate(const Node& node) {
-  const ValueResult left = evaluate(*node.left);
+  ValueResult left = evaluate(*node.left);
   if (!left) return left;
-  const ValueResult right = evaluate(*node.right);
+  ValueResult right = evaluate(*node.right);
   if (!right) return right;
   const auto* a = std::get_if<std::uint64_t>(&left.value());
   const auto* b = std::get_if<std::uint64_t>(&right.value());

@@ -149,7 +149,7 @@ ParsedLesson load_lesson(const std::string& id_or_path) {
   if (!is_file(file)) {
     std::vector<std::string> ids;
     for (const std::string& candidate : find_lessons()) {
-      const ParsedLesson parsed = load_lesson(candidate);
+      ParsedLesson parsed = load_lesson(candidate);
       if (parsed.lesson.id == id_or_path) return parsed;
       ids.push_back(parsed.lesson.id);
     }
