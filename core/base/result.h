@@ -11,11 +11,11 @@
 namespace shearling {
 
 struct Diagnostic {
-  std::string file;         ///< Path as the user gave it; empty when there is none.
-  unsigned line = 0;        ///< From 1; 0 when it concerns the whole file.
-  unsigned column = 0;      ///< From 1; 0 when it concerns the whole line.
-  std::string message;      ///< What is wrong.
-  std::string remedy;       ///< How to mend it.
+  std::string file;     ///< Path as the user gave it; empty when there is none.
+  unsigned line = 0;    ///< From 1; 0 when it concerns the whole file.
+  unsigned column = 0;  ///< From 1; 0 when it concerns the whole line.
+  std::string message;  ///< What is wrong.
+  std::string remedy;   ///< How to mend it.
   bool operator==(const Diagnostic&) const = default;
 
   /// One line: "file:line:column: message; remedy".

@@ -18,7 +18,7 @@ namespace shearling {
 class Device {
  public:
   virtual ~Device() = default;
-  [[nodiscard]] virtual std::string_view name() const = 0;      ///< Static text: events refer to it.
+  [[nodiscard]] virtual std::string_view name() const = 0;  ///< Static text: events refer to it.
   virtual std::uint64_t read(std::uint64_t offset, unsigned size) = 0;
   virtual void write(std::uint64_t offset, unsigned size, std::uint64_t value) = 0;
   virtual void save(Writer& writer) const = 0;
@@ -29,7 +29,7 @@ class Device {
 struct MachineRequest {
   StopReason stop = StopReason::None;
   std::uint32_t code = 0;
-  std::string_view detail;         ///< Static text that says more ("16-bit code"); empty where there is nothing to say.
+  std::string_view detail;  ///< Static text that says more ("16-bit code"); empty where there is nothing to say.
 };
 
 class DeviceBus {
@@ -46,7 +46,11 @@ class DeviceBus {
   [[nodiscard]] bool claims_memory(PhysicalAddress address) const;
 
  private:
-  struct Mapping { Device* device; std::uint64_t first; std::uint64_t bytes; };
+  struct Mapping {
+    Device* device;
+    std::uint64_t first;
+    std::uint64_t bytes;
+  };
   [[nodiscard]] static const Mapping* find(const std::vector<Mapping>& mappings, std::uint64_t address);
   std::uint64_t read(const std::vector<Mapping>& mappings, std::uint64_t address, unsigned size);
   void write(const std::vector<Mapping>& mappings, std::uint64_t address, unsigned size, std::uint64_t value);

@@ -25,7 +25,7 @@ class SerialPort : public Device {
 
  private:
   EventStream& events_;
-  std::array<std::uint8_t, 10> registers_{};   ///< 0-7 as written; 8 and 9: divisor latch.
+  std::array<std::uint8_t, 10> registers_{};  ///< 0-7 as written; 8 and 9: divisor latch.
   std::string console_;
 };
 
@@ -36,7 +36,7 @@ class ExitPort : public Device {
   std::uint64_t read(std::uint64_t, unsigned) override { return 0; }
   /// A write of V ends the machine with status (V << 1) | 1, truncated to 8 bits as a process status is.
   void write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
-  void save(Writer&) const override {}      // The request is the machine's state, not this port's.
+  void save(Writer&) const override {}  // The request is the machine's state, not this port's.
   void load(Reader&) override {}
 
  private:

@@ -24,17 +24,17 @@ enum class ElfMachine : std::uint8_t { X86, X86_64, AArch64 };
 /// One piece of physical memory to fill: `bytes` at `physical_address`, then zeros up to `memory_size`.
 struct ElfSegment {
   std::uint64_t physical_address = 0;
-  std::uint64_t virtual_address = 0;    ///< The address it is linked for; the loader does not use it.
+  std::uint64_t virtual_address = 0;  ///< The address it is linked for; the loader does not use it.
   std::vector<std::uint8_t> bytes;
-  std::uint64_t memory_size = 0;        ///< At least bytes.size().
+  std::uint64_t memory_size = 0;  ///< At least bytes.size().
   bool operator==(const ElfSegment&) const = default;
 };
 
 struct ElfSymbol {
   std::string name;
   std::uint64_t value = 0;
-  std::uint64_t size = 0;               ///< 0 where the source does not say.
-  bool global = false;                  ///< Of several names of one address, the global one is shown.
+  std::uint64_t size = 0;  ///< 0 where the source does not say.
+  bool global = false;     ///< Of several names of one address, the global one is shown.
   bool operator==(const ElfSymbol&) const = default;
 };
 
@@ -46,12 +46,12 @@ struct MultibootHeader {
 };
 
 struct ElfImage {
-  std::string file;                     ///< As the user gave it: for messages.
+  std::string file;  ///< As the user gave it: for messages.
   ElfClass elf_class = ElfClass::Elf32;
   ElfMachine machine = ElfMachine::X86;
   std::uint64_t entry = 0;
-  std::vector<ElfSegment> segments;     ///< In the file's order (the multiboot address kludge makes it exactly one).
-  std::vector<ElfSymbol> symbols;       ///< By value, global ones first. Empty if the image was stripped.
+  std::vector<ElfSegment> segments;  ///< In the file's order (the multiboot address kludge makes it exactly one).
+  std::vector<ElfSymbol> symbols;    ///< By value, global ones first. Empty if the image was stripped.
   std::optional<MultibootHeader> multiboot;
 
   /// The symbol of that name, or nullptr.

@@ -16,8 +16,8 @@
 namespace shearling {
 
 struct SourceLocation {
-  std::string file;        ///< Path of the source; absolute where the DWARF says in which folder it was assembled.
-  unsigned line = 0;       ///< From 1.
+  std::string file;   ///< Path of the source; absolute where the DWARF says in which folder it was assembled.
+  unsigned line = 0;  ///< From 1.
   bool operator==(const SourceLocation&) const = default;
 };
 
@@ -41,9 +41,9 @@ class SourceLines {
     std::uint64_t address = 0;
     std::uint32_t file = 0;
     std::uint32_t line = 0;
-    bool end_of_sequence = false;   ///< Addresses from here on belong to no line.
+    bool end_of_sequence = false;  ///< Addresses from here on belong to no line.
   };
-  std::vector<Row> rows_;           ///< By address.
+  std::vector<Row> rows_;  ///< By address.
   std::vector<std::string> files_;
 };
 

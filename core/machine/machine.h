@@ -22,10 +22,10 @@ namespace shearling {
 
 /// What a run is a function of. Stored whole in run files.
 struct MachineSetup {
-  std::string guest_name;                     ///< For messages: path as given.
-  std::vector<std::uint8_t> guest_image;      ///< The ELF file's bytes.
-  std::string machine_yaml;                   ///< The description's text.
-  std::string machine_name = "pc";            ///< For messages.
+  std::string guest_name;                 ///< For messages: path as given.
+  std::vector<std::uint8_t> guest_image;  ///< The ELF file's bytes.
+  std::string machine_yaml;               ///< The description's text.
+  std::string machine_name = "pc";        ///< For messages.
   VmmTechnique technique = VmmTechnique::Bare;
 };
 
@@ -37,14 +37,14 @@ enum class Observation : std::uint8_t { Direct, Models, Events };
 struct MachineSnapshot {
   StepIndex step = 0;
   std::shared_ptr<const MemorySnapshot> memory;
-  std::vector<std::uint8_t> architectural;    ///< Processor, devices, time.
-  std::vector<std::uint8_t> models;           ///< TLBs and caches; empty when they were not simulated up to here.
+  std::vector<std::uint8_t> architectural;  ///< Processor, devices, time.
+  std::vector<std::uint8_t> models;         ///< TLBs and caches; empty when they were not simulated up to here.
   [[nodiscard]] bool has_models() const { return !models.empty(); }
 };
 
 struct Stop {
   StopReason reason = StopReason::None;
-  std::uint32_t code = 0;                     ///< Process status of ExitPort: (V << 1) | 1.
+  std::uint32_t code = 0;  ///< Process status of ExitPort: (V << 1) | 1.
 };
 
 class Machine {
@@ -58,7 +58,7 @@ class Machine {
 
   /// Steps complete: the index of the next step.
   [[nodiscard]] StepIndex position() const;
-  [[nodiscard]] const Stop& stop() const;     ///< Reason None while it can go on.
+  [[nodiscard]] const Stop& stop() const;  ///< Reason None while it can go on.
   [[nodiscard]] bool stopped() const { return stop().reason != StopReason::None; }
 
   /// Runs until position() == target, the guest stops, `interrupted` becomes true, or `should_stop` (called between

@@ -17,29 +17,29 @@ namespace shearling {
 /// Cycles of named things; each figure stands with its source in the YAML file. Accounts, not guest-visible time.
 struct CostModel {
   std::uint32_t instruction = 1;
-  std::map<std::string, std::uint32_t, std::less<>> actions;   ///< "vm.exit", "vm.entry", VMM action names.
-  [[nodiscard]] std::uint32_t cost_of(std::string_view action) const;   ///< 0 where the file names no figure.
+  std::map<std::string, std::uint32_t, std::less<>> actions;           ///< "vm.exit", "vm.entry", VMM action names.
+  [[nodiscard]] std::uint32_t cost_of(std::string_view action) const;  ///< 0 where the file names no figure.
 };
 
 enum class VmmTechnique : std::uint8_t { Bare, VtX };
 enum class GuestPaging : std::uint8_t { Nested };
-std::string_view name_of(VmmTechnique);          ///< As on the command line: "bare", "vt-x".
+std::string_view name_of(VmmTechnique);  ///< As on the command line: "bare", "vt-x".
 std::string_view name_of(GuestPaging);
 
 struct VmmConfig {
-  PageSize nested_page = PageSize::Size4K;       ///< Largest leaf that the VMM uses in EPT: 4K, 2M or 1G.
+  PageSize nested_page = PageSize::Size4K;  ///< Largest leaf that the VMM uses in EPT: 4K, 2M or 1G.
   bool vpid = true;
-  bool nested_accessed_dirty = true;             ///< A and D bits in EPT.
+  bool nested_accessed_dirty = true;  ///< A and D bits in EPT.
 };
 
 struct MachineConfig {
   std::string name = "pc";
   std::string description;
   std::string isa = "x86-64";
-  std::string board = "pc";                      ///< Which devices there are: see core/devices/board.h.
-  std::uint64_t ram_bytes = 256ULL << 20;        ///< Of the guest. The VMM's own memory lies above it.
-  std::uint64_t seed = 1;                        ///< Of every seeded choice.
-  std::vector<std::string> cpu_features;         ///< Names from the ISA's table: "pcid", "smep", "smap", "pdpe1gb", ...
+  std::string board = "pc";                ///< Which devices there are: see core/devices/board.h.
+  std::uint64_t ram_bytes = 256ULL << 20;  ///< Of the guest. The VMM's own memory lies above it.
+  std::uint64_t seed = 1;                  ///< Of every seeded choice.
+  std::vector<std::string> cpu_features;   ///< Names from the ISA's table: "pcid", "smep", "smap", "pdpe1gb", ...
   TranslationCachesConfig translation;
   CacheHierarchyConfig caches;
   CostModel costs;

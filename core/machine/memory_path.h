@@ -18,11 +18,13 @@ namespace shearling {
 
 /// Sums since the machine started, for `run --json` and the counters' tracks.
 struct MemoryPathCounters {
-  std::uint64_t tlb_lookups = 0, tlb_misses = 0;              ///< Whole lookups (all levels); misses lead to a walk.
+  std::uint64_t tlb_lookups = 0, tlb_misses = 0;  ///< Whole lookups (all levels); misses lead to a walk.
   std::uint64_t walks = 0, walk_references = 0, walk_skipped = 0;
   std::uint64_t latency_cycles = 0;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(tlb_lookups, tlb_misses, walks, walk_references, walk_skipped, latency_cycles); }
+  void serialize(Archive& archive) {
+    archive(tlb_lookups, tlb_misses, walks, walk_references, walk_skipped, latency_cycles);
+  }
 };
 
 class MemoryPath {
@@ -45,17 +47,22 @@ class MemoryPath {
 
   /// The cache access of one walk reference; emits cache events. Returns latency and, while micro-events are wanted,
   /// where it was found.
-  struct Served { ServedBy by = ServedBy::None; std::uint32_t latency = 0; };
+  struct Served {
+    ServedBy by = ServedBy::None;
+    std::uint32_t latency = 0;
+  };
   Served walk_access(PhysicalAddress address);
   /// A fetch, load or store of the program: split at line borders, then TFT, L1, L2, ... with events and latency.
-  void program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size, AccessKind kind, PageSize page_size);
+  void program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size, AccessKind kind,
+                      PageSize page_size);
 
   // Invalidations: TLBs, page-walk caches and TFT together, with one tlb.invalidate event (and tft.invalidate).
   void invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason);
   void invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason);
-  void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested, std::string_view reason);
+  void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
+                                  std::string_view reason);
   void invalidate_all(std::string_view reason);
-  void context_switched();                          ///< Flushes the TFT (it has no ASIDs; section IV-C3 of the paper).
+  void context_switched();  ///< Flushes the TFT (it has no ASIDs; section IV-C3 of the paper).
 
   void count_walk(unsigned references, unsigned skipped);
   [[nodiscard]] const MemoryPathCounters& counters() const { return counters_; }
@@ -65,7 +72,9 @@ class MemoryPath {
   std::uint32_t take_latency();
 
   template <typename Archive>
-  void serialize(Archive& archive) { archive(translation_, caches_, counters_, pending_latency_); }
+  void serialize(Archive& archive) {
+    archive(translation_, caches_, counters_, pending_latency_);
+  }
 
  private:
   /// The same name in memory that outlives this machine: events go wherever they like.

@@ -28,12 +28,14 @@ struct ElfImage;
 /// Guest-visible time: one tick an instruction begun, plus the ticks slept in HLT or WFI. The same at every
 /// observation level and under every technique (the VMM's own time is hidden by the TSC offset).
 struct VirtualTime {
-  StepIndex step = 0;              ///< Instructions begun.
-  std::uint64_t idle = 0;          ///< Ticks slept.
-  std::uint64_t vmm_cycles = 0;    ///< Cycles of VMM actions so far: accounts, and what the TSC offset hides.
+  StepIndex step = 0;            ///< Instructions begun.
+  std::uint64_t idle = 0;        ///< Ticks slept.
+  std::uint64_t vmm_cycles = 0;  ///< Cycles of VMM actions so far: accounts, and what the TSC offset hides.
   [[nodiscard]] std::uint64_t guest_ticks() const { return step + idle; }
   template <typename Archive>
-  void serialize(Archive& archive) { archive(step, idle, vmm_cycles); }
+  void serialize(Archive& archive) {
+    archive(step, idle, vmm_cycles);
+  }
 };
 
 /// What the blocks of the machine share. All borrowed; the machine owns them and outlives the processor.
@@ -44,18 +46,18 @@ struct MachineContext {
   EventStream& events;
   MemoryPath& memory_path;
   DeviceBus& devices;
-  MachineRequest& request;         ///< Devices ask for a stop here; the processor asks for triple fault, deadlock, ...
+  MachineRequest& request;  ///< Devices ask for a stop here; the processor asks for triple fault, deadlock, ...
   VirtualTime& time;
 };
 
 /// How one call of step() or run_direct() ended.
 struct ProcessorOutcome {
   enum class Kind : std::uint8_t {
-    Continue,                      ///< step: the step is complete. run_direct: the target was reached.
-    Stopped,                       ///< context.request holds the reason.
-    NeedsModels,                   ///< run_direct: the guest changed a translation that a TLB may hold. The state after
-                                   ///< the instruction at `step` is worthless and its events were withheld: the machine
-                                   ///< restores, replays with models up to `step`, and does that step with models.
+    Continue,     ///< step: the step is complete. run_direct: the target was reached.
+    Stopped,      ///< context.request holds the reason.
+    NeedsModels,  ///< run_direct: the guest changed a translation that a TLB may hold. The state after
+                  ///< the instruction at `step` is worthless and its events were withheld: the machine
+                  ///< restores, replays with models up to `step`, and does that step with models.
   };
   Kind kind = Kind::Continue;
   StepIndex step = 0;
@@ -64,17 +66,17 @@ struct ProcessorOutcome {
 /// One row of the register view: what the guest believes beside what the hardware holds.
 struct RegisterRow {
   std::string_view name;
-  std::string_view group;          ///< "general", "control", "segment", "system", "vmx", ...
+  std::string_view group;  ///< "general", "control", "segment", "system", "vmx", ...
   std::uint64_t believed = 0;
   std::uint64_t real = 0;
   unsigned bits = 64;
-  std::string note;                ///< Why they differ, or decoded fields: "gPA; EPTP 0x7c3000".
+  std::string note;  ///< Why they differ, or decoded fields: "gPA; EPTP 0x7c3000".
   bool operator==(const RegisterRow&) const = default;
 };
 
 /// One row of a control structure (VMCS): empty where there is none.
 struct ControlFieldRow {
-  std::string_view area;           ///< "guest state", "host state", "execution controls", ...
+  std::string_view area;  ///< "guest state", "host state", "execution controls", ...
   std::string_view name;
   std::uint32_t encoding = 0;
   std::uint64_t value = 0;
@@ -84,7 +86,7 @@ struct ControlFieldRow {
 struct DisassembledInstruction {
   VirtualAddress address;
   std::vector<std::uint8_t> bytes;
-  std::string text;                ///< "mov eax, 1"
+  std::string text;  ///< "mov eax, 1"
   InstructionClass classification = InstructionClass::Innocuous;
 };
 
@@ -111,9 +113,9 @@ class Processor {
   virtual ProcessorOutcome run_direct(StepIndex target) = 0;
 
   [[nodiscard]] virtual VirtualAddress program_counter() const = 0;
-  [[nodiscard]] virtual std::uint8_t privilege() const = 0;            ///< Ring or exception level of the guest.
+  [[nodiscard]] virtual std::uint8_t privilege() const = 0;  ///< Ring or exception level of the guest.
   [[nodiscard]] virtual Actor actor() const = 0;
-  [[nodiscard]] virtual std::string_view mode_name() const = 0;        ///< "64-bit mode", "protected mode", ...
+  [[nodiscard]] virtual std::string_view mode_name() const = 0;  ///< "64-bit mode", "protected mode", ...
   [[nodiscard]] virtual std::vector<RegisterRow> registers() const = 0;
   [[nodiscard]] virtual std::vector<ControlFieldRow> control_structure() const = 0;
 
@@ -138,10 +140,11 @@ class Processor {
 class Isa {
  public:
   virtual ~Isa() = default;
-  [[nodiscard]] virtual std::string_view name() const = 0;             ///< "x86-64"
+  [[nodiscard]] virtual std::string_view name() const = 0;  ///< "x86-64"
   [[nodiscard]] virtual ExecutionMode initial_mode() const = 0;
   /// Physical memory that the machine must have for this guest RAM under this technique, in bytes.
-  [[nodiscard]] virtual std::uint64_t physical_memory_bytes(const MachineConfig& config, VmmTechnique technique) const = 0;
+  [[nodiscard]] virtual std::uint64_t physical_memory_bytes(const MachineConfig& config,
+                                                            VmmTechnique technique) const = 0;
   [[nodiscard]] virtual PhysicalAddress physical_memory_base() const = 0;
   virtual std::unique_ptr<Processor> make_processor(MachineContext context, VmmTechnique technique) const = 0;
 };

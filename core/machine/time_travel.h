@@ -34,11 +34,12 @@ class TimeTravel {
   void replay(StepIndex first, StepIndex count, EventSink& sink, const std::atomic<bool>* interrupted = nullptr);
   /// Goes back to the last step before position() with a notable event for which `wanted` is true (a trap, a VM exit),
   /// so that this step is the next one. Nothing when there is none; then the position is unchanged.
-  std::optional<StepIndex> seek_back_to(const std::function<bool(const Event&)>& wanted, const std::atomic<bool>* interrupted = nullptr);
+  std::optional<StepIndex> seek_back_to(const std::function<bool(const Event&)>& wanted,
+                                        const std::atomic<bool>* interrupted = nullptr);
 
   [[nodiscard]] Machine& machine() { return machine_; }
   [[nodiscard]] std::size_t snapshots() const { return snapshots_.size(); }
-  [[nodiscard]] StepIndex furthest() const { return furthest_; }        ///< Largest position ever reached.
+  [[nodiscard]] StepIndex furthest() const { return furthest_; }  ///< Largest position ever reached.
 
  private:
   void maybe_snapshot();

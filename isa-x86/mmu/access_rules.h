@@ -14,8 +14,8 @@ struct AccessRule {
   std::string_view name;
   std::string_view sentence;
 };
-inline constexpr AccessRule
-    kPresentRule{"P", "Every entry of a walk must be present: P must be {required} and is {actual}"},
+inline constexpr AccessRule kPresentRule{"P",
+                                         "Every entry of a walk must be present: P must be {required} and is {actual}"},
     kReservedRule{"reserved", "Reserved bits of an entry must be 0; those set are {actual}"},
     kUserRule{"U/S", "A user-mode access needs U/S = {required} in every entry; it is {actual}"},
     kWriteRule{"R/W", "A write needs R/W = {required} in every entry; it is {actual}"},
@@ -23,9 +23,11 @@ inline constexpr AccessRule
     kExecuteDisableRule{"XD", "A fetch needs XD = {required} in every entry; it is {actual}"},
     kSmepRule{"SMEP", "CR4.SMEP: a supervisor-mode fetch needs a page with U/S = {required}; it is {actual}"},
     kSmapRule{"SMAP", "CR4.SMAP: a supervisor-mode access needs a page with U/S = {required}; it is {actual}"},
-    kSmapLiftedRule{"SMAP", "RFLAGS.AC is 1, so CR4.SMAP lets a supervisor-mode access reach a page with U/S = {actual}"},
+    kSmapLiftedRule{"SMAP",
+                    "RFLAGS.AC is 1, so CR4.SMAP lets a supervisor-mode access reach a page with U/S = {actual}"},
     kDirtyRule{"D", "A write needs a TLB entry marked dirty, or a walk that sets D first; marked is {actual}"},
-    kEptRule{"EPT", "EPT must permit the access (read 1, write 2, fetch 4): {required} is needed, permitted is {actual}"},
+    kEptRule{"EPT",
+             "EPT must permit the access (read 1, write 2, fetch 4): {required} is needed, permitted is {actual}"},
     kEptConfigurationRule{"EPT configuration", "An EPT entry must be well-formed; this one holds {actual}"};
 
 /// SDM 4.6: user-mode accesses are explicit ones at CPL 3; all others are supervisor-mode.
@@ -49,8 +51,10 @@ bool stage1_permits(const SystemState& state, const AccessRequest& request, std:
   }
   if (!user_access && (state.cr4 & kCr4Smap) != 0) {
     const bool lifted = request.alignment_check_flag && !request.implicit_supervisor;
-    if (lifted) report(kSmapLiftedRule, std::uint64_t{user_page}, std::uint64_t{user_page}, true);
-    else if (!holds(kSmapRule, user_page, false)) return false;
+    if (lifted)
+      report(kSmapLiftedRule, std::uint64_t{user_page}, std::uint64_t{user_page}, true);
+    else if (!holds(kSmapRule, user_page, false))
+      return false;
   }
   if (request.kind == AccessKind::Read) return true;
   if (user_access || (state.cr0 & kCr0Wp) != 0) return holds(kWriteRule, writable, true);
@@ -68,7 +72,8 @@ constexpr unsigned ept_permissions(std::uint32_t permissions) {
          ((permissions & kNestedMayExecute) != 0 ? 4U : 0U);
 }
 
-inline void emit_check(EventStream& events, const AccessRule& rule, std::uint64_t actual, std::uint64_t required, bool passed) {
+inline void emit_check(EventStream& events, const AccessRule& rule, std::uint64_t actual, std::uint64_t required,
+                       bool passed) {
   events.micro(Check{.name = rule.name,
                      .sentence = rule.sentence,
                      .actual = actual,

@@ -22,12 +22,14 @@ namespace shearling::x86 {
 
 /// The part of VMX that the MMU looks at. Owned and kept current by VmxUnit.
 struct NestedTranslation {
-  bool enabled = false;                    ///< In non-root operation with "enable EPT".
-  bool accessed_dirty = false;             ///< EPTP bit 6.
-  std::uint16_t vpid = 0;                  ///< 0 in root operation and without VPID.
+  bool enabled = false;         ///< In non-root operation with "enable EPT".
+  bool accessed_dirty = false;  ///< EPTP bit 6.
+  std::uint16_t vpid = 0;       ///< 0 in root operation and without VPID.
   std::uint64_t eptp = 0;
   template <typename Archive>
-  void serialize(Archive& archive) { archive(enabled, accessed_dirty, vpid, eptp); }
+  void serialize(Archive& archive) {
+    archive(enabled, accessed_dirty, vpid, eptp);
+  }
 };
 
 /// TlbEntry::permissions of this ISA.
@@ -38,15 +40,15 @@ struct AccessRequest {
   VirtualAddress address;
   AccessKind kind = AccessKind::Read;
   unsigned cpl = 0;
-  bool implicit_supervisor = false;        ///< Descriptor tables, TSS, interrupt frames: supervisor whatever CPL is.
-  bool alignment_check_flag = false;       ///< RFLAGS.AC: lifts SMAP for explicit supervisor accesses.
+  bool implicit_supervisor = false;   ///< Descriptor tables, TSS, interrupt frames: supervisor whatever CPL is.
+  bool alignment_check_flag = false;  ///< RFLAGS.AC: lifts SMAP for explicit supervisor accesses.
 };
 
 struct Translation {
   PhysicalAddress physical;
   GuestPhysicalAddress guest_physical;
   PageSize page_size = PageSize::Size4K;
-  bool writable_now = false;               ///< A write by the same CPL would need no walk and no check more (D bits set).
+  bool writable_now = false;  ///< A write by the same CPL would need no walk and no check more (D bits set).
   bool operator==(const Translation&) const = default;
 };
 /// Stage-1 fault: vector 14. Error code P 0, W/R 1, U/S 2, RSVD 3, I/D 4.
@@ -89,11 +91,11 @@ class Mmu {
   [[nodiscard]] std::optional<PhysicalAddress> inspect_nested(GuestPhysicalAddress address) const;
 
   // Architectural invalidations: models, and the engine's soft TLB.
-  void cr3_written(bool keep_translations);              ///< Bit 63 of MOV CR3 with PCIDE.
+  void cr3_written(bool keep_translations);  ///< Bit 63 of MOV CR3 with PCIDE.
   void invlpg(VirtualAddress address);
   enum class InvpcidType : std::uint8_t { Address = 0, Context = 1, AllIncludingGlobal = 2, AllExceptGlobal = 3 };
   void invpcid(InvpcidType type, std::uint16_t pcid, VirtualAddress address);
-  void paging_mode_changed(std::string_view reason);     ///< CR0.PG, CR4.PGE/PAE/PCIDE/SMEP, EFER.NXE.
+  void paging_mode_changed(std::string_view reason);  ///< CR0.PG, CR4.PGE/PAE/PCIDE/SMEP, EFER.NXE.
   void invvpid_all(std::uint16_t vpid);
   void invept_all();
   /// VM entry and exit: the address space seen by the engine changes; without VPID everything goes.
@@ -112,7 +114,7 @@ class Mmu {
   [[nodiscard]] bool has_stale_entries() const;
 
   template <typename Archive>
-  void serialize(Archive&) {}   // The tables are in RAM, registers in SystemState, TLBs in the memory path.
+  void serialize(Archive&) {}  // The tables are in RAM, registers in SystemState, TLBs in the memory path.
 
  private:
   struct Walker;
@@ -145,8 +147,8 @@ class Mmu {
   bool hazard_ = false;
   /// Roots that each address space has had: see cr3_written().
   std::unordered_map<std::uint32_t, std::unordered_set<std::uint64_t>> roots_;
-  std::unordered_set<std::uint64_t> global_pages_;   ///< Pages that were global when they were walked.
-  std::uint64_t walked_root_ = 0;                    ///< Of the last walk: the root before a MOV CR3.
+  std::unordered_set<std::uint64_t> global_pages_;  ///< Pages that were global when they were walked.
+  std::uint64_t walked_root_ = 0;                   ///< Of the last walk: the root before a MOV CR3.
 };
 
 /// "P=1 R/W=1 U/S=0 ..." for an entry of that name (PML4E, PDPTE, PDE, PTE, EPT PML4E, ...).

@@ -26,7 +26,9 @@ inline constexpr std::uint64_t kEptRead = 1ULL << 0, kEptWrite = 1ULL << 1, kEpt
 
 /// Bits of an address below what one entry of this level maps: 12, 21, 30, 39.
 constexpr unsigned level_shift(unsigned level) { return 12 + 9 * (level - 1); }
-constexpr std::uint64_t table_index(std::uint64_t address, unsigned level) { return address >> level_shift(level) & 511; }
+constexpr std::uint64_t table_index(std::uint64_t address, unsigned level) {
+  return address >> level_shift(level) & 511;
+}
 constexpr PageSize leaf_size(unsigned level) {
   return level == 1 ? PageSize::Size4K : level == 2 ? PageSize::Size2M : PageSize::Size1G;
 }
@@ -35,7 +37,9 @@ constexpr unsigned references_to(PageSize leaf) {
   return leaf == PageSize::Size4K ? 4 : leaf == PageSize::Size2M ? 3 : 2;
 }
 constexpr PageSize smaller(PageSize a, PageSize b) { return page_shift(a) < page_shift(b) ? a : b; }
-constexpr bool is_leaf(unsigned level, std::uint64_t entry) { return level == 1 || (level < 4 && (entry & kEntryLarge) != 0); }
+constexpr bool is_leaf(unsigned level, std::uint64_t entry) {
+  return level == 1 || (level < 4 && (entry & kEntryLarge) != 0);
+}
 
 /// The reserved bits that are set in a present stage-1 entry.
 std::uint64_t reserved_bits_set(unsigned level, std::uint64_t entry, bool no_execute_enabled, bool gigabyte_pages);

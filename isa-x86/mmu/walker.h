@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// One page walk of 4-level paging, of EPT, or of the one in the other: (4 + 1)(4 + 1) - 1 = 24 references when nothing is
-// cached. The same code walks as hardware does (events, caches, Accessed and Dirty flags) and purely (for probes,
+// One page walk of 4-level paging, of EPT, or of the one in the other: (4 + 1)(4 + 1) - 1 = 24 references when nothing
+// is cached. The same code walks as hardware does (events, caches, Accessed and Dirty flags) and purely (for probes,
 // views and comparisons). A Walker lives for one walk and allocates nothing.
 // Page-walk caches and nested TLB are filled when the walk is complete: one walk never uses what it found itself.
 #pragma once
@@ -22,19 +22,19 @@ struct AccessRule;
 
 /// The tables to walk: the current ones, or those that a cached entry came from.
 struct Mmu::Tables {
-  std::uint64_t root = kNoPagingRoot;      ///< Guest-physical address of the PML4 table, or kNoPagingRoot.
+  std::uint64_t root = kNoPagingRoot;  ///< Guest-physical address of the PML4 table, or kNoPagingRoot.
   bool nested = false;
-  bool accessed_dirty = false;             ///< A and D flags in EPT.
+  bool accessed_dirty = false;  ///< A and D flags in EPT.
   std::uint64_t eptp = 0;
   [[nodiscard]] bool paging() const { return root != kNoPagingRoot; }
 };
 
 struct Mmu::Walker {
   enum class Purpose : std::uint8_t {
-    Access,      ///< The hardware's own walk: references go through the memory path, A and D flags are set.
-    Probe,       ///< No effect on the machine, but remembers the entries used.
-    Compare,     ///< No effect at all.
-    Inspect,     ///< The same without permission checks.
+    Access,   ///< The hardware's own walk: references go through the memory path, A and D flags are set.
+    Probe,    ///< No effect on the machine, but remembers the entries used.
+    Compare,  ///< No effect at all.
+    Inspect,  ///< The same without permission checks.
   };
   /// What the table of one stage-1 level is, for filling and checking page-walk caches.
   struct Pointer {
@@ -43,11 +43,11 @@ struct Mmu::Walker {
     std::uint64_t entry = 0;
     GuestPhysicalAddress table;
     std::optional<PhysicalAddress> table_physical;
-    std::uint32_t permissions = 0;         ///< As WalkCacheEntry::permissions.
+    std::uint32_t permissions = 0;  ///< As WalkCacheEntry::permissions.
   };
 
-  Walker(Mmu& owner, const AccessRequest& access, Tables where, bool with_caches);   // Access
-  Walker(Mmu& owner, const AccessRequest& access, Tables where);                     // Probe
+  Walker(Mmu& owner, const AccessRequest& access, Tables where, bool with_caches);  // Access
+  Walker(Mmu& owner, const AccessRequest& access, Tables where);                    // Probe
   Walker(const Mmu& owner, const AccessRequest& access, Tables where, Purpose why);
 
   /// True when there is a translation; if not, failure() says why.
@@ -71,7 +71,8 @@ struct Mmu::Walker {
     PageSize size = PageSize::Size1G;
     std::uint32_t permissions = kAllNested;
   };
-  bool translate_nested(GuestPhysicalAddress address, unsigned column, unsigned access, bool for_table, NestedPlace& place);
+  bool translate_nested(GuestPhysicalAddress address, unsigned column, unsigned access, bool for_table,
+                        NestedPlace& place);
 
  private:
   [[nodiscard]] bool effects() const { return purpose_ == Purpose::Access; }
@@ -81,10 +82,11 @@ struct Mmu::Walker {
   bool find_entry(unsigned level, GuestPhysicalAddress table, NestedPlace& place);
   bool finish_leaf(unsigned level, const NestedPlace& place, std::uint64_t entry);
   unsigned start_from_walk_cache(NestedPlace& place, GuestPhysicalAddress& table);
-  bool nested_from_cache(GuestPhysicalAddress address, unsigned column, unsigned access, bool for_table, NestedPlace& place);
+  bool nested_from_cache(GuestPhysicalAddress address, unsigned column, unsigned access, bool for_table,
+                         NestedPlace& place);
   std::uint64_t read_entry(PhysicalAddress address, unsigned stage, unsigned column, unsigned row, std::uint64_t input);
-  void skip(ServedBy by, unsigned stage, unsigned column, unsigned row, std::uint64_t input, PhysicalAddress address = {},
-            std::uint64_t entry = 0);
+  void skip(ServedBy by, unsigned stage, unsigned column, unsigned row, std::uint64_t input,
+            PhysicalAddress address = {}, std::uint64_t entry = 0);
   void skip_nested(ServedBy by, unsigned column, unsigned count, std::uint64_t input);
   std::uint64_t set_flags(PhysicalAddress address, std::uint64_t entry, std::uint64_t flags);
   bool set_guest_flags(const NestedPlace& place, std::uint64_t& entry, std::uint64_t flags);
@@ -96,7 +98,7 @@ struct Mmu::Walker {
   void fill_caches(bool translated);
 
   const Mmu& mmu_;
-  Mmu* owner_;                             ///< Null for const walks.
+  Mmu* owner_;  ///< Null for const walks.
   AccessRequest request_;
   Tables tables_;
   Purpose purpose_;
@@ -107,11 +109,11 @@ struct Mmu::Walker {
   std::uint8_t references_ = 0, skipped_ = 0;
   std::uint32_t latency_ = 0;
   std::uint32_t permissions_ = 0;
-  std::uint32_t depths_ = 0;               ///< EPT references that each table took: see nested_depth_shift().
+  std::uint32_t depths_ = 0;  ///< EPT references that each table took: see nested_depth_shift().
   PageSize size_ = PageSize::Size4K;
   GuestPhysicalAddress guest_physical_;
   PhysicalAddress physical_;
-  std::array<Pointer, 5> pointers_{};      ///< By level, 2 to 4.
+  std::array<Pointer, 5> pointers_{};  ///< By level, 2 to 4.
   std::array<TlbEntry, 5> nested_found_{};
   unsigned nested_found_count_ = 0;
   TranslateResult failure_;
