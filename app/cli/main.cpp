@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <exception>
 
 #include "app/cli/cli.h"
 #include "core/events/spelling.h"
@@ -120,9 +122,7 @@ int complain_about_usage(const CLI::ParseError& error, std::string_view command)
       Diagnostic{.message = what, .remedy = "'shearling --help' and 'shearling COMMAND --help' tell the usage"});
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   CLI::App app{"Shearling: a virtual machine monitor that you can stop, look into, and run backwards.", "shearling"};
   app.set_version_flag("--version", "shearling " SHEARLING_VERSION);
   app.require_subcommand(1);
@@ -150,4 +150,15 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("step")) return step(step_options);
   if (app.got_subcommand("export")) return export_run(export_options);
   return run_lesson_command(*app.get_subcommand("lesson"), lesson_options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const std::exception& error) {  // memory has run out, or the like
+    std::fprintf(stderr, "shearling: %s\n", error.what());
+    return kBadInput;
+  }
 }
