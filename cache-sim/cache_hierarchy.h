@@ -23,7 +23,7 @@ enum class CacheOrganisation : std::uint8_t { Vipt, Seesaw, Pipt };
 
 struct CacheConfig {
   std::string name = "L1D";
-  std::uint64_t size = 32 * 1024;  ///< Bytes.
+  std::uint64_t size = std::uint64_t{32} * 1024;  ///< Bytes.
   unsigned ways = 8;
   unsigned line = 64;  ///< Bytes.
   CacheOrganisation organisation = CacheOrganisation::Vipt;

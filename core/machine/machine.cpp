@@ -16,6 +16,9 @@ namespace {
 constexpr StepIndex kDirectSlice = 4'000'000;
 // How often the machine asks whether stale translations are gone and direct execution may go on.
 constexpr StepIndex kStalenessInterval = 256;
+// A direct run that a changed translation ends soon was not worth its snapshot and replay: the models then keep the
+// machine for a while, twice as long each time, up to this.
+constexpr StepIndex kLongestModelsStretch = 1 << 20;
 
 // Most of a snapshot of caches is empty lines or repeats: the fastest level shrinks it about twenty-fold.
 std::vector<std::uint8_t> compress(const std::vector<std::uint8_t>& bytes) {
@@ -61,6 +64,7 @@ struct Machine::Implementation {
   StopReason run_direct(StepIndex target, const std::atomic<bool>* interrupted);
   StopReason run_stepping(StepIndex target, const std::atomic<bool>* interrupted,
                           const std::function<bool()>& should_stop);
+  void keep_models_after(StepIndex direct_steps, StepIndex step);
   void replay_with_models(StepIndex target);
   void ensure_models();
   void tell_stop();
@@ -88,6 +92,8 @@ struct Machine::Implementation {
   EventSink* all_sink = nullptr;
   EventSink* notable_sink = nullptr;
   bool models_valid = true;
+  StepIndex direct_again_at = 0;  // Not state: it decides about speed alone.
+  StepIndex models_stretch = kStalenessInterval;
   /// Where valid models can be had again from: the picture before the last direct run, and the one at the beginning.
   std::shared_ptr<const MachineSnapshot> models_origin;
   std::shared_ptr<const MachineSnapshot> beginning;
@@ -128,6 +134,7 @@ void Machine::Implementation::restore(const std::shared_ptr<const MachineSnapsho
   board->load(reader);
   processor->load_state(reader);
   models_valid = picture->has_models();
+  direct_again_at = 0;
   if (models_valid) {
     const std::vector<std::uint8_t> bytes = decompress(picture->models);
     Reader models(bytes);
@@ -181,7 +188,7 @@ StopReason Machine::Implementation::run_stepping(StepIndex target, const std::at
 // nothing stale any more.
 StopReason Machine::Implementation::run_direct(StepIndex target, const std::atomic<bool>* interrupted) {
   while (time.step < target) {
-    if (models_valid && processor->has_stale_translations()) {
+    if (models_valid && (time.step < direct_again_at || processor->has_stale_translations())) {
       const StopReason reason = run_stepping(std::min(target, time.step + kStalenessInterval), interrupted, {});
       if (reason != StopReason::StepLimit) return reason;
       continue;
@@ -191,7 +198,9 @@ StopReason Machine::Implementation::run_direct(StepIndex target, const std::atom
     memory_path.set_models_on(false);
     const ProcessorOutcome outcome = processor->run_direct(std::min(target, time.step + kDirectSlice));
     if (outcome.kind == ProcessorOutcome::Kind::NeedsModels) {
+      const StepIndex direct_steps = outcome.step - models_origin->step;
       replay_with_models(outcome.step);
+      keep_models_after(direct_steps, outcome.step);
       apply_sinks(Observation::Direct);
       const StopReason reason = run_stepping(outcome.step + 1, interrupted, {});
       if (reason != StopReason::StepLimit) return reason;
@@ -204,6 +213,12 @@ StopReason Machine::Implementation::run_direct(StepIndex target, const std::atom
     if (interrupted != nullptr && interrupted->load(std::memory_order_relaxed)) return StopReason::Interrupted;
   }
   return StopReason::StepLimit;
+}
+
+void Machine::Implementation::keep_models_after(StepIndex direct_steps, StepIndex step) {
+  const bool too_short = direct_steps < 4 * models_stretch;
+  models_stretch = too_short ? std::min(2 * models_stretch, kLongestModelsStretch) : kStalenessInterval;
+  direct_again_at = step + models_stretch;
 }
 
 Machine::Machine(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
