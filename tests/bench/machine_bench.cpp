@@ -151,6 +151,33 @@ BENCHMARK(step_with_all_events)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK(step_back)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK(seek_anywhere_in_a_million)->Unit(benchmark::kMillisecond)->UseRealTime();
 
+/// The usual table, and after it each speed as a share of raw Unicorn's in the same run.
+class RatioReporter : public benchmark::ConsoleReporter {
+ public:
+  void ReportRuns(const std::vector<Run>& runs) override {
+    ConsoleReporter::ReportRuns(runs);
+    for (const Run& run : runs) {
+      const auto speed = run.counters.find("items_per_second");
+      if (speed == run.counters.end() || run.run_type != Run::RT_Iteration) continue;
+      if (run.benchmark_name().starts_with("raw_unicorn"))
+        raw_ = speed->second;
+      else if (raw_ > 0)
+        ratios_.emplace_back(run.benchmark_name(), speed->second / raw_);
+    }
+  }
+  void Finalize() override {
+    for (const auto& [name, ratio] : ratios_) std::printf("ratio to raw Unicorn: %-36s %.4f\n", name.c_str(), ratio);
+  }
+
+ private:
+  double raw_ = 0;
+  std::vector<std::pair<std::string, double>> ratios_;
+};
+
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  RatioReporter reporter;
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+}
