@@ -79,7 +79,8 @@ std::vector<QRectF> way_boxes(const QRectF& row, unsigned ways, unsigned partiti
   const unsigned wide_gaps = (ways - 1) / in_partition;
   const double width = (row.width() - (ways - 1) * gap - wide_gaps * gap) / ways;
   for (unsigned way = 0; way < ways; ++way) {
-    boxes.emplace_back(row.left() + way * (width + gap) + (way / in_partition) * gap, row.top(), width, row.height());
+    const unsigned partition = way / in_partition;
+    boxes.emplace_back(row.left() + way * (width + gap) + partition * gap, row.top(), width, row.height());
   }
   return boxes;
 }
