@@ -76,7 +76,6 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
   const Cell cell = column < row.cells.size() ? row.cells[column] : Cell{};
   switch (role) {
     case Qt::DisplayRole:
-      return cell.text;
     case Qt::AccessibleTextRole:
       return cell.text;
     case Qt::ToolTipRole:
