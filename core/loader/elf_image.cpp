@@ -198,7 +198,7 @@ class Parser {
     segment.physical_address = segment.virtual_address = load_address;
     segment.bytes = bytes_.copy(offset, length);
     segment.memory_size = bss_end != 0 ? bss_end - load_address : length;
-    image_.segments.assign(1, std::move(segment));
+    image_.segments.assign(1, segment);
     image_.entry = bytes_.number32(header + 28);
     return Done{};
   }

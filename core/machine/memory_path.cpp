@@ -65,8 +65,10 @@ const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbT
   if (!events_.wants_micro_events()) {
     const TranslationHit hit = translation_.lookup_quietly(address, kind, tag);
     charge(hit.latency);
-    if (hit.entry == nullptr) ++counters_.tlb_misses;
-    if (hit.refilled) fill_filter(*hit.entry, kind);
+    if (hit.entry == nullptr)
+      ++counters_.tlb_misses;
+    else if (hit.refilled)
+      fill_filter(*hit.entry, kind);
     return hit.entry;
   }
   const TranslationLookup found = translation_.lookup(address, kind, tag);
@@ -83,6 +85,7 @@ const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbT
                             .way = probe.outcome.way},
                   last ? found.latency : 0);
   }
+  if (found.entry == nullptr) return nullptr;
   for (unsigned i = 0; i < found.fill_count; ++i) emit_fill(*found.entry, *found.fills[i].tlb, found.fills[i].outcome);
   if (found.fill_count != 0) fill_filter(*found.entry, kind);
   return found.entry;
