@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <utility>
 
-#include "cache-sim/cache_hierarchy.h"
+#include "cache-sim/cache.h"
 
 namespace shearling {
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "cache-sim/cache_hierarchy.h"
+#include "cache-sim/translation_filter_table.h"
+
+#include <cassert>
 
 namespace shearling {
 
