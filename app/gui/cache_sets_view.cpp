@@ -22,6 +22,8 @@ QString organisation_name(CacheOrganisation organisation) {
       return QStringLiteral("SEESAW");
     case CacheOrganisation::Pipt:
       return QStringLiteral("PIPT");
+    case CacheOrganisation::Vivt:
+      return QStringLiteral("VIVT");
   }
   return {};
 }
