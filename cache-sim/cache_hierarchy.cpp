@@ -105,6 +105,11 @@ HierarchyCost CacheHierarchy::access_quietly(const CacheReference& reference) {
   return run(reference, silent);
 }
 
+HierarchyCost CacheHierarchy::access_below(PhysicalAddress physical, AccessKind kind) {
+  Silent silent;
+  return fetch(0, physical, kind == AccessKind::Write ? AccessKind::Read : kind, silent);
+}
+
 template <typename Observer>
 HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& observer) {
   Cache& cache = reference.kind == AccessKind::Fetch && !reference.walk ? l1i_ : l1d_;
@@ -120,12 +125,15 @@ HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& obs
 
   const std::uint64_t latency = cache.latency_of(step);
   const double energy{cache.energy_of(step)};
-  if (step.hit) return {.latency = latency, .energy = energy};
+  if (step.hit) return {.latency = latency, .energy = energy, .l1_latency = latency, .l1_ways = step.ways};
   // A store's miss fetches the line like a load's: the line is dirty in L1 alone.
   const AccessKind fetched_as = reference.kind == AccessKind::Write ? AccessKind::Read : reference.kind;
   HierarchyCost cost = fetch(0, reference.physical_address, fetched_as, observer);
   cost.latency += latency;
   cost.energy += energy;
+  ++cost.levels;
+  cost.l1_latency = latency;
+  cost.l1_ways = step.ways;
   if (step.evicted_dirty) cost.energy += write_back(0, cache.address_of(step.evicted_line), observer);
   return cost;
 }
@@ -146,12 +154,20 @@ bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& obser
 template <typename Observer>
 HierarchyCost CacheHierarchy::fetch(unsigned level, PhysicalAddress physical, AccessKind kind, Observer& observer) {
   const Below lower = below(level);
-  if (lower.cache == nullptr)
-    return {.latency = config_.memory_latency, .energy = double{config_.memory_energy}, .memory_reached = true};
+  if (lower.cache == nullptr) {
+    ++memory_.reads;
+    return {.latency = config_.memory_latency,
+            .energy = double{config_.memory_energy},
+            .memory_reached = true,
+            .levels = 0};
+  }
   const Cache::Step step = lower.cache->step(physical.value, physical, kind, false);
   observer.looked_up(*lower.cache, step);
   HierarchyCost cost;
-  if (!step.hit) cost = fetch(lower.next, physical, kind, observer);
+  if (!step.hit) {
+    cost = fetch(lower.next, physical, kind, observer);
+    ++cost.levels;
+  }
   cost.latency += lower.cache->latency_of(step);
   cost.energy += double{lower.cache->energy_of(step)};
   if (step.evicted_dirty) cost.energy += write_back(lower.next, lower.cache->address_of(step.evicted_line), observer);
@@ -162,7 +178,10 @@ HierarchyCost CacheHierarchy::fetch(unsigned level, PhysicalAddress physical, Ac
 template <typename Observer>
 double CacheHierarchy::write_back(unsigned level, PhysicalAddress physical, Observer& observer) {
   const Below lower = below(level);
-  if (lower.cache == nullptr) return double{config_.memory_energy};
+  if (lower.cache == nullptr) {
+    ++memory_.writes;
+    return double{config_.memory_energy};
+  }
   const Cache::Step step = lower.cache->step(physical.value, physical, AccessKind::Write, false);
   observer.wrote_back(*lower.cache, step);
   const double energy{lower.cache->energy_of(step)};

@@ -61,6 +61,18 @@ struct HierarchyCost {
   std::uint64_t latency = 0;  ///< Cycles in all, memory included.
   double energy = 0;          ///< nJ in all.
   bool memory_reached = false;
+  std::uint64_t levels = 1;  ///< Caches asked, L1 first; all but the last one missed, and that one if memory_reached.
+  std::uint64_t l1_latency = 0;  ///< L1's part of `latency`.
+  std::uint64_t l1_ways = 0;     ///< Ways that L1 probed.
+};
+
+/// Lines that went to and from memory.
+struct MemoryCounters {
+  std::uint64_t reads = 0, writes = 0;
+  template <typename Archive>
+  void serialize(Archive& archive) {
+    archive(reads, writes);
+  }
 };
 
 /// The four cases of the paper's Table I, counted on data references that are not the walker's.
@@ -81,6 +93,9 @@ class CacheHierarchy {
   HierarchyOutcome access(const CacheReference& reference);
   /// Changes state and counters exactly as access() does: for when nobody watches.
   HierarchyCost access_quietly(const CacheReference& reference);
+  /// A lookup of what lies below L1, for a line that L1 holds: what cachegrind does where the other line of one
+  /// reference missed. `levels` does not count L1.
+  HierarchyCost access_below(PhysicalAddress physical, AccessKind kind);
 
   // The TFT's other events: on every 2 MB L1 DTLB fill, on an invalidation, on a context switch (no ASIDs).
   std::optional<std::uint16_t> superpage_filled(VirtualAddress address);  ///< TFT index, or nothing without SEESAW.
@@ -97,6 +112,7 @@ class CacheHierarchy {
   [[nodiscard]] const Cache* last_level() const { return last_level_ ? &*last_level_ : nullptr; }
   [[nodiscard]] const TranslationFilterTable* tft() const { return tft_ ? &*tft_ : nullptr; }
   [[nodiscard]] const SeesawCounters& seesaw_counters() const { return seesaw_; }
+  [[nodiscard]] const MemoryCounters& memory_counters() const { return memory_; }
 
   template <typename Archive>
   void serialize(Archive& archive) {
@@ -105,7 +121,7 @@ class CacheHierarchy {
     if (l2_) archive(*l2_);
     if (last_level_) archive(*last_level_);
     if (tft_) archive(*tft_);
-    archive(seesaw_);
+    archive(seesaw_, memory_);
   }
 
  private:
@@ -133,6 +149,7 @@ class CacheHierarchy {
   std::optional<Cache> last_level_;
   std::optional<TranslationFilterTable> tft_;
   SeesawCounters seesaw_;
+  MemoryCounters memory_;
 };
 
 }  // namespace shearling
