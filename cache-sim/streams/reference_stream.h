@@ -11,6 +11,7 @@
 #include <string>
 
 #include "cache-sim/address.h"
+#include "cache-sim/streams/page_map.h"
 
 namespace shearling {
 
@@ -24,14 +25,16 @@ enum class RecordKind : std::uint8_t {
   InvalidatePage,       ///< INVLPG or TLBI of the page that holds `address`.
   Splinter,             ///< The 2 MB page that holds `address` becomes 4 KB pages, in place.
   Promote,              ///< The 2 MB region that holds `address` becomes one 2 MB page.
-  CoherenceRead,        ///< Another agent reads the line of `physical`: a probe arrives that wants it clean or shared.
+  CoherenceRead,        ///< Another agent reads a line: a probe arrives that wants it clean or shared.
   CoherenceInvalidate,  ///< Another agent writes it: a probe arrives that wants it gone.
 };
+/// A coherence probe means the line of `physical` where `translated`; else the line that `address` has in
+/// `address_space`, which a PageMap knows.
 constexpr bool is_reference(RecordKind kind) { return kind <= RecordKind::Modify; }
 
 struct ReferenceRecord {
   VirtualAddress address;
-  PhysicalAddress physical;  ///< Where `translated`, or of a coherence probe.
+  PhysicalAddress physical;  ///< Where `translated`.
   std::uint32_t size = 1;    ///< Bytes, from 1.
   RecordKind kind = RecordKind::Read;
   PageSize page_size = PageSize::Size4K;  ///< Where `translated`.
@@ -63,6 +66,9 @@ class ReferenceStream {
   [[nodiscard]] virtual const StreamError* error() const { return nullptr; }
   /// 0 to 1 of the whole, or below 0 where nobody knows (standard input).
   [[nodiscard]] virtual double progress() const { return -1; }
+  /// The pages that this stream is meant for: a generator's share of superpages. Null where it has no opinion. A
+  /// recommendation: the user of the stream decides.
+  [[nodiscard]] virtual const PageMapConfig* suggested_pages() const { return nullptr; }
 };
 
 }  // namespace shearling
