@@ -144,7 +144,7 @@ HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& obs
 template <typename Observer>
 bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& observer) {
   const bool superpage = is_superpage(reference.page_size);
-  TftOutcome tft = tft_->lookup(reference.virtual_address);
+  TftOutcome tft = reference.filter.asked ? reference.filter : tft_->lookup(reference.virtual_address);
   tft.hit = tft.hit && superpage;
   observer.asked(tft);
   if (!tft.hit) ++(superpage ? seesaw_.superpage_tft_miss : seesaw_.base_page);

@@ -39,6 +39,9 @@ struct CacheReference {
   PageSize page_size = PageSize::Size4K;  ///< Effective size of the translation.
   AccessKind kind = AccessKind::Read;
   bool walk = false;
+  /// What the TFT answered when the reference began, beside the TLBs: before a walk of this very reference could fill
+  /// it. Where nobody asked (`asked` is false) the hierarchy asks now.
+  TftOutcome filter;
 };
 
 struct HierarchyOutcome {

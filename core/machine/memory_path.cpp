@@ -62,6 +62,7 @@ std::string_view MemoryPath::kept(std::string_view name) const {
 const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbTag tag) {
   if (!models_on_) return nullptr;
   ++counters_.tlb_lookups;
+  if (caches_.tft() != nullptr) ask_filter(address, kind);
   if (!events_.wants_micro_events()) {
     const TranslationHit hit = translation_.lookup_quietly(address, kind, tag);
     charge(hit.latency);
@@ -89,6 +90,35 @@ const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbT
   for (unsigned i = 0; i < found.fill_count; ++i) emit_fill(*found.entry, *found.fills[i].tlb, found.fills[i].outcome);
   if (found.fill_count != 0) fill_filter(*found.entry, kind);
   return found.entry;
+}
+
+/// TLBs, TFT and cache start together: a fill that this access causes comes too late for it. A later lookup of the same
+/// page for the same kind of access replaces one whose access never came.
+void MemoryPath::ask_filter(VirtualAddress address, AccessKind kind) {
+  if (!is_data(kind)) {  // An instruction begins.
+    filter_answers_.clear();
+    return;
+  }
+  const TftOutcome outcome = caches_.tft()->lookup(address);
+  tell_filter(address, outcome);
+  take_filter_answer(address, kind);
+  filter_answers_.push_back({address.value / kFrameBytes, kind, outcome});
+}
+
+void MemoryPath::tell_filter(VirtualAddress address, const TftOutcome& answer) {
+  if (!answer.asked) return;
+  events_.micro(TftLookup{.virtual_address = address, .index = answer.index, .hit = answer.hit});
+}
+
+TftOutcome MemoryPath::take_filter_answer(VirtualAddress address, AccessKind kind) {
+  for (FilterAnswer& answer : filter_answers_) {
+    if (answer.page != address.value / kFrameBytes || answer.kind != kind) continue;
+    const TftOutcome outcome = answer.outcome;
+    answer = filter_answers_.back();
+    filter_answers_.pop_back();
+    return outcome;
+  }
+  return {};
 }
 
 void MemoryPath::fill(const TlbEntry& entry, AccessKind kind) {
@@ -199,12 +229,18 @@ void MemoryPath::program_access(VirtualAddress virtual_address, PhysicalAddress 
                                 AccessKind kind, PageSize page_size) {
   if (!models_on_) return;
   const std::uint64_t line = is_data(kind) ? caches_.config().l1d.line : caches_.config().l1i.line;
+  TftOutcome filter;
   std::uint64_t done = 0;
   do {  // Each line that the bytes touch is a reference of its own.
-    const CacheReference reference{.virtual_address = {virtual_address.value + done},
-                                   .physical_address = {physical_address.value + done},
-                                   .page_size = page_size,
-                                   .kind = kind};
+    CacheReference reference{.virtual_address = {virtual_address.value + done},
+                             .physical_address = {physical_address.value + done},
+                             .page_size = page_size,
+                             .kind = kind,
+                             .filter = filter};
+    if (done == 0 || reference.virtual_address.value % kFrameBytes == 0)
+      reference.filter = filter = take_filter_answer(reference.virtual_address, kind);
+    else
+      tell_filter(reference.virtual_address, filter);  // Each line asks; the lookup has told of the first.
     access(reference);
     done += line - (reference.physical_address.value & (line - 1));
   } while (done < size);
@@ -221,10 +257,7 @@ void MemoryPath::access(const CacheReference& reference) {
 }
 
 void MemoryPath::emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference) {
-  if (outcome.tft.asked) {
-    events_.micro(
-        TftLookup{.virtual_address = reference.virtual_address, .index = outcome.tft.index, .hit = outcome.tft.hit});
-  }
+  if (!reference.filter.asked) tell_filter(reference.virtual_address, outcome.tft);
   // Memory has no event of its own: its latency is charged to the miss that went there.
   for (unsigned i = 0; i < outcome.level_count; ++i) {
     const bool to_memory = outcome.memory_reached && i + 1 == outcome.level_count;
@@ -318,11 +351,6 @@ void MemoryPath::count_walk(unsigned references, unsigned skipped) {
   counters_.walk_skipped += skipped;
 }
 
-void MemoryPath::charge(std::uint64_t latency) {
-  pending_latency_ += static_cast<std::uint32_t>(latency);
-  counters_.latency_cycles += latency;
-}
-
-std::uint32_t MemoryPath::take_latency() { return std::exchange(pending_latency_, 0); }
+void MemoryPath::charge(std::uint64_t latency) { counters_.latency_cycles += latency; }
 
 }  // namespace shearling

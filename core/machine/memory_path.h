@@ -34,7 +34,8 @@ class MemoryPath {
   void set_models_on(bool on) { models_on_ = on; }
   [[nodiscard]] bool models_on() const { return models_on_; }
 
-  /// TLB lookup over all levels; emits tlb.lookup and the L1 refills of an L2 hit (with tft.fill for 2 MB pages).
+  /// TLB lookup over all levels, and the TFT's beside it; emits tlb.lookup, tft.lookup, and the L1 refills of an L2 hit
+  /// (with tft.fill for 2 MB pages).
   const TlbEntry* lookup(VirtualAddress address, AccessKind kind, TlbTag tag);
   /// After a walk; emits tlb.fill, tlb.evict, and tft.fill when a 2 MB L1 data entry was filled.
   void fill(const TlbEntry& entry, AccessKind kind);
@@ -52,7 +53,8 @@ class MemoryPath {
     std::uint32_t latency = 0;
   };
   Served walk_access(PhysicalAddress address);
-  /// A fetch, load or store of the program: split at line borders, then TFT, L1, L2, ... with events and latency.
+  /// A fetch, load or store of the program: split at line borders, then L1, L2, ... with events and latency. The TFT's
+  /// answer is the one of the access's lookup; an access without one (paging is off) asks now.
   void program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size, AccessKind kind,
                       PageSize page_size);
 
@@ -68,15 +70,24 @@ class MemoryPath {
   [[nodiscard]] const MemoryPathCounters& counters() const { return counters_; }
   [[nodiscard]] const TranslationCaches& translation() const { return translation_; }
   [[nodiscard]] const CacheHierarchy& caches() const { return caches_; }
-  /// Cycles of latency since the last call: charged to the step's account.
-  std::uint32_t take_latency();
 
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(translation_, caches_, counters_, pending_latency_);
+    archive(translation_, caches_, counters_);
+    if constexpr (Archive::kReading) filter_answers_.clear();
   }
 
  private:
+  /// What the TFT said when an access was looked up, until the caches see that access: within one instruction, so this
+  /// is no state between steps.
+  struct FilterAnswer {
+    std::uint64_t page = 0;
+    AccessKind kind = AccessKind::Read;
+    TftOutcome outcome;
+  };
+  void ask_filter(VirtualAddress address, AccessKind kind);
+  void tell_filter(VirtualAddress address, const TftOutcome& answer);
+  TftOutcome take_filter_answer(VirtualAddress address, AccessKind kind);
   /// The same name in memory that outlives this machine: events go wherever they like.
   [[nodiscard]] std::string_view kept(std::string_view name) const;
   void access(const CacheReference& reference);
@@ -94,7 +105,7 @@ class MemoryPath {
   TranslationCaches translation_;
   CacheHierarchy caches_;
   MemoryPathCounters counters_;
-  std::uint32_t pending_latency_ = 0;
+  std::vector<FilterAnswer> filter_answers_;
   bool models_on_ = true;
 };
 

@@ -87,8 +87,7 @@ class MemoryPathTest : public QObject {
     QVERIFY(!lookups[0].hit && !lookups[1].hit && !lookups[2].hit);
     QCOMPARE(bench.path.counters().tlb_lookups, 1U);
     QCOMPARE(bench.path.counters().tlb_misses, 1U);
-    QCOMPARE(bench.path.take_latency(), 7U);  // The L2's; an L1 lookup runs beside the cache.
-    QCOMPARE(bench.path.take_latency(), 0U);
+    QCOMPARE(bench.path.counters().latency_cycles, 7U);  // The L2's; an L1 lookup runs beside the cache.
     QCOMPARE(bench.cycles_charged(), 7U);
   }
 
@@ -111,7 +110,7 @@ class MemoryPathTest : public QObject {
     QCOMPARE(lookup.set, fills[0].set);
     QCOMPARE(lookup.way, fills[0].way);
     QCOMPARE(bench.path.counters().tlb_misses, 0U);
-    QCOMPARE(bench.path.take_latency(), 0U);
+    QCOMPARE(bench.path.counters().latency_cycles, 0U);
   }
 
   void a_replaced_entry_is_told_before_what_replaces_it() {
@@ -179,7 +178,7 @@ class MemoryPathTest : public QObject {
     bench.path.context_switched();
     bench.path.count_walk(4, 0);
     QVERIFY(bench.log.events.empty());
-    QCOMPARE(bench.path.take_latency(), 0U);
+    QCOMPARE(bench.path.counters().latency_cycles, 0U);
     QCOMPARE(bench.path.counters().tlb_lookups, 0U);
     QCOMPARE(bench.path.counters().walks, 0U);
     bench.path.set_models_on(true);
@@ -225,7 +224,6 @@ class MemoryPathTest : public QObject {
     const auto lookups = bench.of<CacheLookup>();
     QCOMPARE(lookups.size(), 2U);  // L1D and L2.
     QCOMPARE(bench.of<CacheFill>().size(), 2U);
-    QCOMPARE(bench.path.take_latency(), 2U + 12U + 100U);
     QCOMPARE(bench.cycles_charged(), 114U);
     QCOMPARE(bench.path.counters().latency_cycles, 114U);
   }
@@ -260,6 +258,74 @@ class MemoryPathTest : public QObject {
     QCOMPARE(bench.of<CacheLookup>()[0].ways_probed, std::uint8_t{4});
     QCOMPARE(bench.of<CacheLookup>().back().cache, std::string_view("L1D VIPT"));  // The twin, after the real levels.
     QCOMPARE(bench.of<CacheLookup>().back().ways_probed, std::uint8_t{8});
+  }
+
+  // Table I: TLBs, TFT and cache start together, so what a walk fills into the TFT serves the next access.
+  void the_access_that_fills_the_filter_was_a_filter_miss() {
+    Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
+    const auto load = [&](std::uint64_t offset) {
+      bench.log.events.clear();
+      const VirtualAddress address{4 * kMegabyte + offset};
+      if (bench.path.lookup(address, AccessKind::Read, kTag) == nullptr)
+        bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
+      bench.path.program_access(address, {8 * kMegabyte + offset}, 8, AccessKind::Read, PageSize::Size2M);
+    };
+    load(0);
+    QVERIFY(!bench.only<TftLookup>().hit);
+    QCOMPARE(bench.of<TftFill>().size(), 1U);
+    QCOMPARE(bench.of<CacheLookup>()[0].ways_probed, std::uint8_t{8});
+    load(0x40);
+    QVERIFY(bench.only<TftLookup>().hit);
+    QCOMPARE(bench.of<CacheLookup>()[0].ways_probed, std::uint8_t{4});
+    bench.path.context_switched();
+    load(0x80);  // Its TLB entry is there, and does not refill the TFT.
+    QVERIFY(!bench.only<TftLookup>().hit);
+    QVERIFY(bench.of<TftFill>().empty());
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_miss, 2U);
+  }
+
+  void every_line_of_an_access_asks_and_gets_the_answer_of_its_lookup() {
+    Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
+    QCOMPARE(bench.path.lookup({4 * kMegabyte + 0x3c}, AccessKind::Read, kTag), nullptr);
+    bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
+    bench.path.program_access({4 * kMegabyte + 0x3c}, {8 * kMegabyte + 0x3c}, 8, AccessKind::Read, PageSize::Size2M);
+    const auto asked = bench.of<TftLookup>();
+    QCOMPARE(asked.size(), 2U);
+    QVERIFY(!asked[0].hit && !asked[1].hit);
+    QCOMPARE(asked[1].virtual_address.value, 4 * kMegabyte + 0x40);
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_miss, 2U);
+  }
+
+  void each_page_of_an_access_has_an_answer_of_its_own() {
+    Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
+    const std::uint64_t border = 4 * kMegabyte;
+    bench.path.fill(page(border, 8 * kMegabyte, PageSize::Size2M), AccessKind::Write);
+    bench.path.lookup({border - 4}, AccessKind::Write, kTag);
+    bench.path.lookup({border}, AccessKind::Write, kTag);
+    bench.path.program_access({border - 4}, {8 * kMegabyte - 4}, 8, AccessKind::Write, PageSize::Size2M);
+    const auto asked = bench.of<TftLookup>();
+    QCOMPARE(asked.size(), 2U);
+    QVERIFY(!asked[0].hit && asked[1].hit);
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_hit_l1_miss, 1U);
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_miss, 1U);
+  }
+
+  void the_answer_to_an_access_that_never_came_is_forgotten() {
+    Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
+    const auto load = [&] {
+      bench.path.program_access({4 * kMegabyte}, {8 * kMegabyte}, 8, AccessKind::Read, PageSize::Size2M);
+    };
+    bench.path.lookup({4 * kMegabyte}, AccessKind::Read, kTag);  // A miss; then, say, an EPT violation.
+    bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
+    bench.path.lookup({4 * kMegabyte}, AccessKind::Read, kTag);  // Tried again.
+    load();
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_hit_l1_miss, 1U);
+    bench.path.context_switched();
+    bench.path.lookup({4 * kMegabyte}, AccessKind::Read, kTag);  // A miss, and its access never comes.
+    bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
+    bench.path.lookup({0x1000}, AccessKind::Fetch, kTag);  // The next instruction.
+    load();                                                // Without a lookup: it asks now.
+    QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_hit_l1_hit, 1U);
   }
 
   void a_fetch_of_a_superpage_does_not_reach_the_filter() {
@@ -334,7 +400,7 @@ class MemoryPathTest : public QObject {
     QVERIFY(bench.only<TlbLookup>().hit);
     QCOMPARE(bench.only<TlbLookup>().structure, std::string_view("Nested TLB"));
     QCOMPARE(bench.only<TlbLookup>().way, std::uint16_t{1});
-    QCOMPARE(bench.path.take_latency(), 1U);
+    QCOMPARE(bench.path.counters().latency_cycles, 1U);
     bench.path.invalidate_virtual_machine(7, false, true, "INVEPT");
     QCOMPARE(bench.path.nested_lookup({0x2abc}, 7), nullptr);
   }
