@@ -53,6 +53,22 @@ std::uint64_t seesaw_checksum() {
   return sum;
 }
 
+/// What working-sets.S computes: the addresses that its three walks come past, twice and then four times.
+std::uint64_t working_sets_checksum() {
+  std::vector<std::uint64_t> compact, scattered{0x6100000}, large;
+  for (std::uint64_t line = 0; line < 192; ++line) compact.push_back(0x6000000 + line * 64);
+  for (std::uint32_t state = 20180602; scattered.size() < 192;) {
+    state = state * 1103515245u + 12345u;
+    const std::uint64_t line = 0x6100000 + (state >> 16 & 0x3fff) * 64;
+    if (std::ranges::find(scattered, line) == scattered.end()) scattered.push_back(line);
+  }
+  for (std::uint64_t i = 0; i < 1536; ++i) large.push_back(0x6010000 + i * 613 % 1536 * 64);
+  std::uint64_t sum = 0;
+  for (const std::vector<std::uint64_t>& lines : {compact, scattered, large})
+    for (std::size_t i = 1; i <= lines.size() * 6; ++i) sum = std::rotl(sum + lines[i % lines.size()], 1);
+  return sum;
+}
+
 /// What a task of kernel.S computes from its seed.
 std::uint64_t task_result(std::uint32_t state) {
   std::vector<std::uint64_t> heap(4096, 0);
@@ -93,6 +109,9 @@ class GuestQemuTest : public QObject {
     row("seesaw", 0,
         "seesaw: superpage checksum " + hex(seesaw_checksum()) + "\nseesaw: small pages checksum " +
             hex(seesaw_checksum()) + "\n");
+    row("synonym", 0, "synonym: every load gave what its frame holds\n");
+    row("working-sets", 0, "working-sets: checksum " + hex(working_sets_checksum()) + "\n");
+    row("seesaw-cases", 0, "seesaw-cases: splintered and promoted, and every value is where it was\n");
     row("privilege-levels", 0,
         "ring 0: going to ring 3\nring 3: hello through SYSCALL\n"
         "ring 0: #GP, error code 0, from ring 3, at the CLI\n");
