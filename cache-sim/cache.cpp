@@ -1,27 +1,51 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <utility>
-
 #include "cache-sim/cache.h"
+
+#include <cmath>
+#include <utility>
 
 namespace shearling {
 
-std::string problem_of(const CacheConfig& config) {
-  const std::string who = "cache \"" + config.name + "\": ";
-  if (!std::has_single_bit(config.line) || config.line < 4)
-    return who + "the line size must be a power of two, at least 4";
-  if (config.ways == 0 || config.ways > Cache::kMostWays) return who + "ways must be 1 to 32";
+namespace {
+
+bool is_energy(float energy) { return std::isfinite(energy) && energy >= 0; }
+
+std::string geometry_problem(const CacheConfig& config) {
+  if (!std::has_single_bit(config.line) || config.line < 4 || config.line > 4096)
+    return "the line size must be a power of two from 4 to 4096 bytes";
+  if (config.ways == 0 || config.ways > Cache::kMostWays) return "ways must be 1 to 32";
   const std::uint64_t row = std::uint64_t{config.line} * config.ways;
-  if (config.size == 0 || config.size % row != 0) return who + "its size must be a multiple of ways times line size";
-  if (config.size / row > 1U << 24U) return who + "at most 2^24 sets";
-  if (config.replacement == ReplacementKind::TreePlru && !std::has_single_bit(config.ways)) {
-    return who + "tree-PLRU needs a power of two of ways";
-  }
-  if (config.organisation != CacheOrganisation::Seesaw) return {};
-  const std::uint64_t sets = config.size / row;
-  if (!std::has_single_bit(sets) || !std::has_single_bit(config.ways) || config.ways < Cache::kPartitionWays) {
-    return who + "SEESAW needs a power of two of sets, and of ways, at least 4";
-  }
+  if (config.size == 0 || config.size % row != 0) return "its size must be a multiple of ways times line size";
+  if (config.size / row > 1U << 24U) return "at most 2^24 sets";
   return {};
+}
+
+// The partition bits lie directly above the set index, and in the 21 bits that a 2 MB page does not translate.
+std::string seesaw_problem(const CacheConfig& config) {
+  const std::uint64_t sets = config.size / config.line / config.ways;
+  if (!std::has_single_bit(sets) || !std::has_single_bit(config.ways) || config.ways < Cache::kPartitionWays)
+    return "SEESAW needs a power of two of sets, and of ways, at least 4";
+  if (config.size / Cache::kPartitionWays > page_bytes(PageSize::Size2M))
+    return "SEESAW holds at most 8 MB: its partition bits must lie in the offset of a 2 MB page";
+  return {};
+}
+
+std::string policy_problem(const CacheConfig& config) {
+  if (config.replacement == ReplacementKind::TreePlru && !std::has_single_bit(config.ways))
+    return "tree-PLRU needs a power of two of ways";
+  if (config.way_prediction && config.ways < 2) return "way prediction needs at least 2 ways";
+  for (const float energy : {config.energy, config.partition_energy, config.way_energy}) {
+    if (!is_energy(energy)) return "an energy must be a number of nanojoules, at least 0";
+  }
+  return config.organisation == CacheOrganisation::Seesaw ? seesaw_problem(config) : std::string();
+}
+
+}  // namespace
+
+std::string problem_of(const CacheConfig& config) {
+  std::string problem = geometry_problem(config);
+  if (problem.empty()) problem = policy_problem(config);
+  return problem.empty() ? problem : "cache \"" + config.name + "\": " + problem;
 }
 
 Cache::Cache(CacheConfig config, std::uint64_t seed)
@@ -31,16 +55,48 @@ Cache::Cache(CacheConfig config, std::uint64_t seed)
       insertion_ways_(config_.ways),
       line_shift_(static_cast<unsigned>(std::countr_zero(config_.line))),
       set_mask_(std::has_single_bit(sets_) ? sets_ - 1 : 0),
+      dirties_(config_.write == WritePolicy::WriteBack ? 1 : 0),
+      writes_through_(config_.write == WritePolicy::WriteThrough),
       seesaw_(config_.organisation == CacheOrganisation::Seesaw),
-      tags_(std::size_t{sets_} * ways_, kNoLine),
+      partitioned_(seesaw_ && config_.insertion == InsertionPolicy::Partition),
+      searches_(config_.way_prediction || (seesaw_ && !partitioned_)),
+      tags_(std::size_t{sets_} * ways_ + (searches_ ? 1 : 0), kNoLine),
       dirty_(sets_),
-      guess_(sets_),
+      last_(sets_),
       replacement_(config_.replacement, sets_, ways_, seed) {
   assert(problem_of(config_).empty());
-  if (!seesaw_) return;
-  partitions_ = ways_ / kPartitionWays;
-  insertion_ways_ = kPartitionWays;
-  partition_shift_ = line_shift_ + static_cast<unsigned>(std::countr_zero(sets_));
+  if (seesaw_) {
+    partitions_ = ways_ / kPartitionWays;
+    partition_shift_ = line_shift_ + static_cast<unsigned>(std::countr_zero(sets_));
+  }
+  if (partitioned_) insertion_ways_ = kPartitionWays;
+  // Where every lookup must go through search(), the way used last is a slot behind the last set, which holds nothing.
+  for (unsigned set = 0; set < sets_; ++set) last_[set] = (searches_ ? sets_ : set) * ways_;
+  if (config_.way_prediction) forget_use();
+  set_costs();
+}
+
+void Cache::forget_use() {
+  recent_.assign(std::size_t{sets_} * (partitions_ + 1), 0);
+  for (unsigned set = 0; seesaw_ && set < sets_; ++set) {
+    for (unsigned way = 0; way < ways_; way += kPartitionWays)
+      recent_[recent_index(set, true, way)] = static_cast<std::uint8_t>(way);
+  }
+}
+
+// A wrong guess reads one way first, and the others of the set or partition in a second lookup (Powell et al.; the
+// energy of n ways is taken for n times that of one, as in T. Zheng et al., "SIPT", HPCA 2018).
+void Cache::set_costs() {
+  const auto set = [this](bool partition, unsigned latency, unsigned ways, float energy) {
+    const std::size_t kind = partition ? 1 : 0;
+    const auto share = 1 / static_cast<float>(ways);
+    const float way_energy = config_.way_energy != 0 ? config_.way_energy : energy * share;
+    costs_[kind] = {latency, energy};
+    costs_[kind + 2] = {latency, way_energy};
+    costs_[kind + 4] = {2 * latency, way_energy + energy * (1 - share)};
+  };
+  set(false, config_.latency, ways_, config_.energy);
+  set(true, config_.fast_latency, kPartitionWays, config_.partition_energy);
 }
 
 Cache::Line Cache::line(unsigned set, unsigned way) const {
@@ -49,28 +105,69 @@ Cache::Line Cache::line(unsigned set, unsigned way) const {
   return {.number = number, .valid = 1, .dirty = static_cast<std::uint8_t>(dirty_[set] >> way & 1U)};
 }
 
-// On a miss: into a free way, else over the victim, of the partition that the line's physical address maps to.
-Cache::Filled Cache::fill(unsigned set, unsigned first_way, std::uint64_t line, bool write) {
+void Cache::note_use(unsigned set, unsigned way) {
+  replacement_.touch(set, way);
+  if (!config_.way_prediction) return;
+  recent_[recent_index(set, false, 0)] = static_cast<std::uint8_t>(way);
+  if (seesaw_) recent_[recent_index(set, true, way)] = static_cast<std::uint8_t>(way);
+}
+
+// Into a free way of `home`, else over its victim; a write that does not allocate changes nothing.
+Cache::Rest Cache::miss(unsigned set, Range home, std::uint64_t line, bool write) {
   ++tally_.misses[write ? 1 : 0];
+  Rest rest;
+  if (write && !config_.write_allocate) return rest;
   const std::size_t row = std::size_t{set} * ways_;
-  const std::uint32_t free = match(row + first_way, insertion_ways_, kNoLine);
-  const unsigned way = free != 0 ? first_way + static_cast<unsigned>(std::countr_zero(free))
-                                 : replacement_.victim(set, first_way, insertion_ways_);
+  const std::uint32_t free = match(row + home.first, home.ways, kNoLine);
+  const unsigned way = free != 0 ? home.first + static_cast<unsigned>(std::countr_zero(free))
+                                 : replacement_.victim(set, home.first, home.ways);
   const std::uint32_t bit = std::uint32_t{1} << way;
   std::uint32_t& dirty = dirty_[set];
-  Filled filled;
-  filled.way = static_cast<std::uint8_t>(way);
+  rest.filled = true;
+  rest.way = static_cast<std::uint8_t>(way);
   if (free == 0) {
-    filled.evicted = true;
-    filled.evicted_line = tags_[row + way];
-    filled.evicted_dirty = (dirty & bit) != 0;
-    tally_.write_backs += filled.evicted_dirty ? 1U : 0U;
+    rest.evicted = true;
+    rest.evicted_line = tags_[row + way];
+    rest.evicted_dirty = (dirty & bit) != 0;
+    tally_.write_backs += rest.evicted_dirty ? 1U : 0U;
   }
   tags_[row + way] = line;
-  dirty = write ? dirty | bit : dirty & ~bit;
-  guess_[set] = filled.way;
-  replacement_.touch(set, way);
-  return filled;
+  dirty = write && !writes_through_ ? dirty | bit : dirty & ~bit;
+  if (!searches_) last_[set] = static_cast<std::uint32_t>(row + way);
+  note_use(set, way);
+  return rest;
+}
+
+// A lookup in a cache where the way used last cannot simply be looked at first: it may be predicted, or the line held
+// twice, or outside of the partition that is asked.
+Cache::Rest Cache::search(unsigned set, PhysicalAddress physical, Range probed, bool fast, bool superpage, bool write) {
+  const std::uint64_t line = physical.value >> line_shift_;
+  const std::size_t row = std::size_t{set} * ways_;
+  auto lookup = static_cast<unsigned>(fast ? Lookup::Partition : Lookup::Whole);
+  std::uint32_t matching = match(row + probed.first, probed.ways, line) << probed.first;
+  if (config_.way_prediction) {
+    const unsigned predicted = predicted_way(set, fast, probed.first);
+    const std::uint32_t right = matching & std::uint32_t{1} << predicted;
+    lookup += 2 * static_cast<unsigned>(right != 0 ? WayGuess::Right : WayGuess::Wrong);
+    if (right != 0) {
+      ++tally_.guessed_right[fast ? 1 : 0];
+      matching = right;
+      probed = {predicted, 1};
+    }
+  }
+  Rest rest;
+  if (matching == 0) {
+    rest = miss(set, superpage && seesaw_ ? partition_of(physical) : home_of(physical), line, write);
+  } else {
+    rest.hit = true;
+    rest.way = static_cast<std::uint8_t>(std::countr_zero(matching));
+    note_use(set, rest.way);
+    dirty_[set] |= (std::uint32_t{write} & dirties_) << rest.way;
+  }
+  rest.lookup = static_cast<Lookup>(lookup);
+  rest.first_way = static_cast<std::uint8_t>(probed.first);
+  rest.ways = static_cast<std::uint8_t>(probed.ways);
+  return rest;
 }
 
 CacheOutcome Cache::outcome_of(const Step& step) const {
@@ -79,12 +176,15 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
   outcome.hit = step.hit;
   outcome.way = step.way;
   outcome.ways_probed = step.ways;
-  outcome.ways_probed_mask = static_cast<std::uint32_t>(((std::uint64_t{1} << step.ways) - 1) << step.first_way);
+  outcome.ways_probed_mask = mask_of({step.first_way, step.ways});
   outcome.set = step.set;
   outcome.latency = latency_of(step);
   outcome.energy = energy_of(step);
-  if (step.hit) return outcome;
-  outcome.filled = {.line = address_of(step.line), .set = step.set, .way = step.way, .dirty = step.write};
+  outcome.guess = guess_of(step);
+  outcome.passes_on = step.passes_on;
+  if (!step.filled) return outcome;
+  outcome.filled = {
+      .line = address_of(step.line), .set = step.set, .way = step.way, .dirty = step.write && !writes_through_};
   if (!step.evicted) return outcome;
   outcome.evicted = {
       .line = address_of(step.evicted_line), .set = step.set, .way = step.way, .dirty = step.evicted_dirty};
@@ -92,29 +192,89 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
 }
 
 CacheCounters Cache::counters() const {
-  const auto& [full, partition] = tally_.accesses;
-  const std::uint64_t full_lookups = full[0] + full[1];
-  const std::uint64_t partition_lookups = partition[0] + partition[1];
-  return {.reads = full[0] + partition[0],
-          .writes = full[1] + partition[1],
-          .read_misses = tally_.misses[0],
-          .write_misses = tally_.misses[1],
-          .ways_probed = full_lookups * ways_ + partition_lookups * kPartitionWays,
-          .write_backs = tally_.write_backs,
-          .energy = static_cast<double>(full_lookups) * double{config_.energy} +
-                    static_cast<double>(partition_lookups) * double{config_.partition_energy}};
+  CacheCounters counters;
+  for (const std::size_t kind : {0U, 1U}) {
+    const std::uint64_t lookups = tally_.accesses[kind][0] + tally_.accesses[kind][1];
+    const std::uint64_t right = tally_.guessed_right[kind];
+    const std::uint64_t wrong = config_.way_prediction ? lookups - right : 0;
+    counters.reads += tally_.accesses[kind][0];
+    counters.writes += tally_.accesses[kind][1];
+    counters.ways_probed += right + (lookups - right) * (kind == 0 ? ways_ : kPartitionWays);
+    counters.way_predictions += right + wrong;
+    counters.way_mispredictions += wrong;
+    counters.energy += static_cast<double>(lookups - right - wrong) * double{costs_[kind].energy} +
+                       static_cast<double>(right) * double{costs_[kind + 2].energy} +
+                       static_cast<double>(wrong) * double{costs_[kind + 4].energy};
+  }
+  counters.read_misses = tally_.misses[0];
+  counters.write_misses = tally_.misses[1];
+  counters.write_backs = tally_.write_backs;
+  counters.fills = counters.read_misses + (config_.write_allocate ? counters.write_misses : 0);
+  const std::uint64_t written_around = config_.write_allocate ? 0 : counters.write_misses;
+  counters.passed_on = writes_through_ ? counters.writes : written_around;
+  counters.probes = tally_.probes;
+  counters.probe_hits = tally_.probe_hits;
+  counters.probe_ways = tally_.probes * insertion_ways_;
+  counters.probe_energy = static_cast<double>(tally_.probes) * double{probe_energy()};
+  return counters;
 }
 
-std::optional<unsigned> Cache::probe(PhysicalAddress physical) const {
-  const unsigned first_way = partitions_ == 1 ? 0 : first_way_of_partition(physical.value);
-  const std::size_t row = std::size_t{set_of(physical.value)} * ways_;
-  const std::uint32_t matching = match(row + first_way, insertion_ways_, physical.value >> line_shift_);
-  if (matching == 0) return std::nullopt;
-  return first_way + static_cast<unsigned>(std::countr_zero(matching));
+std::optional<unsigned> Cache::find(std::uint64_t index, PhysicalAddress physical) const {
+  const std::uint32_t held = held_in(set_of(index), physical);
+  if (held == 0) return std::nullopt;
+  return static_cast<unsigned>(std::countr_zero(held));
 }
 
-unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes) {
-  return sweep(address, bytes, [](PhysicalAddress) {});
+std::uint32_t Cache::held_in(unsigned set, PhysicalAddress physical) const {
+  const Range home = home_of(physical);
+  return match(std::size_t{set} * ways_ + home.first, home.ways, physical.value >> line_shift_) << home.first;
+}
+
+ProbeOutcome Cache::coherence_probe(std::uint64_t index, PhysicalAddress physical, CoherenceAction action) {
+  const ProbeOutcome outcome = apply(index, physical, action);
+  ++tally_.probes;
+  tally_.probe_hits += outcome.hit ? 1U : 0U;
+  return outcome;
+}
+
+ProbeOutcome Cache::apply(std::uint64_t index, PhysicalAddress physical, CoherenceAction action) {
+  const Range home = home_of(physical);
+  ProbeOutcome outcome;
+  outcome.set = set_of(index);
+  outcome.ways_probed = static_cast<std::uint8_t>(home.ways);
+  outcome.ways_probed_mask = mask_of(home);
+  outcome.energy = probe_energy();
+  const std::uint32_t held = held_in(outcome.set, physical);
+  if (held == 0) return outcome;
+  std::uint32_t& dirty = dirty_[outcome.set];
+  outcome.hit = true;
+  outcome.dirty = (dirty & held) != 0;
+  outcome.way = static_cast<std::uint8_t>(std::countr_zero(held));
+  if (action == CoherenceAction::Look) return outcome;
+  tally_.write_backs += outcome.dirty ? 1U : 0U;
+  dirty &= ~held;
+  if (action == CoherenceAction::Clean) return outcome;
+  for (std::uint32_t left = held; left != 0; left &= left - 1) {
+    tags_[std::size_t{outcome.set} * ways_ + static_cast<unsigned>(std::countr_zero(left))] = kNoLine;
+  }
+  return outcome;
+}
+
+bool Cache::mark_dirty_if_held(std::uint64_t index, PhysicalAddress physical) {
+  const std::uint32_t held = held_in(set_of(index), physical);
+  if (held == 0 || writes_through_) return false;
+  dirty_[set_of(index)] |= held & (~held + 1);
+  return true;
+}
+
+unsigned Cache::duplicates() const {
+  unsigned twice = 0;
+  for (std::size_t slot = 0; slot < std::size_t{sets_} * ways_; ++slot) {
+    const std::size_t row = slot - slot % ways_;
+    const auto way = static_cast<unsigned>(slot - row);
+    if (tags_[slot] != kNoLine && match(row, way, tags_[slot]) != 0) ++twice;
+  }
+  return twice;
 }
 
 }  // namespace shearling

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// One set-associative cache: tags, dirty bits and replacement, no data. The same class is every level and every
-// organisation; who calls it supplies the index (virtual or physical) and says whether one partition is enough (SEESAW,
-// after M. Parasar, A. Bhattacharjee, T. Krishna, "SEESAW: Using Superpages to Improve VIPT Caches", ISCA 2018).
+// One set-associative cache: tags, dirty bits, replacement and the most recently used ways, no data. The same class is
+// every level and every organisation; who calls it supplies the index (virtual or physical) and says whether one
+// partition is enough (SEESAW, after M. Parasar, A. Bhattacharjee, T. Krishna, "SEESAW: Using Superpages to Improve
+// VIPT Caches", ISCA 2018). Way prediction after M. Powell et al., "Reducing Set-Associative Cache Energy via
+// Way-Prediction and Selective Direct-Mapping", MICRO 2001.
+//
+// Virtual tags (VIVT): where a physical address is asked for, the caller gives the virtual address with the address
+// space folded into bits that it does not use. All 64 bits above the line offset are compared, and the set comes from
+// `index` alone, so that the folded bits may lie anywhere above it. A LineMove's address is then such a tag, too.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -64,7 +71,7 @@ struct CacheConfig {
   AliasHandling aliases = AliasHandling::Refuse;
   bool inclusive = false;       ///< L2, LLC: a line that leaves it leaves the levels above.
   bool way_prediction = false;  ///< MRU (Powell et al., MICRO 2001); with SEESAW within the partition.
-  float way_energy = 0.0F;      ///< nJ of a correctly predicted lookup (SIPT's model: energy / ways).
+  float way_energy = 0.0F;      ///< nJ of one way read alone; 0: the lookup's energy / its ways (SIPT's model).
 };
 
 /// Why no such cache can be built, in one sentence; empty if it can.
@@ -77,6 +84,13 @@ struct LineMove {
   bool dirty = false;  ///< Of an evicted line: it is written back.
 };
 
+/// What way prediction had to say about one lookup.
+enum class WayGuess : std::uint8_t {
+  None,   ///< No way is predicted in this cache.
+  Right,  ///< The line was in the predicted way, the only one read.
+  Wrong,  ///< It was not: the other ways were read in a second lookup.
+};
+
 /// What one cache did with one reference.
 struct CacheOutcome {
   const char* cache = "";  ///< Name, owned by the hierarchy.
@@ -87,21 +101,50 @@ struct CacheOutcome {
   std::uint32_t set = 0;
   std::uint32_t latency = 0;  ///< Cycles.
   float energy = 0;           ///< nJ.
-  std::optional<LineMove> filled;
+  WayGuess guess = WayGuess::None;
+  bool passes_on = false;          ///< A write that the level below must see: written through, or written around.
+  std::optional<LineMove> filled;  ///< Empty on a hit, and where a write miss does not allocate.
   std::optional<LineMove> evicted;
+};
+
+/// What a coherence request does to a line.
+enum class CoherenceAction : std::uint8_t {
+  Look,        ///< Nothing: only whether it is held, and dirty.
+  Clean,       ///< It stays, clean.
+  Invalidate,  ///< It goes.
+};
+
+/// What one cache answered to one coherence request.
+struct ProbeOutcome {
+  bool hit = false;
+  bool dirty = false;  ///< It was: its data go to whoever asked, or down.
+  std::uint8_t way = 0;
+  std::uint8_t ways_probed = 0;
+  std::uint32_t ways_probed_mask = 0;
+  std::uint32_t set = 0;
+  float energy = 0;  ///< nJ.
 };
 
 /// Counters of one cache; all sums.
 struct CacheCounters {
-  std::uint64_t reads = 0, writes = 0, read_misses = 0, write_misses = 0, ways_probed = 0, write_backs = 0;
-  double energy = 0;
+  std::uint64_t reads = 0, writes = 0, read_misses = 0, write_misses = 0, ways_probed = 0;
+  std::uint64_t write_backs = 0;  ///< Dirty lines evicted, swept, or cleaned or invalidated from outside.
+  std::uint64_t fills = 0;        ///< Misses that brought their line.
+  std::uint64_t passed_on = 0;    ///< Writes that the level below must see.
+  double energy = 0;              ///< nJ, of reads and writes.
+  /// Lookups with a predicted way, and those of them that took a second lookup: all misses, and the hits elsewhere.
+  std::uint64_t way_predictions = 0, way_mispredictions = 0;
+  std::uint64_t probes = 0, probe_hits = 0, probe_ways = 0;  ///< Coherence.
+  double probe_energy = 0;                                   ///< nJ.
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(reads, writes, read_misses, write_misses, ways_probed, write_backs, energy);
+    archive(reads, writes, read_misses, write_misses, ways_probed, write_backs, fills, passed_on, energy);
+    archive(way_predictions, way_mispredictions, probes, probe_hits, probe_ways, probe_energy);
   }
 };
 
-/// One set-associative, write-back, write-allocate cache. Partitioned lookups and insertions for SEESAW.
+/// One set-associative cache: write-back or write-through, with or without allocation on a write miss. Partitioned
+/// lookups and insertions for SEESAW.
 class Cache {
  public:
   static constexpr unsigned kPartitionWays = 4;
@@ -113,16 +156,21 @@ class Cache {
     std::uint64_t number = 0;  ///< Physical address / line size.
     std::uint8_t valid = 0, dirty = 0;
   };
+  /// How a lookup went, as far as its cost depends on it.
+  enum class Lookup : std::uint8_t { Whole, Partition, WholeGuessed, PartitionGuessed, WholeTwice, PartitionTwice };
   /// What one access did, in the cache's own terms: as much as the hot path needs.
   struct Step {
     std::uint64_t line = 0;  ///< Number of the line asked for.
     std::uint64_t evicted_line = 0;
     std::uint32_t set = 0;
-    std::uint8_t way = 0;                  ///< Where the line is now.
+    std::uint8_t way = 0;                  ///< Where the line is now; 0 if it is nowhere.
     std::uint8_t first_way = 0, ways = 0;  ///< What was probed.
+    Lookup lookup = Lookup::Whole;
     bool hit = false;
     bool fast = false;  ///< One partition was probed.
     bool write = false;
+    bool passes_on = false;  ///< A write that the level below must see.
+    bool filled = false;     ///< A miss that brought its line.
     bool evicted = false;
     bool evicted_dirty = false;
   };
@@ -139,34 +187,66 @@ class Cache {
   }
 
   /// Whole access: lookup over `fast ? the partition of the address : all ways`, fill on a miss. `index` supplies the
-  /// set-index and partition bits of the lookup (virtual for VIPT and SEESAW, physical otherwise); a line is inserted
-  /// in the partition of its physical address ("4way" insertion, section IV-B1). A fast lookup is only legal where
-  /// both addresses have the same partition bits, and is an ordinary one unless the cache is SEESAW.
-  CacheOutcome access(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast) {
-    return outcome_of(step(index, physical, kind, fast));
+  /// set-index and partition bits of the lookup (virtual for VIPT, SEESAW and VIVT, physical otherwise); a line is
+  /// inserted in the partition of its physical address (section IV-B1), except under PartitionOrWhole that of a base
+  /// page, which goes anywhere. `superpage` says that the page is one even though the lookup is not fast. A fast lookup
+  /// is only legal where both addresses have the same partition bits, and is an ordinary one unless the cache is
+  /// SEESAW. Of several ways that hold the line, and are probed at once, the lowest counts.
+  CacheOutcome access(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast,
+                      bool superpage = false) {
+    return outcome_of(step(index, physical, kind, fast, superpage));
   }
   /// The same without its report.
-  Step step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast);
+  Step step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast, bool superpage = false);
   [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
-  [[nodiscard]] std::uint32_t latency_of(const Step& step) const {
-    return step.fast ? config_.fast_latency : config_.latency;
-  }
-  [[nodiscard]] float energy_of(const Step& step) const {
-    return step.fast ? config_.partition_energy : config_.energy;
+  [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return cost_of(step.lookup).latency; }
+  [[nodiscard]] float energy_of(const Step& step) const { return cost_of(step.lookup).energy; }
+  [[nodiscard]] static WayGuess guess_of(const Step& step) {
+    return static_cast<WayGuess>(static_cast<unsigned>(step.lookup) / 2);
   }
   [[nodiscard]] PhysicalAddress address_of(std::uint64_t line) const { return {line << line_shift_}; }
 
-  /// A coherence probe: by physical address, within that address's partition alone; no state changes. The way, if held.
-  [[nodiscard]] std::optional<unsigned> probe(PhysicalAddress physical) const;
+  // By address from outside: coherence, inclusion, synonyms, write-backs from above. The set is that of `index`, or of
+  // the physical address where there is none; a caller whose cache may hold a line in several sets asks for each. All
+  // reach the partition of the physical address alone in a SEESAW cache with Partition insertion, every way otherwise.
+
+  /// The lowest way that holds the line; changes nothing, counts nothing.
+  [[nodiscard]] std::optional<unsigned> find(std::uint64_t index, PhysicalAddress physical) const;
+  [[nodiscard]] std::optional<unsigned> find(PhysicalAddress physical) const { return find(physical.value, physical); }
+  [[nodiscard]] std::optional<unsigned> probe(PhysicalAddress physical) const { return find(physical); }
+  /// A coherence request: counted among the probes. Every copy in the set is cleaned or goes.
+  ProbeOutcome coherence_probe(std::uint64_t index, PhysicalAddress physical, CoherenceAction action);
+  ProbeOutcome coherence_probe(PhysicalAddress physical, CoherenceAction action) {
+    return coherence_probe(physical.value, physical, action);
+  }
+  /// The same as an invalidating request, without being counted as one.
+  ProbeOutcome invalidate_line(std::uint64_t index, PhysicalAddress physical) {
+    return apply(index, physical, CoherenceAction::Invalidate);
+  }
+  ProbeOutcome invalidate_line(PhysicalAddress physical) { return invalidate_line(physical.value, physical); }
+  /// A dirty victim from above arrives without being a use. Whether this cache took its data: it holds the line, and
+  /// is no write-through one.
+  bool mark_dirty_if_held(std::uint64_t index, PhysicalAddress physical);
+  bool mark_dirty_if_held(PhysicalAddress physical) { return mark_dirty_if_held(physical.value, physical); }
+
   /// Drops every line of [address, address + bytes); dirty ones count as written back. Returns lines dropped.
-  unsigned sweep(PhysicalAddress address, std::uint64_t bytes);
+  unsigned sweep(PhysicalAddress address, std::uint64_t bytes) {
+    return sweep(address, bytes, [](PhysicalAddress) {});
+  }
   /// The same, and calls `written_back(address)` for every dirty one.
   template <typename WrittenBack>
   unsigned sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back);
+  /// Lines that are held twice in one set: possible under PartitionOrWhole where a page is mapped both ways.
+  [[nodiscard]] unsigned duplicates() const;
+  /// Way prediction: the way that the next lookup of the set, or of the partition from `first_way`, reads first.
+  [[nodiscard]] unsigned predicted_way(unsigned set, bool partition, unsigned first_way) const {
+    return recent_[recent_index(set, partition, first_way)];
+  }
   [[nodiscard]] CacheCounters counters() const;
   template <typename Archive>
   void serialize(Archive& archive) {
     archive(tags_, dirty_, replacement_, tally_);
+    if (config_.way_prediction) archive(recent_);
   }
 
  private:
@@ -178,34 +258,80 @@ class Cache {
   }
   /// Counted at every access, with one addition and no branch; everything else in CacheCounters follows from these.
   struct Tally {
-    std::array<std::array<std::uint64_t, 2>, 2> accesses{};  ///< [full, one partition][read, write].
+    std::array<std::array<std::uint64_t, 2>, 2> accesses{};  ///< [whole, one partition][read, write].
     std::array<std::uint64_t, 2> misses{};                   ///< [read, write].
-    std::uint64_t write_backs = 0;
+    std::array<std::uint64_t, 2> guessed_right{};            ///< [whole, one partition].
+    std::uint64_t write_backs = 0, probes = 0, probe_hits = 0;
   };
-  /// Bit w: way first + w holds the line. At most one is set.
-  [[nodiscard]] std::uint32_t match(std::size_t first, unsigned ways, std::uint64_t line) const;
-  /// Where a miss put its line and what had to go. Small enough for registers: a step passed through memory would cost
-  /// the hit path a third of its speed.
-  struct Filled {
+  struct Cost {
+    std::uint32_t latency = 0;
+    float energy = 0;
+  };
+  struct Range {
+    unsigned first, ways;
+  };
+  /// What is not a hit on the way used last. Small enough for registers: a step passed through memory would cost the
+  /// hit path a third of its speed.
+  struct Rest {
     std::uint64_t evicted_line = 0;
-    std::uint8_t way = 0;
-    bool evicted = false;
-    bool evicted_dirty = false;
+    std::uint8_t way = 0, first_way = 0, ways = 0;
+    Lookup lookup = Lookup::Whole;
+    bool hit = false, filled = false, evicted = false, evicted_dirty = false;
   };
-  Filled fill(unsigned set, unsigned first_way, std::uint64_t line, bool write);
+
+  /// Bit w: way first + w holds the line.
+  [[nodiscard]] std::uint32_t match(std::size_t first, unsigned ways, std::uint64_t line) const;
+  [[nodiscard]] const Cost& cost_of(Lookup lookup) const { return costs_[static_cast<std::size_t>(lookup)]; }
+  void set_costs();
+  void forget_use();
+  Rest miss(unsigned set, Range home, std::uint64_t line, bool write);
+  Rest search(unsigned set, PhysicalAddress physical, Range probed, bool fast, bool superpage, bool write);
+  static Step joined(Step step, const Rest& rest) {
+    step.way = rest.way;
+    step.hit = rest.hit;
+    step.filled = rest.filled;
+    step.passes_on |= step.write && !rest.hit && !rest.filled;
+    step.evicted = rest.evicted;
+    step.evicted_dirty = rest.evicted_dirty;
+    step.evicted_line = rest.evicted_line;
+    return step;
+  }
+  void note_use(unsigned set, unsigned way);
+  [[nodiscard]] std::size_t recent_index(unsigned set, bool partition, unsigned first_way) const {
+    return std::size_t{set} * (partitions_ + 1) + (partition ? 1 + first_way / kPartitionWays : 0);
+  }
+  /// The ways where the line of a physical address can be, whatever its page.
+  [[nodiscard]] Range home_of(PhysicalAddress physical) const {
+    return {partitioned_ ? first_way_of_partition(physical.value) : 0, insertion_ways_};
+  }
+  [[nodiscard]] Range partition_of(PhysicalAddress physical) const {
+    return {first_way_of_partition(physical.value), kPartitionWays};
+  }
+  static std::uint32_t mask_of(Range range) {
+    return static_cast<std::uint32_t>(((std::uint64_t{1} << range.ways) - 1) << range.first);
+  }
+  [[nodiscard]] float probe_energy() const { return cost_of(partitioned_ ? Lookup::Partition : Lookup::Whole).energy; }
+  [[nodiscard]] std::uint32_t held_in(unsigned set, PhysicalAddress physical) const;
+  ProbeOutcome apply(std::uint64_t index, PhysicalAddress physical, CoherenceAction action);
 
   CacheConfig config_;
   unsigned sets_ = 1;
   unsigned ways_ = 1;
   unsigned partitions_ = 1;
-  unsigned insertion_ways_ = 1;  ///< Ways of a partition, or all.
+  unsigned insertion_ways_ = 1;  ///< Ways of a partition where it bounds every insertion, else all.
   unsigned line_shift_ = 6;
   unsigned partition_shift_ = 12;
   std::uint64_t set_mask_ = 0;  ///< 0 where the number of sets is no power of two, or 1.
+  std::uint32_t dirties_ = 1;   ///< 1 where a write makes its line dirty: write-back.
+  bool writes_through_ = false;
   bool seesaw_ = false;
+  bool partitioned_ = false;          ///< SEESAW, every line in the partition of its physical address.
+  bool searches_ = false;             ///< Way prediction or PartitionOrWhole: every lookup goes through search().
+  std::array<Cost, 6> costs_{};       ///< Of each Lookup.
   std::vector<std::uint64_t> tags_;   ///< Line number, or kNoLine.
   std::vector<std::uint32_t> dirty_;  ///< A word a set, a bit a way.
-  std::vector<std::uint8_t> guess_;   ///< The way used last, a set: looked at first. Changes no outcome: not state.
+  std::vector<std::uint32_t> last_;   ///< Slot used last, a set: looked at first. Changes no outcome: not state.
+  std::vector<std::uint8_t> recent_;  ///< Way prediction: the way used last, of each set and each of its partitions.
   ReplacementState replacement_;
   Tally tally_;
 };
@@ -224,12 +350,15 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   return found;
 }
 
-inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast) {
+inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast,
+                               bool superpage) {
   Step step;
   step.line = physical.value >> line_shift_;
   step.set = set_of(index);
   step.fast = fast && seesaw_;
+  step.lookup = step.fast ? Lookup::Partition : Lookup::Whole;
   step.write = kind == AccessKind::Write;
+  step.passes_on = step.write && writes_through_;
   const unsigned first_way = step.fast ? first_way_of_partition(index) : 0;
   const unsigned ways = step.fast ? kPartitionWays : ways_;
   assert(!step.fast || first_way == first_way_of_partition(physical.value));
@@ -239,25 +368,25 @@ inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, Ac
   ++tally_.accesses[step.fast ? 1 : 0][step.write ? 1 : 0];
 
   const std::size_t row = std::size_t{step.set} * ways_;
-  unsigned way = guess_[step.set];
-  if (tags_[row + way] != step.line) {
-    const std::uint32_t matching = match(row + first_way, ways, step.line);
-    if (matching == 0) {
-      const unsigned insert_at = partitions_ == 1 ? 0 : first_way_of_partition(physical.value);
-      const Filled filled = fill(step.set, insert_at, step.line, step.write);
-      step.way = filled.way;
-      step.evicted = filled.evicted;
-      step.evicted_dirty = filled.evicted_dirty;
-      step.evicted_line = filled.evicted_line;
-      return step;
+  std::size_t slot = last_[step.set];
+  if (tags_[slot] != step.line) {
+    if (searches_) {
+      const Rest rest = search(step.set, physical, {first_way, ways}, step.fast, superpage || step.fast, step.write);
+      step.first_way = rest.first_way;
+      step.ways = rest.ways;
+      step.lookup = rest.lookup;
+      return joined(step, rest);
     }
-    way = first_way + static_cast<unsigned>(std::countr_zero(matching));
-    guess_[step.set] = static_cast<std::uint8_t>(way);
+    const std::uint32_t matching = match(row + first_way, ways, step.line);
+    if (matching == 0) return joined(step, miss(step.set, home_of(physical), step.line, step.write));
+    slot = row + first_way + static_cast<unsigned>(std::countr_zero(matching));
+    last_[step.set] = static_cast<std::uint32_t>(slot);
   }
+  const auto way = static_cast<unsigned>(slot - row);
   step.hit = true;
   step.way = static_cast<std::uint8_t>(way);
   replacement_.touch(step.set, way);
-  dirty_[step.set] |= std::uint32_t{step.write} << way;
+  dirty_[step.set] |= (std::uint32_t{step.write} & dirties_) << way;
   return step;
 }
 
@@ -265,7 +394,7 @@ template <typename WrittenBack>
 unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back) {
   if (bytes == 0) return 0;
   const std::uint64_t first = address.value >> line_shift_;
-  const std::uint64_t last = (address.value + (bytes - 1)) >> line_shift_;
+  const std::uint64_t last = (address.value + std::min(bytes - 1, ~address.value)) >> line_shift_;
   unsigned dropped = 0;
   for (std::size_t slot = 0; slot < tags_.size(); ++slot) {
     const std::uint64_t line = tags_[slot];
