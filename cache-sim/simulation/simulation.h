@@ -13,6 +13,7 @@
 
 #include "cache-sim/cache_hierarchy.h"
 #include "cache-sim/simulation/energy.h"
+#include "cache-sim/simulation/page_walker.h"
 #include "cache-sim/simulation/timing.h"
 #include "cache-sim/streams/page_map.h"
 #include "cache-sim/streams/reference_stream.h"
@@ -22,11 +23,16 @@ namespace shearling {
 
 /// How a reference that crosses a line boundary counts.
 enum class LineCrossing : std::uint8_t {
-  OneReference,  ///< One access, and one miss if any of its lines missed (as cachegrind and Dinero do).
-  EachLine,      ///< An access to each line (as hardware does).
+  /// One access, and at most one miss in each cache, as cachegrind has it: a reference is at most a line long, and
+  /// where one of its two lines missed in L1 both are looked up in the cache below.
+  OneReference,
+  EachLine,  ///< An access to each line (as hardware does).
 };
 
-/// One level's counts, as `shearling cache` prints them. References of the page-table walker are counted apart.
+/// One level's counts, as `shearling cache` prints them: references of the program, reads and writes as the program did
+/// them (a modification is a read, as cachegrind counts it). Those of the page-table walker are counted apart, and
+/// dirty victims from above are no accesses. `ways_probed` counts every lookup of the program's: a reference that
+/// crosses a line is two. Energy is that of all lookups, the walker's and the victims' included.
 struct LevelReport {
   std::string name;
   std::uint64_t accesses = 0, reads = 0, writes = 0, misses = 0, read_misses = 0, write_misses = 0, ways_probed = 0;
@@ -34,17 +40,15 @@ struct LevelReport {
   double energy = 0;  ///< nJ, dynamic.
 };
 
-/// Page-table walks of the simulator: a radix tree of 512 entries a table, in a physical area of its own.
-struct WalkConfig {
-  bool two_stage = false;                   ///< A second stage under the first (nested paging): up to 24 references.
-  PageSize nested_page = PageSize::Size4K;  ///< Leaf of the second stage.
-};
-
 struct SimulationConfig {
   /// Without translation (no `tlb` section) virtual and physical addresses are the same, and nothing walks.
   std::optional<TranslationCachesConfig> translation;
+  /// TLB entries carry an address space (PCID, ASID). Without, a context switch flushes the TLBs.
+  bool address_space_tags = true;
   WalkConfig walk;
   CacheHierarchyConfig caches;
+  /// Without L1I fetches count as instructions and go nowhere; without L1D the same is true of data.
+  bool has_l1i = true, has_l1d = true;
   PageMapConfig pages;
   LineCrossing line_crossing = LineCrossing::OneReference;
   TimingConfig timing;
@@ -60,23 +64,32 @@ struct CaseReport {
 };
 
 struct SimulationReport {
-  std::uint64_t references = 0, instructions = 0;  ///< Instructions: fetch records, or data references where none.
-  std::vector<LevelReport> levels;                 ///< "l1i", "l1d", "l2", "llc": those there are, in this order.
+  std::uint64_t references = 0;     ///< Of the program: fetches, reads, writes, modifications.
+  std::uint64_t instructions = 0;   ///< Fetches; where there are none, data references x instructions_per_reference.
+  std::vector<LevelReport> levels;  ///< "l1i", "l1d", "l2", "llc": those there are, in this order.
   struct TlbReport {
     std::string name;
     std::uint64_t lookups = 0, hits = 0;
   };
-  std::vector<TlbReport> tlbs;
+  std::vector<TlbReport> tlbs;  ///< Instruction, data, second level. Those of one side are looked up at the same time.
   std::uint64_t walks = 0, walk_references = 0, walk_skipped = 0;
+  std::uint64_t walk_cycles = 0;              ///< Sum of the walks' latencies.
   CaseReport superpage_data, base_page_data;  ///< L1D, walker apart.
   /// Table I; zero unless L1D is SEESAW.
   CaseReport tft_hit_l1_hit, tft_hit_l1_miss, tft_miss_l1_hit, tft_miss_l1_miss, base_page;
+  std::uint64_t tft_fills = 0;
+  std::uint64_t memory_reads = 0, memory_writes = 0;  ///< Lines.
+  std::uint64_t context_switches = 0, invalidations = 0, splinters = 0, promotions = 0;
+  std::uint64_t swept_lines = 0;                             ///< That promotions evicted from L1D.
   std::uint64_t probes = 0, probe_hits = 0, probe_ways = 0;  ///< Coherence, on L1D.
-  std::uint64_t replays = 0;                                 ///< Scheduler: assumed fast, was slow.
+  std::uint64_t replays = 0;       ///< Out-of-order: loads that hit, were assumed fast, and were slow.
+  std::uint64_t assumed_slow = 0;  ///< Loads of which the scheduler assumed the slow hit time.
   std::uint64_t way_predictions = 0, way_mispredictions = 0;
   std::uint64_t homonym_errors = 0, synonym_errors = 0;  ///< Wrong or stale data served; only where handling is off.
-  double cycles = 0;                                     ///< By the timing model.
-  struct Energy {                                        ///< nJ
+  double cycles = 0;                                     ///< By the timing model: the sum of the four below.
+  double base_cycles = 0, l1_cycles = 0, beyond_l1_cycles = 0, replay_cycles = 0;
+  double nanoseconds = 0;
+  struct Energy {  ///< nJ
     double l1i = 0, l1d = 0, l1d_coherence = 0, tft = 0, tlb = 0, l2 = 0, llc = 0, memory = 0, leakage = 0;
     [[nodiscard]] double total() const { return l1i + l1d + l1d_coherence + tft + tlb + l2 + llc + memory + leakage; }
   } energy;
