@@ -59,8 +59,8 @@ Cache::Cache(CacheConfig config, std::uint64_t seed)
       writes_through_(config_.write == WritePolicy::WriteThrough),
       seesaw_(config_.organisation == CacheOrganisation::Seesaw),
       partitioned_(seesaw_ && config_.insertion == InsertionPolicy::Partition),
-      searches_(config_.way_prediction || (seesaw_ && !partitioned_)),
-      tags_(std::size_t{sets_} * ways_ + (searches_ ? 1 : 0), kNoLine),
+      always_searches_(config_.way_prediction || (seesaw_ && !partitioned_)),
+      tags_(std::size_t{sets_} * ways_ + (always_searches_ ? 1 : 0), kNoLine),
       dirty_(sets_),
       last_(sets_),
       replacement_(config_.replacement, sets_, ways_, seed) {
@@ -71,7 +71,7 @@ Cache::Cache(CacheConfig config, std::uint64_t seed)
   }
   if (partitioned_) insertion_ways_ = kPartitionWays;
   // Where every lookup must go through search(), the way used last is a slot behind the last set, which holds nothing.
-  for (unsigned set = 0; set < sets_; ++set) last_[set] = (searches_ ? sets_ : set) * ways_;
+  for (unsigned set = 0; set < sets_; ++set) last_[set] = (always_searches_ ? sets_ : set) * ways_;
   if (config_.way_prediction) forget_use();
   set_costs();
 }
@@ -105,25 +105,58 @@ Cache::Line Cache::line(unsigned set, unsigned way) const {
   return {.number = number, .valid = 1, .dirty = static_cast<std::uint8_t>(dirty_[set] >> way & 1U)};
 }
 
-void Cache::note_use(unsigned set, unsigned way) {
-  replacement_.touch(set, way);
-  if (!config_.way_prediction) return;
+void Cache::remember(unsigned set, unsigned way) {
   recent_[recent_index(set, false, 0)] = static_cast<std::uint8_t>(way);
   if (seesaw_) recent_[recent_index(set, true, way)] = static_cast<std::uint8_t>(way);
 }
 
-// Into a free way of `home`, else over its victim; a write that does not allocate changes nothing.
-Cache::Rest Cache::miss(unsigned set, Range home, std::uint64_t line, bool write) {
-  ++tally_.misses[write ? 1 : 0];
+// A lookup that is not a hit on the way used last, or in a cache where that way cannot simply be looked at first: it
+// may be predicted, or the line held twice, or outside of the partition that is asked.
+Cache::Rest Cache::search(unsigned set, PhysicalAddress physical, bool write, bool fast, bool superpage) {
+  const std::uint64_t line = physical.value >> line_shift_;
+  const Range probed = fast ? partition_of(physical) : Range{0, ways_};
+  const std::size_t row = std::size_t{set} * ways_;
   Rest rest;
-  if (write && !config_.write_allocate) return rest;
+  rest.lookup = fast ? Lookup::Partition : Lookup::Whole;
+  rest.passes_on = write && writes_through_;
+  std::uint32_t matching = match(row + probed.first, probed.ways, line) << probed.first;
+  if (config_.way_prediction) matching = predict(rest, set, matching, probed);
+  rest.hit = matching != 0;
+  if (rest.hit) {
+    rest.way = static_cast<std::uint8_t>(std::countr_zero(matching));
+    dirty_[set] |= (std::uint32_t{write} & dirties_) << rest.way;
+  } else {
+    rest.way = static_cast<std::uint8_t>(probed.first);
+    ++tally_.misses[write ? 1 : 0];
+    rest.filled = !write || config_.write_allocate;
+    rest.passes_on = rest.passes_on || !rest.filled;
+    if (!rest.filled) return rest;
+    fill(rest, set, seesaw_ && (superpage || fast) ? partition_of(physical) : home_of(physical), line, write);
+  }
+  replacement_.touch(set, rest.way);
+  if (!always_searches_) last_[set] = static_cast<std::uint32_t>(row + rest.way);
+  if (config_.way_prediction) remember(set, rest.way);
+  return rest;
+}
+
+// What is left to choose from: the predicted way alone if it holds the line, else every way that does.
+std::uint32_t Cache::predict(Rest& rest, unsigned set, std::uint32_t matching, Range probed) {
+  const bool fast = rest.lookup == Lookup::Partition;
+  const std::uint32_t right = matching & std::uint32_t{1} << predicted_way(set, fast, probed.first);
+  const WayGuess guess = right != 0 ? WayGuess::Right : WayGuess::Wrong;
+  rest.lookup = static_cast<Lookup>(static_cast<unsigned>(rest.lookup) + 2 * static_cast<unsigned>(guess));
+  tally_.guessed_right[fast ? 1 : 0] += right != 0 ? 1U : 0U;
+  return right != 0 ? right : matching;
+}
+
+// Into a free way of `home`, else over its victim.
+void Cache::fill(Rest& rest, unsigned set, Range home, std::uint64_t line, bool write) {
   const std::size_t row = std::size_t{set} * ways_;
   const std::uint32_t free = match(row + home.first, home.ways, kNoLine);
   const unsigned way = free != 0 ? home.first + static_cast<unsigned>(std::countr_zero(free))
                                  : replacement_.victim(set, home.first, home.ways);
   const std::uint32_t bit = std::uint32_t{1} << way;
   std::uint32_t& dirty = dirty_[set];
-  rest.filled = true;
   rest.way = static_cast<std::uint8_t>(way);
   if (free == 0) {
     rest.evicted = true;
@@ -133,41 +166,6 @@ Cache::Rest Cache::miss(unsigned set, Range home, std::uint64_t line, bool write
   }
   tags_[row + way] = line;
   dirty = write && !writes_through_ ? dirty | bit : dirty & ~bit;
-  if (!searches_) last_[set] = static_cast<std::uint32_t>(row + way);
-  note_use(set, way);
-  return rest;
-}
-
-// A lookup in a cache where the way used last cannot simply be looked at first: it may be predicted, or the line held
-// twice, or outside of the partition that is asked.
-Cache::Rest Cache::search(unsigned set, PhysicalAddress physical, Range probed, bool fast, bool superpage, bool write) {
-  const std::uint64_t line = physical.value >> line_shift_;
-  const std::size_t row = std::size_t{set} * ways_;
-  auto lookup = static_cast<unsigned>(fast ? Lookup::Partition : Lookup::Whole);
-  std::uint32_t matching = match(row + probed.first, probed.ways, line) << probed.first;
-  if (config_.way_prediction) {
-    const unsigned predicted = predicted_way(set, fast, probed.first);
-    const std::uint32_t right = matching & std::uint32_t{1} << predicted;
-    lookup += 2 * static_cast<unsigned>(right != 0 ? WayGuess::Right : WayGuess::Wrong);
-    if (right != 0) {
-      ++tally_.guessed_right[fast ? 1 : 0];
-      matching = right;
-      probed = {predicted, 1};
-    }
-  }
-  Rest rest;
-  if (matching == 0) {
-    rest = miss(set, superpage && seesaw_ ? partition_of(physical) : home_of(physical), line, write);
-  } else {
-    rest.hit = true;
-    rest.way = static_cast<std::uint8_t>(std::countr_zero(matching));
-    note_use(set, rest.way);
-    dirty_[set] |= (std::uint32_t{write} & dirties_) << rest.way;
-  }
-  rest.lookup = static_cast<Lookup>(lookup);
-  rest.first_way = static_cast<std::uint8_t>(probed.first);
-  rest.ways = static_cast<std::uint8_t>(probed.ways);
-  return rest;
 }
 
 CacheOutcome Cache::outcome_of(const Step& step) const {
@@ -175,8 +173,9 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
   outcome.cache = config_.name.c_str();
   outcome.hit = step.hit;
   outcome.way = step.way;
-  outcome.ways_probed = step.ways;
-  outcome.ways_probed_mask = mask_of({step.first_way, step.ways});
+  const Range probed = probed_by(step);
+  outcome.ways_probed = static_cast<std::uint8_t>(probed.ways);
+  outcome.ways_probed_mask = mask_of(probed);
   outcome.set = step.set;
   outcome.latency = latency_of(step);
   outcome.energy = energy_of(step);

@@ -163,8 +163,7 @@ class Cache {
     std::uint64_t line = 0;  ///< Number of the line asked for.
     std::uint64_t evicted_line = 0;
     std::uint32_t set = 0;
-    std::uint8_t way = 0;                  ///< Where the line is now; 0 if it is nowhere.
-    std::uint8_t first_way = 0, ways = 0;  ///< What was probed.
+    std::uint8_t way = 0;  ///< Where the line is now; if it is nowhere, the first way that was probed.
     Lookup lookup = Lookup::Whole;
     bool hit = false;
     bool fast = false;  ///< One partition was probed.
@@ -201,6 +200,7 @@ class Cache {
   [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
   [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return cost_of(step.lookup).latency; }
   [[nodiscard]] float energy_of(const Step& step) const { return cost_of(step.lookup).energy; }
+  [[nodiscard]] unsigned ways_probed_of(const Step& step) const { return probed_by(step).ways; }
   [[nodiscard]] static WayGuess guess_of(const Step& step) {
     return static_cast<WayGuess>(static_cast<unsigned>(step.lookup) / 2);
   }
@@ -274,31 +274,27 @@ class Cache {
   /// hit path a third of its speed.
   struct Rest {
     std::uint64_t evicted_line = 0;
-    std::uint8_t way = 0, first_way = 0, ways = 0;
+    std::uint8_t way = 0;
     Lookup lookup = Lookup::Whole;
-    bool hit = false, filled = false, evicted = false, evicted_dirty = false;
+    bool hit = false, passes_on = false, filled = false, evicted = false, evicted_dirty = false;
   };
+  static_assert(sizeof(Rest) == 16);
 
   /// Bit w: way first + w holds the line.
   [[nodiscard]] std::uint32_t match(std::size_t first, unsigned ways, std::uint64_t line) const;
   [[nodiscard]] const Cost& cost_of(Lookup lookup) const { return costs_[static_cast<std::size_t>(lookup)]; }
   void set_costs();
   void forget_use();
-  Rest miss(unsigned set, Range home, std::uint64_t line, bool write);
-  Rest search(unsigned set, PhysicalAddress physical, Range probed, bool fast, bool superpage, bool write);
-  static Step joined(Step step, const Rest& rest) {
-    step.way = rest.way;
-    step.hit = rest.hit;
-    step.filled = rest.filled;
-    step.passes_on |= step.write && !rest.hit && !rest.filled;
-    step.evicted = rest.evicted;
-    step.evicted_dirty = rest.evicted_dirty;
-    step.evicted_line = rest.evicted_line;
-    return step;
-  }
-  void note_use(unsigned set, unsigned way);
+  Rest search(unsigned set, PhysicalAddress physical, bool write, bool fast, bool superpage);
+  std::uint32_t predict(Rest& rest, unsigned set, std::uint32_t matching, Range probed);
+  void fill(Rest& rest, unsigned set, Range home, std::uint64_t line, bool write);
+  void remember(unsigned set, unsigned way);
   [[nodiscard]] std::size_t recent_index(unsigned set, bool partition, unsigned first_way) const {
     return std::size_t{set} * (partitions_ + 1) + (partition ? 1 + first_way / kPartitionWays : 0);
+  }
+  [[nodiscard]] Range probed_by(const Step& step) const {
+    if (guess_of(step) == WayGuess::Right) return {step.way, 1};
+    return step.fast ? Range{step.way / kPartitionWays * kPartitionWays, kPartitionWays} : Range{0, ways_};
   }
   /// The ways where the line of a physical address can be, whatever its page.
   [[nodiscard]] Range home_of(PhysicalAddress physical) const {
@@ -326,7 +322,7 @@ class Cache {
   bool writes_through_ = false;
   bool seesaw_ = false;
   bool partitioned_ = false;          ///< SEESAW, every line in the partition of its physical address.
-  bool searches_ = false;             ///< Way prediction or PartitionOrWhole: every lookup goes through search().
+  bool always_searches_ = false;      ///< Way prediction or PartitionOrWhole: every lookup goes through search().
   std::array<Cost, 6> costs_{};       ///< Of each Lookup.
   std::vector<std::uint64_t> tags_;   ///< Line number, or kNoLine.
   std::vector<std::uint32_t> dirty_;  ///< A word a set, a bit a way.
@@ -350,39 +346,32 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   return found;
 }
 
-inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast,
-                               bool superpage) {
+// The hit on the way used last is all that is inline: most references of ordinary programs end here.
+[[gnu::always_inline]] inline Cache::Step Cache::step(std::uint64_t index, PhysicalAddress physical, AccessKind kind,
+                                                      bool fast, bool superpage) {
+  assert(!fast || !seesaw_ || first_way_of_partition(index) == first_way_of_partition(physical.value));
   Step step;
   step.line = physical.value >> line_shift_;
   step.set = set_of(index);
   step.fast = fast && seesaw_;
-  step.lookup = step.fast ? Lookup::Partition : Lookup::Whole;
   step.write = kind == AccessKind::Write;
-  step.passes_on = step.write && writes_through_;
-  const unsigned first_way = step.fast ? first_way_of_partition(index) : 0;
-  const unsigned ways = step.fast ? kPartitionWays : ways_;
-  assert(!step.fast || first_way == first_way_of_partition(physical.value));
-  step.first_way = static_cast<std::uint8_t>(first_way);
-  step.ways = static_cast<std::uint8_t>(ways);
-
   ++tally_.accesses[step.fast ? 1 : 0][step.write ? 1 : 0];
-
-  const std::size_t row = std::size_t{step.set} * ways_;
-  std::size_t slot = last_[step.set];
+  const std::size_t slot = last_[step.set];
   if (tags_[slot] != step.line) {
-    if (searches_) {
-      const Rest rest = search(step.set, physical, {first_way, ways}, step.fast, superpage || step.fast, step.write);
-      step.first_way = rest.first_way;
-      step.ways = rest.ways;
-      step.lookup = rest.lookup;
-      return joined(step, rest);
-    }
-    const std::uint32_t matching = match(row + first_way, ways, step.line);
-    if (matching == 0) return joined(step, miss(step.set, home_of(physical), step.line, step.write));
-    slot = row + first_way + static_cast<unsigned>(std::countr_zero(matching));
-    last_[step.set] = static_cast<std::uint32_t>(slot);
+    const Rest rest = search(step.set, physical, step.write, step.fast, superpage);
+    step.way = rest.way;
+    step.lookup = rest.lookup;
+    step.hit = rest.hit;
+    step.passes_on = rest.passes_on;
+    step.filled = rest.filled;
+    step.evicted = rest.evicted;
+    step.evicted_dirty = rest.evicted_dirty;
+    step.evicted_line = rest.evicted_line;
+    return step;
   }
-  const auto way = static_cast<unsigned>(slot - row);
+  const auto way = static_cast<unsigned>(slot - std::size_t{step.set} * ways_);
+  step.lookup = step.fast ? Lookup::Partition : Lookup::Whole;
+  step.passes_on = step.write && writes_through_;
   step.hit = true;
   step.way = static_cast<std::uint8_t>(way);
   replacement_.touch(step.set, way);
