@@ -118,6 +118,7 @@ Cache::Rest Cache::search(unsigned set, PhysicalAddress physical, bool write, bo
   const std::size_t row = std::size_t{set} * ways_;
   Rest rest;
   rest.lookup = fast ? Lookup::Partition : Lookup::Whole;
+  rest.ways = static_cast<std::uint8_t>(probed.ways);
   rest.passes_on = write && writes_through_;
   std::uint32_t matching = match(row + probed.first, probed.ways, line) << probed.first;
   if (config_.way_prediction) matching = predict(rest, set, matching, probed);
@@ -146,7 +147,9 @@ std::uint32_t Cache::predict(Rest& rest, unsigned set, std::uint32_t matching, R
   const WayGuess guess = right != 0 ? WayGuess::Right : WayGuess::Wrong;
   rest.lookup = static_cast<Lookup>(static_cast<unsigned>(rest.lookup) + 2 * static_cast<unsigned>(guess));
   tally_.guessed_right[fast ? 1 : 0] += right != 0 ? 1U : 0U;
-  return right != 0 ? right : matching;
+  if (right == 0) return matching;
+  rest.ways = 1;
+  return right;
 }
 
 // Into a free way of `home`, else over its victim.
@@ -173,9 +176,8 @@ CacheOutcome Cache::outcome_of(const Step& step) const {
   outcome.cache = config_.name.c_str();
   outcome.hit = step.hit;
   outcome.way = step.way;
-  const Range probed = probed_by(step);
-  outcome.ways_probed = static_cast<std::uint8_t>(probed.ways);
-  outcome.ways_probed_mask = mask_of(probed);
+  outcome.ways_probed = step.ways;
+  outcome.ways_probed_mask = mask_of(probed_by(step));
   outcome.set = step.set;
   outcome.latency = latency_of(step);
   outcome.energy = energy_of(step);

@@ -163,7 +163,8 @@ class Cache {
     std::uint64_t line = 0;  ///< Number of the line asked for.
     std::uint64_t evicted_line = 0;
     std::uint32_t set = 0;
-    std::uint8_t way = 0;  ///< Where the line is now; if it is nowhere, the first way that was probed.
+    std::uint8_t way = 0;   ///< Where the line is now; if it is nowhere, the first way that was probed.
+    std::uint8_t ways = 0;  ///< Number of ways probed.
     Lookup lookup = Lookup::Whole;
     bool hit = false;
     bool fast = false;  ///< One partition was probed.
@@ -200,7 +201,6 @@ class Cache {
   [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
   [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return cost_of(step.lookup).latency; }
   [[nodiscard]] float energy_of(const Step& step) const { return cost_of(step.lookup).energy; }
-  [[nodiscard]] unsigned ways_probed_of(const Step& step) const { return probed_by(step).ways; }
   [[nodiscard]] static WayGuess guess_of(const Step& step) {
     return static_cast<WayGuess>(static_cast<unsigned>(step.lookup) / 2);
   }
@@ -274,7 +274,7 @@ class Cache {
   /// hit path a third of its speed.
   struct Rest {
     std::uint64_t evicted_line = 0;
-    std::uint8_t way = 0;
+    std::uint8_t way = 0, ways = 0;
     Lookup lookup = Lookup::Whole;
     bool hit = false, passes_on = false, filled = false, evicted = false, evicted_dirty = false;
   };
@@ -292,10 +292,7 @@ class Cache {
   [[nodiscard]] std::size_t recent_index(unsigned set, bool partition, unsigned first_way) const {
     return std::size_t{set} * (partitions_ + 1) + (partition ? 1 + first_way / kPartitionWays : 0);
   }
-  [[nodiscard]] Range probed_by(const Step& step) const {
-    if (guess_of(step) == WayGuess::Right) return {step.way, 1};
-    return step.fast ? Range{step.way / kPartitionWays * kPartitionWays, kPartitionWays} : Range{0, ways_};
-  }
+  static Range probed_by(const Step& step) { return {step.way / unsigned{step.ways} * step.ways, step.ways}; }
   /// The ways where the line of a physical address can be, whatever its page.
   [[nodiscard]] Range home_of(PhysicalAddress physical) const {
     return {partitioned_ ? first_way_of_partition(physical.value) : 0, insertion_ways_};
@@ -360,6 +357,7 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   if (tags_[slot] != step.line) {
     const Rest rest = search(step.set, physical, step.write, step.fast, superpage);
     step.way = rest.way;
+    step.ways = rest.ways;
     step.lookup = rest.lookup;
     step.hit = rest.hit;
     step.passes_on = rest.passes_on;
@@ -374,6 +372,7 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   step.passes_on = step.write && writes_through_;
   step.hit = true;
   step.way = static_cast<std::uint8_t>(way);
+  step.ways = static_cast<std::uint8_t>(step.fast ? kPartitionWays : ways_);
   replacement_.touch(step.set, way);
   dirty_[step.set] |= (std::uint32_t{step.write} & dirties_) << way;
   return step;
