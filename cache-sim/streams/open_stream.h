@@ -4,6 +4,8 @@
 // standard input, or "synthetic:NAME,key=value,..." for a generator.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <variant>
@@ -29,5 +31,17 @@ struct GeneratorDescription {
   std::vector<Parameter> parameters;
 };
 [[nodiscard]] const std::vector<GeneratorDescription>& generators();
+
+/// A stand-in for one of the paper's sixteen workloads: "synthetic:mcf,count=1M". Documented choices, none of them made
+/// from a result of the paper; the share of superpages is the paper's Figure 3, which describes the machine.
+struct WorkloadDescription {
+  std::string name;       ///< As the paper's figures call it.
+  std::string program;    ///< What it stands in for.
+  std::string generator;  ///< And its settings, as in a specification.
+  std::string settings;
+  std::string reason;
+  std::array<double, 4> superpages;  ///< Per cent of the footprint at memhog 0, 40, 60, 80.
+};
+[[nodiscard]] const std::vector<WorkloadDescription>& workloads();
 
 }  // namespace shearling
