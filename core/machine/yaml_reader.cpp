@@ -22,6 +22,11 @@ std::string_view without_blanks_around(std::string_view text) {
   return text;
 }
 
+bool equal_but_for_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
 YAML::Node value_of(const YAML::Node& mapping, std::string_view key) {
   for (const auto& entry : mapping) {
     if (entry.first.IsScalar() && entry.first.Scalar() == key) return entry.second;
@@ -158,18 +163,27 @@ bool YamlReader::read(const YAML::Node& mapping, std::string_view key, bool& out
   return word != kWords.end();
 }
 
-bool YamlReader::read(const YAML::Node& mapping, std::string_view key, float& out) {
+bool YamlReader::read(const YAML::Node& mapping, std::string_view key, double& out, double most) {
   const YAML::Node node = value_of(mapping, key);
   if (!node.IsDefined()) return false;
   const std::string text = node.IsScalar() ? node.Scalar() : std::string();
   char* end = nullptr;
-  const float number = std::strtof(text.c_str(), &end);
+  const double number = std::strtod(text.c_str(), &end);
   const bool good = !text.empty() && *end == '\0' && std::isfinite(number) && number >= 0;
-  if (good)
+  if (good && number <= most)
     out = number;
+  else if (good)
+    fail(node, quoted(key) + " is too large a number", most == 1 ? "at most 1" : "for example 0.047");
   else
     fail(node, quoted(key) + " must be a number, at least 0", "for example 0.047");
-  return good;
+  return good && number <= most;
+}
+
+bool YamlReader::read(const YAML::Node& mapping, std::string_view key, float& out) {
+  double number = 0;
+  if (!read(mapping, key, number, std::numeric_limits<float>::max())) return false;
+  out = static_cast<float>(number);
+  return true;
 }
 
 std::optional<std::uint64_t> YamlReader::read_number(const YAML::Node& mapping, std::string_view key,
@@ -198,7 +212,8 @@ bool YamlReader::read_choice(const YAML::Node& mapping, std::string_view key, st
   const YAML::Node node = value_of(mapping, key);
   if (!node.IsDefined()) return false;
   const std::string word = node.IsScalar() ? node.Scalar() : std::string();
-  const auto found = std::find(choices.begin(), choices.end(), word);
+  const auto found = std::find_if(choices.begin(), choices.end(),
+                                  [&](std::string_view choice) { return equal_but_for_case(choice, word); });
   if (found == choices.end()) {
     fail(node, quoted(key) + " cannot be " + quoted(word), spelling_remedy(word, choices));
     return false;

@@ -7,12 +7,14 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "cache-sim/address.h"
@@ -29,6 +31,8 @@ std::optional<PageSize> parse_page_size(std::string_view text);
 
 class YamlReader {
  public:
+  static constexpr double kMostNumber = std::numeric_limits<double>::max();
+
   /// `line_offset` lines of the file lie above the YAML text's first, each of whose lines is indented by
   /// `column_offset`.
   explicit YamlReader(std::string file, unsigned line_offset = 0, unsigned column_offset = 0)
@@ -54,8 +58,9 @@ class YamlReader {
   // Each leaves `out` alone and returns false where the key is absent; a wrong value is reported as well.
   bool read(const YAML::Node& mapping, std::string_view key, std::string& out);
   bool read(const YAML::Node& mapping, std::string_view key, bool& out);
+  bool read(const YAML::Node& mapping, std::string_view key, double& out, double most = kMostNumber);
   bool read(const YAML::Node& mapping, std::string_view key, float& out);
-  template <typename Integer>
+  template <std::integral Integer>
   bool read(const YAML::Node& mapping, std::string_view key, Integer& out, std::uint64_t least = 0,
             std::uint64_t most = std::numeric_limits<Integer>::max()) {
     const auto number = read_number(mapping, key, least, most);
@@ -63,9 +68,19 @@ class YamlReader {
     return number.has_value();
   }
   bool read_bytes(const YAML::Node& mapping, std::string_view key, std::uint64_t& out);
-  /// One of the named choices; `out` receives its index.
+  /// One of the named choices, in upper or lower case; `out` receives its index.
   bool read_choice(const YAML::Node& mapping, std::string_view key, std::span<const std::string_view> choices,
                    std::size_t& out);
+  /// The same for an enumeration whose enumerators have the choices' order.
+  template <typename Enumeration>
+  requires std::is_enum_v<Enumeration>
+  bool read_choice(const YAML::Node& mapping, std::string_view key, std::span<const std::string_view> choices,
+                   Enumeration& out) {
+    std::size_t index = 0;
+    if (!read_choice(mapping, key, choices, index)) return false;
+    out = static_cast<Enumeration>(index);
+    return true;
+  }
   /// The text of a scalar, or nothing and a Diagnostic.
   std::optional<std::string> scalar(const YAML::Node& node, std::string_view what);
 
