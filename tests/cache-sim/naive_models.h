@@ -4,10 +4,13 @@
 // the library: sets and ways are found by division, entries by looking at all of them, order by lists.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <list>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -26,6 +29,7 @@ class Order {
   void touch(unsigned way) {
     oldest_first_.remove(way);
     oldest_first_.push_back(way);
+    if (kind_ != ReplacementKind::TreePlru) return;
     for (unsigned size = ways_; size > 1; size /= 2) {
       const unsigned first = way / size * size;
       right_half_is_older_[{first, size}] = way < first + size / 2;
@@ -54,72 +58,191 @@ class Order {
 
 class CacheModel {
  public:
+  struct Held {
+    std::uint64_t line;
+    bool dirty;
+  };
+  using Ways = std::vector<unsigned>;
+
   explicit CacheModel(CacheConfig config) : config_(std::move(config)) {
     sets_ = static_cast<unsigned>(config_.size / config_.line / config_.ways);
     seesaw_ = config_.organisation == CacheOrganisation::Seesaw;
     content_.assign(sets_, std::vector<std::optional<Held>>(config_.ways));
     order_.assign(sets_, Order(config_.replacement, config_.ways));
+    used_last_first_.resize(sets_);
   }
 
   /// `random_way` stands for the victim where replacement is random.
-  CacheOutcome access(std::uint64_t index, std::uint64_t physical, AccessKind kind, bool fast,
-                      unsigned random_way = 0) {
+  CacheOutcome access(std::uint64_t index, std::uint64_t physical, AccessKind kind, bool fast, unsigned random_way = 0,
+                      bool superpage = false) {
     fast = fast && seesaw_;
-    const std::uint64_t line = physical / config_.line;
-    const auto set = static_cast<unsigned>(index / config_.line % sets_);
-    const unsigned probe_first = fast ? partition_of(index) * 4 : 0;
-    const unsigned probe_count = fast ? 4 : config_.ways;
     const bool write = kind == AccessKind::Write;
+    const bool through = config_.write == WritePolicy::WriteThrough;
+    const std::uint64_t line = physical / config_.line;
     CacheOutcome outcome;
-    outcome.set = set;
-    outcome.ways_probed = static_cast<std::uint8_t>(probe_count);
-    for (unsigned way = probe_first; way < probe_first + probe_count; ++way) outcome.ways_probed_mask |= 1U << way;
+    outcome.set = set_of(index);
+    std::vector<std::optional<Held>>& ways = content_[outcome.set];
+    const Ways probed = fast ? partition_of(index) : whole();
+    std::optional<unsigned> found;
+    for (const unsigned way : probed) {
+      if (!found && ways[way] && ways[way]->line == line) found = way;
+    }
+    outcome.ways_probed_mask = mask_of(probed);
     outcome.latency = fast ? config_.fast_latency : config_.latency;
     outcome.energy = fast ? config_.partition_energy : config_.energy;
+    if (config_.way_prediction) {
+      const unsigned predicted = predict(outcome.set, probed);
+      const auto count = static_cast<float>(probed.size());
+      const float one = config_.way_energy != 0 ? config_.way_energy : outcome.energy / count;
+      const bool right = ways[predicted] && ways[predicted]->line == line;
+      outcome.guess = right ? WayGuess::Right : WayGuess::Wrong;
+      ++counters.way_predictions;
+      counters.way_mispredictions += right ? 0 : 1;
+      if (right) {
+        found = predicted;
+        outcome.ways_probed_mask = 1U << predicted;
+        outcome.energy = one;
+      } else {
+        outcome.latency *= 2;
+        outcome.energy = one + outcome.energy * (count - 1) / count;
+      }
+    }
+    outcome.ways_probed = static_cast<std::uint8_t>(std::popcount(outcome.ways_probed_mask));
     ++(write ? counters.writes : counters.reads);
-    counters.ways_probed += probe_count;
+    counters.ways_probed += outcome.ways_probed;
     counters.energy += double{outcome.energy};
-    std::vector<std::optional<Held>>& ways = content_[set];
-    for (unsigned way = probe_first; way < probe_first + probe_count; ++way) {
-      if (!ways[way] || ways[way]->line != line) continue;
-      outcome.hit = true;
-      outcome.way = static_cast<std::uint8_t>(way);
-      ways[way]->dirty |= write;
-      order_[set].touch(way);
-      return outcome;
+    outcome.hit = found.has_value();
+    outcome.passes_on = write && (through || (!outcome.hit && !config_.write_allocate));
+    counters.passed_on += outcome.passes_on ? 1 : 0;
+    if (!outcome.hit) {
+      ++(write ? counters.write_misses : counters.read_misses);
+      outcome.way = static_cast<std::uint8_t>(probed.front());
+      if (write && !config_.write_allocate) return outcome;
+      found = fill(outcome, line, home_of(physical, superpage || fast), random_way);
     }
-    ++(write ? counters.write_misses : counters.read_misses);
-    const unsigned first = seesaw_ ? partition_of(physical) * 4 : 0;
-    const unsigned count = seesaw_ ? 4 : config_.ways;
-    std::optional<unsigned> taken;
-    for (unsigned way = first; way < first + count && !taken; ++way) {
-      if (!ways[way]) taken = way;
-    }
-    if (!taken) {
-      taken = config_.replacement == ReplacementKind::Random ? random_way : order_[set].victim(first, count);
-      const Held& old = *ways[*taken];
-      outcome.evicted = {
-          .line = {old.line * config_.line}, .set = set, .way = static_cast<std::uint8_t>(*taken), .dirty = old.dirty};
-      counters.write_backs += old.dirty ? 1U : 0U;
-    }
-    ways[*taken] = Held{line, write};
-    order_[set].touch(*taken);
-    outcome.way = static_cast<std::uint8_t>(*taken);
-    outcome.filled = {.line = {line * config_.line}, .set = set, .way = outcome.way, .dirty = write};
+    outcome.way = static_cast<std::uint8_t>(*found);
+    if (write && !through) ways[*found]->dirty = true;
+    if (outcome.filled) outcome.filled->dirty = ways[*found]->dirty;
+    order_[outcome.set].touch(*found);
+    used_last_first_[outcome.set].remove(*found);
+    used_last_first_[outcome.set].push_front(*found);
     return outcome;
   }
 
-  struct Held {
-    std::uint64_t line;
-    bool dirty;
-  };
+  ProbeOutcome probe(std::uint64_t index, std::uint64_t physical, CoherenceAction action, bool counted) {
+    const Ways probed = home_of(physical, false);
+    ProbeOutcome outcome;
+    outcome.set = set_of(index);
+    outcome.ways_probed = static_cast<std::uint8_t>(probed.size());
+    outcome.ways_probed_mask = mask_of(probed);
+    outcome.energy = seesaw_ && probed.size() == 4 && config_.insertion == InsertionPolicy::Partition
+                         ? config_.partition_energy
+                         : config_.energy;
+    for (const unsigned way : probed) {
+      std::optional<Held>& held = content_[outcome.set][way];
+      if (!held || held->line != physical / config_.line) continue;
+      if (!outcome.hit) outcome.way = static_cast<std::uint8_t>(way);
+      outcome.hit = true;
+      outcome.dirty |= held->dirty;
+      if (action != CoherenceAction::Look) held->dirty = false;
+      if (action == CoherenceAction::Invalidate) held.reset();
+    }
+    if (action != CoherenceAction::Look && outcome.dirty) ++counters.write_backs;
+    if (!counted) return outcome;
+    ++counters.probes;
+    counters.probe_hits += outcome.hit ? 1 : 0;
+    counters.probe_ways += outcome.ways_probed;
+    counters.probe_energy += double{outcome.energy};
+    return outcome;
+  }
+
+  bool mark_dirty(std::uint64_t index, std::uint64_t physical) {
+    if (config_.write == WritePolicy::WriteThrough) return false;
+    for (const unsigned way : home_of(physical, false)) {
+      std::optional<Held>& held = content_[set_of(index)][way];
+      if (!held || held->line != physical / config_.line) continue;
+      held->dirty = true;
+      return true;
+    }
+    return false;
+  }
+
+  unsigned sweep(std::uint64_t address, std::uint64_t bytes) {
+    unsigned dropped = 0;
+    for (auto& set : content_) {
+      for (std::optional<Held>& held : set) {
+        if (!held || held->line < address / config_.line || held->line > (address + bytes - 1) / config_.line) continue;
+        counters.write_backs += held->dirty ? 1 : 0;
+        held.reset();
+        ++dropped;
+      }
+    }
+    return dropped;
+  }
+
+  [[nodiscard]] unsigned duplicates() const {
+    unsigned twice = 0;
+    for (const auto& set : content_) {
+      std::map<std::uint64_t, unsigned> copies;
+      for (const std::optional<Held>& held : set) twice += held && ++copies[held->line] == 2 ? 1 : 0;
+    }
+    return twice;
+  }
+
   [[nodiscard]] const CacheConfig& config() const { return config_; }
   [[nodiscard]] const std::vector<std::vector<std::optional<Held>>>& content() const { return content_; }
   CacheCounters counters;
 
  private:
-  [[nodiscard]] unsigned partition_of(std::uint64_t address) const {
-    return static_cast<unsigned>(address / config_.line / sets_ % (config_.ways / 4));
+  static std::uint32_t mask_of(const Ways& ways) {
+    std::uint32_t mask = 0;
+    for (const unsigned way : ways) mask |= 1U << way;
+    return mask;
+  }
+  [[nodiscard]] unsigned set_of(std::uint64_t index) const {
+    return static_cast<unsigned>(index / config_.line % sets_);
+  }
+  [[nodiscard]] Ways whole() const {
+    Ways ways(config_.ways);
+    std::iota(ways.begin(), ways.end(), 0U);
+    return ways;
+  }
+  [[nodiscard]] Ways partition_of(std::uint64_t address) const {
+    const auto first = static_cast<unsigned>(address / config_.line / sets_ % (config_.ways / 4) * 4);
+    return {first, first + 1, first + 2, first + 3};
+  }
+  /// Where a line may be put, for a page known to be a superpage or not.
+  [[nodiscard]] Ways home_of(std::uint64_t physical, bool superpage) const {
+    const bool narrow = seesaw_ && (superpage || config_.insertion == InsertionPolicy::Partition);
+    return narrow ? partition_of(physical) : whole();
+  }
+  [[nodiscard]] unsigned predict(unsigned set, const Ways& among) const {
+    for (const unsigned way : used_last_first_[set]) {
+      if (std::count(among.begin(), among.end(), way) != 0) return way;
+    }
+    return among.front();
+  }
+  unsigned fill(CacheOutcome& outcome, std::uint64_t line, const Ways& home, unsigned random_way) {
+    std::vector<std::optional<Held>>& ways = content_[outcome.set];
+    std::optional<unsigned> taken;
+    for (const unsigned way : home) {
+      if (!taken && !ways[way]) taken = way;
+    }
+    if (!taken) {
+      taken = config_.replacement == ReplacementKind::Random
+                  ? random_way
+                  : order_[outcome.set].victim(home.front(), static_cast<unsigned>(home.size()));
+      outcome.evicted = {.line = {ways[*taken]->line * config_.line},
+                         .set = outcome.set,
+                         .way = static_cast<std::uint8_t>(*taken),
+                         .dirty = ways[*taken]->dirty};
+      counters.write_backs += ways[*taken]->dirty ? 1U : 0U;
+    }
+    ++counters.fills;
+    ways[*taken] = Held{line, false};
+    outcome.filled = {
+        .line = {line * config_.line}, .set = outcome.set, .way = static_cast<std::uint8_t>(*taken), .dirty = false};
+    return *taken;
   }
 
   CacheConfig config_;
@@ -127,6 +250,7 @@ class CacheModel {
   bool seesaw_ = false;
   std::vector<std::vector<std::optional<Held>>> content_;
   std::vector<Order> order_;
+  std::vector<std::list<unsigned>> used_last_first_;
 };
 
 class TlbModel {
@@ -213,17 +337,28 @@ inline bool same(const std::optional<LineMove>& a, const std::optional<LineMove>
   return a->line == b->line && a->set == b->set && a->way == b->way && a->dirty == b->dirty;
 }
 
+inline bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::abs(b); }
+
 /// All but the name.
 inline bool same(const CacheOutcome& a, const CacheOutcome& b) {
   return a.hit == b.hit && a.way == b.way && a.ways_probed == b.ways_probed &&
-         a.ways_probed_mask == b.ways_probed_mask && a.set == b.set && a.latency == b.latency && a.energy == b.energy &&
+         a.ways_probed_mask == b.ways_probed_mask && a.set == b.set && a.latency == b.latency &&
+         near(double{a.energy}, double{b.energy}) && a.guess == b.guess && a.passes_on == b.passes_on &&
          same(a.filled, b.filled) && same(a.evicted, b.evicted);
+}
+
+inline bool same(const ProbeOutcome& a, const ProbeOutcome& b) {
+  return a.hit == b.hit && a.dirty == b.dirty && a.way == b.way && a.ways_probed == b.ways_probed &&
+         a.ways_probed_mask == b.ways_probed_mask && a.set == b.set && a.energy == b.energy;
 }
 
 inline bool same(const CacheCounters& a, const CacheCounters& b) {
   return a.reads == b.reads && a.writes == b.writes && a.read_misses == b.read_misses &&
          a.write_misses == b.write_misses && a.ways_probed == b.ways_probed && a.write_backs == b.write_backs &&
-         std::abs(a.energy - b.energy) <= 1e-9 * std::abs(b.energy);  // Summed here, multiplied there.
+         a.fills == b.fills && a.passed_on == b.passed_on && a.way_predictions == b.way_predictions &&
+         a.way_mispredictions == b.way_mispredictions && a.probes == b.probes && a.probe_hits == b.probe_hits &&
+         a.probe_ways == b.probe_ways && near(a.energy, b.energy) &&
+         near(a.probe_energy, b.probe_energy);  // Energies: summed here, multiplied there.
 }
 
 /// Every line held, where, and whether it is dirty.
