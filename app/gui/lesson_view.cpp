@@ -522,6 +522,8 @@ void LessonView::show_moment(const Moment& moment) {
   refresh();
   if (run_->next == 0 || run_->revealed_views >= run_->next || !run_->result(run_->next - 1)) return;
   run_->revealed_views = run_->next;
+  if (const std::optional<std::uint64_t> memory = run_->result(run_->next - 1)->memory)
+    emit address_chosen(AddressSpace::Virtual, *memory);
   QStringList views;
   for (const std::string& view : run_->step(run_->next - 1).show) views.push_back(QString::fromStdString(view));
   if (!views.isEmpty()) emit views_wanted(views);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <cmath>
 #include <functional>
 
 #include "core/events/spelling.h"
@@ -19,6 +21,7 @@ struct Answer::Node {
   std::unique_ptr<Node> left, right;  ///< Of the four operations.
 
   std::uint64_t number = 0;  ///< Number; what Count and Sum have come to; Symbol's address.
+  double real = 0;           ///< What Sum has come to over a field of real numbers.
   std::string name;          ///< Of a symbol.
   bool known = false;        ///< Symbol found, Field seen.
 
@@ -145,9 +148,10 @@ class AnswerParser {
     for (const FieldInfo& info : event_table()[node.pattern.kind].fields) {
       if (info.name == node.field) node.format = info.format;
     }
-    if (node.kind == Node::Kind::Sum && node.format != FieldFormat::Decimal && node.format != FieldFormat::Hex)
-      fail(begin + dot + 1, "'" + node.field + "' is no whole number, so it has no sum",
-           "use field(...) or another field");
+    const bool summable =
+        node.format == FieldFormat::Decimal || node.format == FieldFormat::Hex || node.format == FieldFormat::Real;
+    if (node.kind == Node::Kind::Sum && !summable)
+      fail(begin + dot + 1, "'" + node.field + "' is no number, so it has no sum", "use field(...) or another field");
   }
 
   /// "field=value", "step=id", "steps=a..b" or "last=true".
@@ -265,6 +269,41 @@ using ValueResult = Result<FieldValue, AnswerProblem>;
 
 ValueResult evaluate(const Node& node);
 
+void add(Node& node, const FieldValue& value) {
+  if (const auto* whole = std::get_if<std::uint64_t>(&value)) node.number += *whole;
+  if (const auto* real = std::get_if<double>(&value)) node.real += *real;
+}
+
+std::optional<double> real_of(const FieldValue& value) {
+  if (const auto* whole = std::get_if<std::uint64_t>(&value)) return static_cast<double>(*whole);
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  return std::nullopt;
+}
+
+ValueResult operate_real(Node::Kind kind, double a, double b) {
+  switch (kind) {
+    case Node::Kind::Add:
+      return FieldValue(a + b);
+    case Node::Kind::Subtract:
+      return FieldValue(a - b);
+    case Node::Kind::Multiply:
+      return FieldValue(a * b);
+    default:
+      break;
+  }
+  if (b == 0) return AnswerProblem{"it divides by zero"};
+  return FieldValue(a / b);
+}
+
+/// Whole as long as the result is: a negative one or a fraction is a real number.
+ValueResult operate_whole(Node::Kind kind, std::uint64_t a, std::uint64_t b) {
+  if (kind == Node::Kind::Add) return FieldValue(a + b);
+  if (kind == Node::Kind::Multiply) return FieldValue(a * b);
+  if (kind == Node::Kind::Subtract && a >= b) return FieldValue(a - b);
+  if (kind == Node::Kind::Divide && b != 0 && a % b == 0) return FieldValue(a / b);
+  return operate_real(kind, static_cast<double>(a), static_cast<double>(b));
+}
+
 ValueResult operate(const Node& node) {
   ValueResult left = evaluate(*node.left);
   if (!left) return left;
@@ -272,28 +311,20 @@ ValueResult operate(const Node& node) {
   if (!right) return right;
   const auto* a = std::get_if<std::uint64_t>(&left.value());
   const auto* b = std::get_if<std::uint64_t>(&right.value());
-  if (a == nullptr || b == nullptr)
-    return AnswerProblem{"only whole numbers can be added, subtracted, multiplied and divided"};
-  switch (node.kind) {
-    case Node::Kind::Add:
-      return FieldValue(*a + *b);
-    case Node::Kind::Subtract:
-      return FieldValue(*a - *b);
-    case Node::Kind::Multiply:
-      return FieldValue(*a * *b);
-    default:
-      break;
-  }
-  if (*b == 0) return AnswerProblem{"it divides by zero"};
-  if (*a % *b == 0) return FieldValue(*a / *b);
-  return FieldValue(static_cast<double>(*a) / static_cast<double>(*b));
+  if (a != nullptr && b != nullptr) return operate_whole(node.kind, *a, *b);
+  const auto x = real_of(left.value());
+  const auto y = real_of(right.value());
+  if (!x || !y) return AnswerProblem{"only numbers can be added, subtracted, multiplied and divided"};
+  return operate_real(node.kind, *x, *y);
 }
 
 ValueResult evaluate(const Node& node) {
   switch (node.kind) {
     case Node::Kind::Number:
     case Node::Kind::Count:
+      return FieldValue(node.number);
     case Node::Kind::Sum:
+      if (node.format == FieldFormat::Real) return FieldValue(node.real);
       return FieldValue(node.number);
     case Node::Kind::Seen:
       return FieldValue(node.number != 0);
@@ -339,7 +370,7 @@ void Answer::on_event(const Event& event) {
   for_each(*root_, [&](Node& node) {
     if (!node.active || event.payload.index() != node.pattern.kind || !node.pattern.matches(event, *image_)) return;
     if (node.kind == Node::Kind::Count || node.kind == Node::Kind::Seen) ++node.number;
-    if (node.kind == Node::Kind::Sum) node.number += std::get<std::uint64_t>(*field_value(event, node.field));
+    if (node.kind == Node::Kind::Sum) add(node, *field_value(event, node.field));
     if (node.kind != Node::Kind::Field || (node.known && !node.last)) return;
     node.known = true;
     node.value = *field_value(event, node.field);
@@ -369,10 +400,22 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+/// A decimal number with or without a fraction, and nothing else.
+std::optional<double> parse_real(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 bool same_value(std::string_view reply, std::string_view answer) {
+  constexpr double kCloseEnough = 0.005;
   const auto a = parse_number(reply);
   const auto b = parse_number(answer);
   if (a && b) return *a == *b;
+  const auto estimate = parse_real(reply);
+  const auto exact = parse_real(answer);
+  if (estimate && exact && !b) return std::abs(*estimate - *exact) <= kCloseEnough * std::abs(*exact);
   return std::equal(reply.begin(), reply.end(), answer.begin(), answer.end(), [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
   });

@@ -2,7 +2,7 @@
 //
 // Answers to a lesson's questions are computed from the trace by small expressions, never typed in:
 //   count(EVENT[, field=value ...], steps: a..b)     how many such events
-//   sum(EVENT.field[, field=value ...], steps: a)    the sum of a field over them
+//   sum(EVENT.field[, field=value ...], steps: a)    the sum of a field over them, whole or real
 //   field(EVENT.field[, field=value ...], steps: a)  the field of the first of them ("last: true" for the last)
 //   seen(EVENT[, field=value ...], steps: a)         yes or no
 //   symbol(name)                                     an address of the guest
@@ -54,7 +54,8 @@ class Answer : public EventSink {
   const ElfImage* image_ = nullptr;  ///< Of the step whose events are coming in.
 };
 
-/// True when a learner's reply is the answer: numbers in any base, names whatever their case, and of a choice such as
+/// True when a learner's reply is the answer: whole numbers in any base, others to within half a per cent, names
+/// whatever their case, and of a choice such as
 /// "#GP: the kernel gets control" the part before the colon.
 bool same_answer(std::string_view reply, std::string_view answer);
 

@@ -92,10 +92,11 @@ struct LessonMachine {
 struct LessonStep {
   std::string id;
   Until until;
-  StepIndex limit = 20'000'000;          ///< Machine steps after which it gives up.
-  std::vector<std::string> show;         ///< Views, in order of importance: names of lesson_views().
-  std::string focus;                     ///< The event whose narration and view come to the front; may be empty.
-  std::vector<EventPattern> expect;      ///< In this order, with anything between them.
+  StepIndex limit = 20'000'000;      ///< Machine steps after which it gives up.
+  std::vector<std::string> show;     ///< Views, in order of importance: names of lesson_views().
+  std::string memory;                ///< The address that the view "memory" goes to: a register, number or "sym:name".
+  std::string focus;                 ///< The event whose narration and view come to the front; may be empty.
+  std::vector<EventPattern> expect;  ///< In this order, with anything between them.
   std::vector<EventPattern> expect_any;  ///< All of them, in any order.
   std::vector<EventPattern> never;
   std::vector<CountExpectation> count;
@@ -104,6 +105,7 @@ struct LessonStep {
   std::vector<std::string> narrate;  ///< Events to be narrated after the step.
   LessonPlace place;
   LessonPlace until_place;
+  LessonPlace memory_place;
   /// True when only every event tells whether the step holds.
   [[nodiscard]] bool needs_every_event() const;
 };

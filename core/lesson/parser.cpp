@@ -168,8 +168,8 @@ class BlockReader {
   }
 
   LessonStep read_step() {
-    static const Keys kKeys{"id",         "until", "limit", "show",      "focus", "expect",
-                            "expect_any", "never", "count", "registers", "say",   "narrate"};
+    static const Keys kKeys{"id",         "until", "limit", "show",      "memory", "focus",  "expect",
+                            "expect_any", "never", "count", "registers", "say",    "narrate"};
     LessonStep step;
     step.place = place_;
     if (!begin("a step block", kKeys)) return step;
@@ -177,6 +177,7 @@ class BlockReader {
     read_until(step);
     yaml_.read(root_, "limit", step.limit, 1);
     words("show", step.show, &lesson_views());
+    read_memory(step);
     yaml_.read(root_, "say", step.say);
     read_focus(step.focus);
     step.expect = patterns("expect");
@@ -271,6 +272,16 @@ class BlockReader {
     set_event(pattern, LessonMark::kName);
     pattern.where.push_back({"mark", FieldCondition::Comparison::Equal, {std::to_string(mark)}, pattern.place});
     return pattern;
+  }
+
+  void read_memory(LessonStep& step) {
+    const YAML::Node node = root_["memory"];
+    if (!node.IsDefined()) return;
+    if (const auto address = yaml_.scalar(node, "'memory'")) step.memory = *address;
+    step.memory_place = {yaml_.line_of(node), yaml_.column_of(node)};
+    if (std::find(step.show.begin(), step.show.end(), "memory") == step.show.end())
+      yaml_.fail(node, "'memory' says what the view of that name goes to, and the step does not show it",
+                 "add memory to 'show'");
   }
 
   void read_focus(std::string& focus) {

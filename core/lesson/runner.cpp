@@ -56,6 +56,14 @@ ExpectationResult judge_register(const RegisterExpectation& expected, const Mach
   return result;
 }
 
+/// The value of a register as the guest believes it, a number, or a symbol's address.
+std::optional<std::uint64_t> address_of(std::string_view text, const Machine& machine) {
+  for (const RegisterRow& row : machine.processor().registers()) {
+    if (same_word(row.name, text)) return row.believed;
+  }
+  return number_of(text, machine.image());
+}
+
 /// The symbol of an UntilSymbol, or nothing where the step runs to something else.
 const ElfSymbol* target_symbol(const LessonStep& step, const ElfImage& image) {
   const auto* until = std::get_if<UntilSymbol>(&step.until);
@@ -157,6 +165,11 @@ LessonStepResult StepWatch::judge(const Machine& machine, StepIndex first, bool 
         "count of " + count.pattern.text() + " is " + std::string(sign_of(count.comparison)) +
             std::to_string(count.number),
         "it is " + std::to_string(counts_[i]), count.pattern.place);
+  }
+  if (!step_.memory.empty()) {
+    result.memory = address_of(step_.memory, machine);
+    if (!result.memory)
+      add(false, "memory at " + step_.memory, "there is no such register or symbol", step_.memory_place);
   }
   for (const RegisterExpectation& one : step_.registers) result.expectations.push_back(judge_register(one, machine));
   return result;

@@ -30,6 +30,7 @@ struct LessonStepResult {
   StepIndex end = 0;
   std::vector<ExpectationResult> expectations;
   std::vector<std::string> narration;
+  std::optional<std::uint64_t> memory;  ///< The address that the step's `memory` names, as the step ends.
   [[nodiscard]] bool passed() const;
 };
 

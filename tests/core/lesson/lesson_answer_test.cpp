@@ -32,9 +32,11 @@ std::string evaluate(const std::string& expression, LessonAsk::Type type = Lesso
     answer->begin_step(step, image);
     for (const Event& event : events) answer->on_event(event);
   };
-  feed("a", {event_of(WalkEnd{.references = 24, .latency = 100})});
-  feed("b", {event_of(WalkEnd{.references = 19, .latency = 50}),
-             event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
+  feed("a",
+       {event_of(WalkEnd{.references = 24, .latency = 100}), event_of(CacheLookup{.cache = "L1D", .energy = 0.047F})});
+  feed("b",
+       {event_of(WalkEnd{.references = 19, .latency = 50}), event_of(CacheLookup{.cache = "L1D", .energy = 0.0655F}),
+        event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
   feed("c", {event_of(WalkEnd{.references = 4, .skipped = 20}), event_of(VmExit{.reason = 12, .name = "HLT"})});
   const auto text = answer->text(type);
   return text ? text.value() : "none: " + text.error().why;
@@ -72,12 +74,20 @@ class LessonAnswerTest : public QObject {
     row("(1 + 2) * 3", "9");
     row("0x10 - 6", "10");
     row("7 / 2", "3.5");
+    row("2 - 7", "-5");
+    row("7 / 2 * 4 - 1", "13");
+    row("(2 - 7) / 2", "-2.5");
+    row("1 / (7 / 2 - 3 - 1 / 2)", "none: it divides by zero");
+    row("sum(cache.lookup.energy)", "0.1125");
+    row("sum(cache.lookup.energy, cache=L1D, step=a) * 1000", "47");
+    row("sum(cache.lookup.energy, cache=L1D, step=a) / sum(cache.lookup.energy, step=b)", "0.7176");
+    row("sum(cache.lookup.energy, step=c)", "0");
     row("field(walk.end.references, step=a) - field(walk.end.references, step=b)", "5");
     row("count(trap.raised)", "0");
     row("field(trap.raised.name)", "none: no trap.raised was seen");
     row("1 / 0", "none: it divides by zero");
     row("symbol(nowhere)", "none: the guest has no symbol 'nowhere'");
-    row("field(vm.exit.name, step=b) + 1", "none: only whole numbers can be added, subtracted, multiplied and divided");
+    row("field(vm.exit.name, step=b) + 1", "none: only numbers can be added, subtracted, multiplied and divided");
   }
   void expressions_have_the_value_of_the_trace() {
     QFETCH(QString, expression);
@@ -108,7 +118,7 @@ class LessonAnswerTest : public QObject {
     row("count(vm.exit", "error: l.md:5:22: ')' is missing; see docs/lesson-format.md on answers");
     row("1 + 2)", "error: l.md:5:14: ')' is left over; is there a ')' too many?");
     row("sum(vm.exit.name)",
-        "error: l.md:5:21: 'name' is no whole number, so it has no sum; use field(...) or another field");
+        "error: l.md:5:21: 'name' is no number, so it has no sum; use field(...) or another field");
     row("field(reason)", "error: l.md:5:15: the field is missing; write event.field, for example vm.exit.reason");
     row("count(vm.exit, reason)", "error: l.md:5:24: 'reason' has no value; write name=value");
   }
@@ -127,6 +137,11 @@ class LessonAnswerTest : public QObject {
     QVERIFY(same_answer(" 0x18 ", "24"));
     QVERIFY(same_answer("cpuid", "CPUID"));
     QVERIFY(!same_answer("25", "24"));
+    QVERIFY(same_answer("9.25", "9.27"));
+    QVERIFY(same_answer("-9.270", "-9.27"));
+    QVERIFY(!same_answer("9.2", "9.27"));
+    QVERIFY(!same_answer("9.27", "9"));
+    QVERIFY(!same_answer("9.27 or so", "9.27"));
     QVERIFY(same_answer("#GP: the kernel gets control", "#GP"));
     QVERIFY(same_answer("yes", "yes"));
     QVERIFY(!same_answer("#PF: no", "#GP"));

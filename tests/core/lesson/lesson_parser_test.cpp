@@ -124,6 +124,11 @@ class LessonParserTest : public QObject {
         "l.md:13:5: the number is missing; equals: N, at_least: N or at_most: N");
     row("register without number", "id: s\nuntil: {count: 1}\nregisters: {RAX: many}\n",
         "l.md:12:18: a register holds a number; write 24, 0x18 or sym:name");
+    row("memory that is not shown", "id: s\nuntil: {count: 1}\nshow: [stage]\nmemory: RSP\n",
+        "l.md:13:9: 'memory' says what the view of that name goes to, and the step does not show it; add memory to "
+        "'show'");
+    row("memory that is no address", "id: s\nuntil: {count: 1}\nshow: [memory]\nmemory: [RSP]\n",
+        "l.md:13:9: 'memory' must be one word or text; write it on one line, without brackets");
     row("negative count", "id: s\nuntil: {count: -1}\n",
         "l.md:11:16: 'count' must be a whole number; from 1 to 18446744073709551615");
     row("focus on nothing", "id: s\nuntil: {count: 1}\nfocus: walks\n",
@@ -187,7 +192,8 @@ class LessonParserTest : public QObject {
 
   void no_damage_to_a_lesson_makes_the_parser_fail_data() {
     QTest::addColumn<QString>("id");
-    for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt"})
+    for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt",
+                           "why-more-ways-can-be-worse"})
       QTest::newRow(id) << QString(id);
   }
   void no_damage_to_a_lesson_makes_the_parser_fail() {

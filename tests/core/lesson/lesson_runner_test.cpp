@@ -84,6 +84,18 @@ class LessonRunnerTest : public QObject {
     QCOMPARE(failed[5], std::string("23:21 register R99 is 0 | there is no such register"));
   }
 
+  void a_step_says_where_the_memory_view_goes() {
+    const LessonResult result = run(kToCpuid + step("id: a\nuntil: {count: 1}\nshow: [memory]\nmemory: RIP\n") +
+                                    step("id: b\nuntil: {count: 1}\nshow: [memory]\nmemory: 'sym:the_cpuid'\n") +
+                                    step("id: c\nuntil: {count: 1}\nshow: [memory]\nmemory: 0x1008\n") +
+                                    step("id: d\nuntil: {count: 1}\nshow: [memory]\nmemory: R99\n"));
+    QCOMPARE(failures(result), std::vector<std::string>{"35:9 memory at R99 | there is no such register or symbol"});
+    QVERIFY(!result.steps[0].memory);
+    QVERIFY(result.steps[1].memory > result.steps[2].memory);  // past the CPUID, and at it
+    QCOMPARE(result.steps[3].memory.value_or(0), std::uint64_t{0x1008});
+    QVERIFY(!result.steps[4].memory);
+  }
+
   void the_order_of_expect_matters_and_that_of_expect_any_does_not() {
     const LessonResult wrong = run(kToCpuid + step("id: a\nuntil: {symbol: after_cpuid}\nexpect: [vmm.action: {name: "
                                                    "cpuid.emulate}, vm.exit: {name: CPUID}]\n"));
