@@ -44,6 +44,14 @@ namespace {
 
 using Node = Answer::Node;
 
+/// What the cost model charges for an event: every event has it, besides its fields.
+constexpr std::string_view kCharged = "cycles";
+
+FieldValue value_of(const Event& event, std::string_view field) {
+  if (field == kCharged) return std::uint64_t{event.cycles};
+  return *field_value(event, field);
+}
+
 void for_each(Node& node, const std::function<void(Node&)>& visit) {
   visit(node);
   if (node.left) for_each(*node.left, visit);
@@ -143,6 +151,7 @@ class AnswerParser {
     if (const auto problem = set_event(node.pattern, event)) return fail(begin, problem->message, problem->remedy);
     if (!with_field) return;
     node.field = word.substr(dot + 1);
+    if (node.field == kCharged) return;
     if (const auto problem = check_field(node.pattern.kind, node.field))
       return fail(begin + dot + 1, problem->message, problem->remedy);
     for (const FieldInfo& info : event_table()[node.pattern.kind].fields) {
@@ -370,10 +379,10 @@ void Answer::on_event(const Event& event) {
   for_each(*root_, [&](Node& node) {
     if (!node.active || event.payload.index() != node.pattern.kind || !node.pattern.matches(event, *image_)) return;
     if (node.kind == Node::Kind::Count || node.kind == Node::Kind::Seen) ++node.number;
-    if (node.kind == Node::Kind::Sum) add(node, *field_value(event, node.field));
+    if (node.kind == Node::Kind::Sum) add(node, value_of(event, node.field));
     if (node.kind != Node::Kind::Field || (node.known && !node.last)) return;
     node.known = true;
-    node.value = *field_value(event, node.field);
+    node.value = value_of(event, node.field);
     if (const auto* text = std::get_if<std::string_view>(&node.value)) node.text = *text;
   });
 }

@@ -6,8 +6,8 @@
 //   field(EVENT.field[, field=value ...], steps: a)  the field of the first of them ("last: true" for the last)
 //   seen(EVENT[, field=value ...], steps: a)         yes or no
 //   symbol(name)                                     an address of the guest
-// with numbers, + - * / and parentheses around them. "step: a" is the same as "steps: a..a"; without either, the whole
-// lesson counts.
+// with numbers, + - * / and parentheses around them. Besides its own fields every event has "cycles", what the cost
+// model charges for it. "step: a" is the same as "steps: a..a"; without either, the whole lesson counts.
 #pragma once
 
 #include <memory>

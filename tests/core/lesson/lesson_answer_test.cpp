@@ -34,9 +34,9 @@ std::string evaluate(const std::string& expression, LessonAsk::Type type = Lesso
   };
   feed("a",
        {event_of(WalkEnd{.references = 24, .latency = 100}), event_of(CacheLookup{.cache = "L1D", .energy = 0.047F})});
-  feed("b",
-       {event_of(WalkEnd{.references = 19, .latency = 50}), event_of(CacheLookup{.cache = "L1D", .energy = 0.0655F}),
-        event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
+  feed("b", {event_of(WalkEnd{.references = 19, .latency = 50}),
+             Event{.cycles = 143, .payload = CacheLookup{.cache = "L1D", .latency = 4, .energy = 0.0655F}},
+             event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
   feed("c", {event_of(WalkEnd{.references = 4, .skipped = 20}), event_of(VmExit{.reason = 12, .name = "HLT"})});
   const auto text = answer->text(type);
   return text ? text.value() : "none: " + text.error().why;
@@ -82,6 +82,9 @@ class LessonAnswerTest : public QObject {
     row("sum(cache.lookup.energy, cache=L1D, step=a) * 1000", "47");
     row("sum(cache.lookup.energy, cache=L1D, step=a) / sum(cache.lookup.energy, step=b)", "0.7176");
     row("sum(cache.lookup.energy, step=c)", "0");
+    row("sum(cache.lookup.cycles)", "143");
+    row("sum(cache.lookup.latency)", "4");
+    row("field(cache.lookup.cycles, step=b)", "143");
     row("field(walk.end.references, step=a) - field(walk.end.references, step=b)", "5");
     row("count(trap.raised)", "0");
     row("field(trap.raised.name)", "none: no trap.raised was seen");
