@@ -19,6 +19,9 @@ const char* next_line_feed(const char* begin, const char* end) {
   return static_cast<const char*>(std::memchr(begin, '\n', static_cast<std::size_t>(end - begin)));
 }
 
+constexpr const char* kTooLong = "the line is longer than 65536 bytes";
+constexpr const char* kIsThisATrace = "is this a trace?";
+
 using FastPath = const char* (*)(const char*, ReferenceRecord&);
 
 template <TraceFormat kFormat, FastPath kFast>
@@ -62,26 +65,28 @@ class TextStream final : public ReferenceStream {
   bool have_line() {
     if (at_ < end_) return true;
     input_->take_to(at_);
-    for (;;) {
-      const std::size_t before = input_->size();
+    const char* feed = last_line_feed(input_->begin(), input_->end());
+    while (feed == nullptr) {
+      if (input_->size() > kLongestLine) return fail(kTooLong, kIsThisATrace), false;
       const bool more = input_->fill();
-      if (!more && input_->error() == nullptr && before != 0 && before <= kLongestLine) input_->append('\n');
-      const char* const feed = last_line_feed(input_->begin(), input_->end());
       at_ = end_ = input_->begin();
-      if (feed != nullptr) return end_ = feed + 1, true;
-      if (!more && input_->error() == nullptr && before == 0) return false;
-      if (input_->size() > kLongestLine) return fail("the line is longer than 65536 bytes", "is this a trace?"), false;
-      if (!more) return fail_with(*input_->error()), false;
+      if (!more && input_->error() != nullptr) return fail_with(*input_->error()), false;
+      if (!more && input_->size() == 0) return false;
+      if (!more) input_->append('\n');  // the last line's
+      feed = last_line_feed(input_->begin(), input_->end());
     }
+    at_ = input_->begin();
+    end_ = feed + 1;
+    return true;
   }
 
   /// The line at at_, by the format's whole rule. True where it is a record.
   bool take_line(ReferenceRecord& record) {
     const char* const feed = next_line_feed(at_, end_);
     const std::string_view line(at_, static_cast<std::size_t>(feed - at_));
+    if (line.size() > kLongestLine) return fail(kTooLong, kIsThisATrace), false;
     LineProblem problem;
-    const LineKind kind = line.size() > kLongestLine ? LineKind::Bad : parse_line(kFormat, line, record, problem);
-    if (line.size() > kLongestLine) problem = {"the line is longer than 65536 bytes", "is this a trace?"};
+    const LineKind kind = parse_line(kFormat, line, record, problem);
     if (kind == LineKind::Bad) return fail(problem.message, problem.remedy), false;
     at_ = feed + 1;
     ++line_;
