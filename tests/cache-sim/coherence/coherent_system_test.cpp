@@ -57,6 +57,7 @@ class NaiveModel : public CoherenceObserver {
   void sent(Message message, CoherenceNode from, CoherenceNode to, PhysicalAddress address) override {
     if (carries_data(message)) place(to, address.value) = place(from, address.value);
     ++messages[message];
+    names << name_of(message);
   }
   void probed(unsigned core, PhysicalAddress address, CoherenceEvent event, State before) override {
     ++probes[core];
@@ -67,6 +68,7 @@ class NaiveModel : public CoherenceObserver {
   std::map<std::uint64_t, int> latest, home, memory;
   std::map<std::pair<unsigned, std::uint64_t>, int> copies;
   std::map<Message, std::uint64_t> messages;
+  QStringList names;
   std::map<unsigned, std::uint64_t> probes;
   std::vector<std::pair<unsigned, std::uint64_t>> recalled;
 
@@ -159,6 +161,13 @@ CoherenceOutcome load(CoherentSystem& system, unsigned core, std::uint64_t addre
 }
 CoherenceOutcome store(CoherentSystem& system, unsigned core, std::uint64_t address) {
   return system.access(core, {address}, {address}, PageSize::Size4K, AccessKind::Write, false);
+}
+/// "r1", "w1", "e1": core 1 reads, writes, evicts the line at 0.
+void perform(CoherentSystem& system, const QString& step) {
+  const unsigned core = step.mid(1).toUInt();
+  if (step[0] == 'r') load(system, core, 0);
+  if (step[0] == 'w') store(system, core, 0);
+  if (step[0] == 'e') system.sweep(core, {0}, 64);
 }
 std::uint64_t count(const CoherentSystem& system, Message message) {
   return system.messages()[static_cast<std::size_t>(message)];
@@ -352,6 +361,48 @@ class CoherentSystemTest : public QObject {
       QCOMPARE(outcome.after, State::Modified);
       QVERIFY(system.messages() == before);
       QCOMPARE(system.counters(0).silent_upgrades, std::uint64_t{1});
+    }
+  }
+
+  void each_transaction_sends_exactly_these_messages_data() {
+    QTest::addColumn<QString>("before");
+    QTest::addColumn<QString>("now");
+    QTest::addColumn<QString>("directory");
+    QTest::addColumn<QString>("snoopy");
+    const auto add = [](const char* name, const char* before, const char* now, const char* directory,
+                        const char* snoopy) { QTest::newRow(name) << before << now << directory << snoopy; };
+    // r1: core 1 reads; w1: it writes; e1: it evicts.
+    add("a first read", "", "r0", "GetS Memory-Read Data-Home", "GetS Memory-Read Data-Home");
+    add("a first write", "", "w0", "GetM Memory-Read Data-Home", "GetM Memory-Read Data-Home");
+    add("a read of E", "r1", "r0", "GetS Fwd-GetS Data", "GetS Data");
+    add("a read of M", "w1", "r0", "GetS Fwd-GetS Data", "GetS Data");
+    add("a read of O", "w1 r2", "r0", "GetS Fwd-GetS Data", "GetS Data");
+    add("a read of S", "r1 r2", "r0", "GetS Memory-Read Data-Home", "GetS Memory-Read Data-Home");
+    add("a write of M", "w1", "w0", "GetM Fwd-GetM Data", "GetM Data");
+    add("a write of O with a sharer", "w1 r2", "w0", "GetM Fwd-GetM Data Inv Inv-Ack AckCount", "GetM Data");
+    add("a write of O alone", "w1 r2 e2", "w0", "GetM Fwd-GetM Data", "GetM Data");
+    add("a write of S", "r1 r2", "w0", "GetM Inv Inv-Ack Inv Inv-Ack Memory-Read Data-Home",
+        "GetM Memory-Read Data-Home");
+    add("an upgrade beside the owner", "w1 r0", "w0", "Upgrade Inv Inv-Ack AckCount", "Upgrade");
+    add("an upgrade of the owner", "w0 r1", "w0", "Upgrade Inv Inv-Ack AckCount", "Upgrade");
+    add("an upgrade of the owner, alone", "w0 r1 e1", "w0", "Upgrade AckCount", "Upgrade");
+    add("an eviction of S", "r1 r0", "e0", "PutS Put-Ack", "");
+    add("an eviction of E", "r0", "e0", "PutE Put-Ack", "");
+    add("an eviction of O", "w0 r1", "e0", "PutO Memory-Write Put-Ack", "PutO Memory-Write");
+    add("an eviction of M", "w0", "e0", "PutM Memory-Write Put-Ack", "PutM Memory-Write");
+  }
+  void each_transaction_sends_exactly_these_messages() {
+    QFETCH(QString, before);
+    QFETCH(QString, now);
+    QFETCH(QString, directory);
+    QFETCH(QString, snoopy);
+    for (const CoherenceProtocol protocol : kProtocols) {
+      CoherentSystem system(system_of(3, protocol, l1d_of(CacheOrganisation::Vipt, 32)));
+      NaiveModel model;
+      for (const QString& step : before.split(' ', Qt::SkipEmptyParts)) perform(system, step);
+      system.observe(&model);
+      perform(system, now);
+      QCOMPARE(model.names.join(' '), protocol == CoherenceProtocol::Directory ? directory : snoopy);
     }
   }
 
