@@ -253,7 +253,7 @@ void read_machine(YamlReader& yaml, const YAML::Node& node, StudyInputs::Machine
 void read_core(YamlReader& yaml, const YAML::Node& tlbs, const YAML::Node& timing, const char* name,
                StudyInputs::Core& core) {
   static constexpr std::array<std::string_view, 3> kTlbKeys{"base", "superpage", "second"};
-  static constexpr std::array<std::string_view, 3> kTimingKeys{"base-cycles", "exposed-loads", "reorder-buffer"};
+  static constexpr std::array<std::string_view, 4> kTimingKeys{"base-cycles", "load-exposure", "window-cycles", "miss-overlap"};
   const YAML::Node tlb = member(yaml, tlbs, name);
   if (yaml.is_mapping(tlb, "a set of TLBs", kTlbKeys))
     core.tlbs = {whole_member(yaml, tlb, "base"), whole_member(yaml, tlb, "superpage"),
@@ -261,8 +261,9 @@ void read_core(YamlReader& yaml, const YAML::Node& tlbs, const YAML::Node& timin
   const YAML::Node one = member(yaml, timing, name);
   if (!yaml.is_mapping(one, "a core's timing", kTimingKeys)) return;
   core.base_cycles = real_member(yaml, one, "base-cycles");
-  core.exposed_loads = real_member(yaml, one, "exposed-loads");
-  yaml.read(one, "reorder-buffer", core.reorder_buffer);
+  core.load_exposure = real_member(yaml, one, "load-exposure");
+  core.window_cycles = real_member(yaml, one, "window-cycles");
+  core.miss_overlap = real_member(yaml, one, "miss-overlap");
 }
 
 void read_cores(YamlReader& yaml, const YAML::Node& root, StudyInputs& inputs) {

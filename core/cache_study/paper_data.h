@@ -64,8 +64,9 @@ struct StudyInputs {
   struct Core {
     Tlbs tlbs;
     double base_cycles = 0;    ///< An instruction, with every reference free.
-    double exposed_loads = 0;  ///< A base cycle.
-    unsigned reorder_buffer = 0;
+    double load_exposure = 0;  ///< This and the next two: cache-sim/simulation/timing.h.
+    double window_cycles = 0;
+    double miss_overlap = 1;
   };
   Core in_order, out_of_order;
   double instructions_per_reference = 0;

@@ -166,7 +166,7 @@ class FigureTest : public QObject {
     QCOMPARE(inputs.arrays.size(), std::size_t{4 + 5 + 6 + 6});
     for (const auto& array : inputs.arrays) QVERIFY(array.energy > 0 && array.time > 0);
     QCOMPARE(inputs.leakage.size(), std::size_t{3});
-    QVERIFY(inputs.in_order.exposed_loads > inputs.out_of_order.exposed_loads);
+    QVERIFY(inputs.in_order.load_exposure > inputs.out_of_order.load_exposure);
   }
 
   void a_mistake_in_a_file_has_its_place_data() {
