@@ -79,7 +79,8 @@ class ThreadStream final : public ReferenceStream {
     double place = 1;
     const double even = as_fraction(random_.bits());
     for (unsigned power = 0; power < config_.skew; ++power) place *= even;
-    position_ = static_cast<std::uint64_t>(place * static_cast<double>(bytes_ / kWord)) * kWord;
+    const std::uint64_t words = bytes_ / kWord;
+    position_ = static_cast<std::uint64_t>(place * static_cast<double>(words)) * kWord;
   }
 
   MulticoreConfig config_;
