@@ -153,6 +153,9 @@ EventFamily family_of(const Event& event) {
           [](const CacheEvict&) {
             return EventFamily{tr("cache"), QStringLiteral("–"), Ink::Hardware};
           },
+          [](const CacheAlias&) {
+            return EventFamily{tr("cache"), QStringLiteral("≠"), Ink::Bad};
+          },
           [](const MemoryAccess& access) {
             return EventFamily{access.access == AccessKind::Write ? tr("store") : tr("load"), dot, Ink::Text};
           },

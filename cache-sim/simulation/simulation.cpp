@@ -71,7 +71,7 @@ constexpr Descent joined(const Descent& a, const Descent& b) {
           .missed = std::max(a.missed, b.missed),
           .latency = std::max(a.latency, b.latency)};
 }
-constexpr bool missed_l1(const HierarchyCost& cost) { return cost.levels != 1 || cost.memory_reached; }
+constexpr bool missed_l1(const HierarchyCost& cost) { return !cost.l1_hit; }
 
 }  // namespace
 
@@ -446,7 +446,7 @@ void Simulation::State::switch_context() {
 /// INVLPG, TLBI: the filter table listens (section IV-C2).
 void Simulation::State::invalidate(const ReferenceRecord& record) {
   if (tlbs) tlbs->invalidate_address(record.address, {.address_space = record.address_space});
-  caches.superpage_invalidated(record.address);
+  caches.page_invalidated(record.address);
 }
 
 void Simulation::State::splinter(const ReferenceRecord& record) {

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "cache-sim/simulation/simulation.h"
 #include "core/base/result.h"
@@ -16,6 +17,15 @@ namespace shearling {
 [[nodiscard]] Result<SimulationConfig> parse_study_config(const std::string& yaml, const std::string& file);
 /// `name_or_path`: a built-in one of assets/cache/ ("sandy-bridge", "seesaw-32k", ...) or a path.
 [[nodiscard]] Result<SimulationConfig> load_study_config(const std::string& name_or_path);
+
+/// One of assets/cache/.
+struct BuiltInStudyConfig {
+  std::string name, description;
+};
+[[nodiscard]] std::vector<BuiltInStudyConfig> built_in_study_configs();
+/// Those of assets/cache/tlb/, for `tlb: NAME`.
+[[nodiscard]] std::vector<BuiltInStudyConfig> built_in_tlbs();
+
 /// An object for each level, and the rest of the report.
 [[nodiscard]] nlohmann::ordered_json to_json(const SimulationReport& report);
 

@@ -559,6 +559,27 @@ struct CacheEvict {
   }
 };
 
+/// A virtually tagged or virtually indexed cache whose aliases nobody handles served what the program did not mean.
+struct CacheAlias {
+  std::string_view cache;
+  std::string_view kind;           ///< "homonym" (another line's data) or "synonym" (a copy older than the last store).
+  bool walk = false;               ///< To the page walker.
+  VirtualAddress virtual_address;  ///< 0 for walk references.
+  PhysicalAddress physical_address;
+  static constexpr std::string_view kName = "cache.alias";
+  static constexpr std::string_view kSentence =
+      "{cache} makes a {kind} error at {virtual_address} (physical {physical_address}): on real hardware {walk?the "
+      "page "
+      "walker|the program} would now have wrong or outdated data. Here the guest keeps the right bytes.";
+  static constexpr auto fields() {
+    using P = CacheAlias;
+    return std::tuple{Field{"cache", &P::cache, FieldFormat::Text}, Field{"kind", &P::kind, FieldFormat::Text},
+                      Field{"walk", &P::walk, FieldFormat::Flag},
+                      Field{"virtual_address", &P::virtual_address, FieldFormat::Hex},
+                      Field{"physical_address", &P::physical_address, FieldFormat::Hex}};
+  }
+};
+
 struct MemoryAccess {
   AccessKind access = AccessKind::Read;
   std::uint8_t size = 0;  ///< Bytes.
@@ -639,8 +660,8 @@ using EventPayload =
     std::variant<InstructionFetched, InstructionRetired, RepIterated, Check, TrapRaised, TrapDelivered, TrapReturned,
                  PrivilegeChanged, ModeChanged, RegisterWritten, VmExit, VmmAction, VmEntry, Hypercall, WalkBegin,
                  WalkReference, WalkEnd, TlbLookup, TlbFill, TlbEvict, TlbInvalidate, TftLookup, TftFill, TftInvalidate,
-                 CacheLookup, CacheFill, CacheEvict, MemoryAccess, DeviceAccess, InterruptRequested, ConsoleOutput,
-                 LessonMark, MachineStopped>;
+                 CacheLookup, CacheFill, CacheEvict, CacheAlias, MemoryAccess, DeviceAccess, InterruptRequested,
+                 ConsoleOutput, LessonMark, MachineStopped>;
 
 struct Event {
   StepIndex step = 0;

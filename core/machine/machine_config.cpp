@@ -96,20 +96,21 @@ class ConfigReader {
   }
 
   void read_caches(const YAML::Node& node) {
-    static const Keys kKeys{"l1i", "l1d", "l2", "last-level", "tft", "memory"};
+    static const Keys kKeys{"l1i", "l1d", "l2", "l2i", "last-level", "tft", "scheduler", "memory"};
+    static const Keys kSchedulers{"always-fast", "always-slow", "quarter-rule"};
     if (!yaml_.is_mapping(node, "'caches'", kKeys)) return;
     CacheHierarchyConfig& caches = config_.caches;
     GeometryReader::section(node, "l1i", [&](const YAML::Node& cache) { geometry_.read_cache(cache, caches.l1i); });
     GeometryReader::section(node, "l1d", [&](const YAML::Node& cache) { geometry_.read_cache(cache, caches.l1d); });
     GeometryReader::section(node, "l2",
                             [&](const YAML::Node& cache) { geometry_.read_optional_cache(cache, "L2", caches.l2); });
+    GeometryReader::section(node, "l2i",
+                            [&](const YAML::Node& cache) { geometry_.read_optional_cache(cache, "L2I", caches.l2i); });
     GeometryReader::section(node, "last-level", [&](const YAML::Node& cache) {
       geometry_.read_optional_cache(cache, "LLC", caches.last_level);
     });
-    GeometryReader::section(node, "tft", [&](const YAML::Node& tft) {
-      static const Keys kTftKeys{"entries"};
-      if (yaml_.is_mapping(tft, "'tft'", kTftKeys)) yaml_.read(tft, "entries", caches.tft.entries, 1, 65535);
-    });
+    GeometryReader::section(node, "tft", [&](const YAML::Node& tft) { read_filter(tft, caches.tft); });
+    yaml_.read_choice(node, "scheduler", kSchedulers, caches.scheduler);
     GeometryReader::section(node, "memory", [&](const YAML::Node& memory) {
       static const Keys kMemoryKeys{"latency", "energy"};
       if (!yaml_.is_mapping(memory, "'memory'", kMemoryKeys)) return;
@@ -117,6 +118,15 @@ class ConfigReader {
       yaml_.read(memory, "energy", caches.memory_energy);
     });
     if (!yaml_.failed()) geometry_.judge(node, problem_of(caches));
+  }
+
+  void read_filter(const YAML::Node& node, TranslationFilterTableConfig& filter) {
+    static const Keys kKeys{"entries", "tag-bits", "tagged", "enabled"};
+    if (!yaml_.is_mapping(node, "'tft'", kKeys)) return;
+    yaml_.read(node, "entries", filter.entries, 1, 65535);
+    yaml_.read(node, "tag-bits", filter.tag_bits, 1, TranslationFilterTableConfig::kRegionBits);
+    yaml_.read(node, "tagged", filter.tagged);
+    yaml_.read(node, "enabled", filter.enabled);
   }
 
   void read_costs(const YAML::Node& node) {

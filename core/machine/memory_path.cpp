@@ -13,7 +13,17 @@ namespace shearling {
 
 namespace {
 
+constexpr std::string_view kHomonym = "homonym";
+constexpr std::string_view kSynonym = "synonym";
 constexpr std::string_view kNewWalk = "A new walk of the page";
+
+/// An L1 TLB's cycles, where the cache begins only when it has answered.
+std::uint32_t wait_of(const std::vector<TlbGeometry>& first_level, TranslationOrder order) {
+  std::uint32_t longest = 0;
+  if (order != TranslationOrder::Before) return longest;
+  for (const TlbGeometry& tlb : first_level) longest = std::max(longest, tlb.latency);
+  return longest;
+}
 
 bool is_data(AccessKind kind) { return kind != AccessKind::Fetch; }
 
@@ -44,9 +54,14 @@ std::uint16_t way_of(const Tlb& tlb, const TlbEntry* entry) {
 
 MemoryPath::MemoryPath(const TranslationCachesConfig& translation, const CacheHierarchyConfig& caches,
                        EventStream& events)
-    : events_(events), translation_(translation), caches_(caches) {
+    : events_(events),
+      translation_(translation),
+      caches_(caches),
+      fetch_waits_(wait_of(translation.instruction, caches_.translation_order(AccessKind::Fetch))),
+      data_waits_(wait_of(translation.data, caches_.translation_order(AccessKind::Read))) {
   for (const Tlb* tlb : translation_.structures()) names_.push_back(keep(tlb->geometry().name));
-  for (const Cache* cache : {&caches_.l1i(), &caches_.l1d(), caches_.twin(), caches_.l2(), caches_.last_level()}) {
+  for (const Cache* cache :
+       {&caches_.l1i(), &caches_.l1d(), caches_.twin(), caches_.l2(), caches_.l2i(), caches_.last_level()}) {
     if (cache != nullptr) names_.push_back(keep(cache->config().name));
   }
 }
@@ -62,7 +77,10 @@ std::string_view MemoryPath::kept(std::string_view name) const {
 const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbTag tag) {
   if (!models_on_) return nullptr;
   ++counters_.tlb_lookups;
+  owner_ = tag;
   if (caches_.tft() != nullptr) ask_filter(address, kind);
+  const std::uint32_t wait = is_data(kind) ? data_waits_ : fetch_waits_;
+  charge(wait);
   if (!events_.wants_micro_events()) {
     const TranslationHit hit = translation_.lookup_quietly(address, kind, tag);
     charge(hit.latency);
@@ -77,14 +95,14 @@ const TlbEntry* MemoryPath::lookup(VirtualAddress address, AccessKind kind, TlbT
   if (found.entry == nullptr) ++counters_.tlb_misses;
   for (unsigned i = 0; i < found.probe_count; ++i) {
     const TlbProbe& probe = found.probes[i];
-    // The second level is asked last, and only its latency is not hidden behind the cache's.
+    // The second level is asked last. The first level's latency is hidden behind the cache's, unless that is PIPT.
     const bool last = i + 1 == found.probe_count;
     events_.micro(TlbLookup{.structure = kept(probe.tlb->geometry().name),
                             .virtual_address = address,
                             .hit = probe.outcome.hit,
                             .set = asked_set(probe, address),
                             .way = probe.outcome.way},
-                  last ? found.latency : 0);
+                  (last ? found.latency : 0) + (i == 0 ? wait : 0));
   }
   if (found.entry == nullptr) return nullptr;
   for (unsigned i = 0; i < found.fill_count; ++i) emit_fill(*found.entry, *found.fills[i].tlb, found.fills[i].outcome);
@@ -99,7 +117,7 @@ void MemoryPath::ask_filter(VirtualAddress address, AccessKind kind) {
     filter_answers_.clear();
     return;
   }
-  const TftOutcome outcome = caches_.tft()->lookup(address);
+  const TftOutcome outcome = caches_.tft()->lookup(address, owner_);
   tell_filter(address, outcome);
   take_filter_answer(address, kind);
   filter_answers_.push_back({address.value / kFrameBytes, kind, outcome});
@@ -139,7 +157,8 @@ void MemoryPath::fill_filter(const TlbEntry& entry, AccessKind kind) {
            geometry.page_sizes.end();
   });
   if (!first_level_holds) return;
-  if (const auto index = caches_.superpage_filled(entry.page))
+  count_superpages();
+  if (const auto index = caches_.superpage_filled(entry.page, entry.tag))
     events_.micro(TftFill{.region = entry.page, .index = *index});
 }
 
@@ -147,6 +166,7 @@ void MemoryPath::drop_page(VirtualAddress address, TlbTag tag) {
   if (!models_on_) return;
   const unsigned dropped = translation_.drop_page(address, tag);
   if (dropped == 0) return;
+  count_superpages();
   events_.micro(
       TlbInvalidate{.scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = kNewWalk});
 }
@@ -236,6 +256,7 @@ void MemoryPath::program_access(VirtualAddress virtual_address, PhysicalAddress 
                              .physical_address = {physical_address.value + done},
                              .page_size = page_size,
                              .kind = kind,
+                             .owner = owner_,
                              .filter = filter};
     if (done == 0 || reference.virtual_address.value % kFrameBytes == 0)
       reference.filter = filter = take_filter_answer(reference.virtual_address, kind);
@@ -264,7 +285,9 @@ void MemoryPath::emit_hierarchy(const HierarchyOutcome& outcome, const CacheRefe
     emit_cache(outcome.levels[i], reference,
                outcome.levels[i].latency + (to_memory ? caches_.config().memory_latency : 0));
   }
-  for (unsigned i = 0; i < outcome.write_back_count; ++i) emit_moves(outcome.write_backs[i]);
+  emit_alias(outcome, reference);
+  for (const DroppedLine& dropped : outcome.dropped) emit_eviction(dropped.cache, dropped.line);
+  for (const CacheOutcome& arrival : outcome.write_backs) emit_moves(arrival);
   if (outcome.twin) emit_cache(*outcome.twin, reference, 0);
 }
 
@@ -287,18 +310,26 @@ void MemoryPath::emit_cache(const CacheOutcome& outcome, const CacheReference& r
 }
 
 void MemoryPath::emit_moves(const CacheOutcome& outcome) {
-  if (outcome.evicted) {
-    events_.micro(CacheEvict{.cache = kept(outcome.cache),
-                             .line = outcome.evicted->line,
-                             .set = outcome.evicted->set,
-                             .way = outcome.evicted->way,
-                             .written_back = outcome.evicted->dirty});
-  }
+  if (outcome.evicted) emit_eviction(outcome.cache, *outcome.evicted);
   if (!outcome.filled) return;
   events_.micro(CacheFill{.cache = kept(outcome.cache),
                           .line = outcome.filled->line,
                           .set = outcome.filled->set,
                           .way = outcome.filled->way});
+}
+
+void MemoryPath::emit_eviction(std::string_view cache, const LineMove& line) {
+  events_.micro(CacheEvict{
+      .cache = kept(cache), .line = line.line, .set = line.set, .way = line.way, .written_back = line.dirty});
+}
+
+void MemoryPath::emit_alias(const HierarchyOutcome& outcome, const CacheReference& reference) {
+  if (outcome.alias == AliasError::None) return;
+  events_.micro(CacheAlias{.cache = kept(outcome.levels[0].cache),
+                           .kind = outcome.alias == AliasError::Homonym ? kHomonym : kSynonym,
+                           .walk = reference.walk,
+                           .virtual_address = reference.virtual_address,
+                           .physical_address = reference.physical_address});
 }
 
 // --- invalidations ---------------------------------------------------------------------------------------------------
@@ -308,38 +339,55 @@ void MemoryPath::invalidate_address(VirtualAddress address, TlbTag tag, std::str
   const unsigned dropped = translation_.invalidate_address(address, tag);
   events_.micro(
       TlbInvalidate{.scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = reason});
-  if (caches_.superpage_invalidated(address)) {
+  if (caches_.page_invalidated(address).filter_entries != 0)
     events_.micro(TftInvalidate{.region = {address.value & ~page_offset_mask(PageSize::Size2M)}});
-  }
+  count_superpages();
 }
 
 void MemoryPath::invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason) {
   if (!models_on_) return;
   const unsigned dropped = translation_.invalidate_address_space(tag, keep_global);
-  invalidated(InvalidationScope::AddressSpace, dropped, reason);
+  invalidated(InvalidationScope::AddressSpace, dropped, reason, caches_.address_space_invalidated(tag));
 }
 
 void MemoryPath::invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
                                             std::string_view reason) {
   if (!models_on_) return;
   const unsigned dropped = translation_.invalidate_virtual_machine(virtual_machine, keep_global, nested);
-  invalidated(keep_global ? InvalidationScope::AllButGlobal : InvalidationScope::VirtualMachine, dropped, reason);
+  invalidated(keep_global ? InvalidationScope::AllButGlobal : InvalidationScope::VirtualMachine, dropped, reason,
+              caches_.virtual_machine_invalidated(virtual_machine));
 }
 
 void MemoryPath::invalidate_all(std::string_view reason) {
   if (!models_on_) return;
-  invalidated(InvalidationScope::All, translation_.invalidate_all(), reason);
+  invalidated(InvalidationScope::All, translation_.invalidate_all(), reason, caches_.all_invalidated());
 }
 
-/// The TFT cannot tell whose regions it holds: whatever drops more than one page drops all of it.
-void MemoryPath::invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason) {
+void MemoryPath::invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason,
+                             const Invalidated& in_caches) {
   events_.micro(TlbInvalidate{.scope = scope, .address = {}, .dropped = dropped, .reason = reason});
-  context_switched();
+  if (in_caches.filter_entries != 0) events_.micro(TftInvalidate{.region = {}, .all = true});
+  count_superpages();
 }
 
 void MemoryPath::context_switched() {
   if (!models_on_) return;
   if (caches_.context_switched() != 0) events_.micro(TftInvalidate{.region = {}, .all = true});
+}
+
+/// Tells SEESAW's scheduler how many superpages the L1 data TLBs hold (section IV-B3 of the paper).
+void MemoryPath::count_superpages() {
+  if (caches_.tft() == nullptr || caches_.config().scheduler != SchedulerPolicy::QuarterRule) return;
+  unsigned valid = 0;
+  unsigned entries = 0;
+  const std::vector<const Tlb*> tlbs = translation_.structures();
+  const std::size_t first = translation_.config().instruction.size();
+  for (std::size_t i = first; i < first + translation_.config().data.size(); ++i) {
+    if (!tlbs[i]->holds(PageSize::Size2M)) continue;
+    valid += tlbs[i]->valid_entries(PageSize::Size2M);
+    entries += tlbs[i]->geometry().entries;
+  }
+  caches_.superpage_entries(valid, entries);
 }
 
 // --- accounts --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The memory path of one core: translation caches and cache hierarchy, with an event for each thing they do. It has no
-// idea of page-table formats: the ISA's MMU walks, and tells the path about every reference. With models off (direct
-// execution), lookups miss, fills and accesses do nothing, and no event is emitted.
+// idea of page-table formats: the ISA's MMU walks, and tells the path about every reference. Every access asks the
+// TLBs, for its rights are there: where a VIVT cache hits, their latency is charged although no data waited for it.
+// With models off (direct execution), lookups miss, fills and accesses do nothing, and no event is emitted.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +65,9 @@ class MemoryPath {
   void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
                                   std::string_view reason);
   void invalidate_all(std::string_view reason);
-  void context_switched();  ///< Flushes the TFT (it has no ASIDs; section IV-C3 of the paper).
+  /// Another address space runs, and its translations were kept: flushes the TFT unless its entries are tagged (section
+  /// IV-C3 of the paper).
+  void context_switched();
 
   void count_walk(unsigned references, unsigned skipped);
   [[nodiscard]] const MemoryPathCounters& counters() const { return counters_; }
@@ -73,7 +76,7 @@ class MemoryPath {
 
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(translation_, caches_, counters_);
+    archive(translation_, caches_, counters_, owner_.address_space, owner_.virtual_machine);
     if constexpr (Archive::kReading) filter_answers_.clear();
   }
 
@@ -92,19 +95,24 @@ class MemoryPath {
   [[nodiscard]] std::string_view kept(std::string_view name) const;
   void access(const CacheReference& reference);
   void fill_filter(const TlbEntry& entry, AccessKind kind);
-  void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason);
+  void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason, const Invalidated& in_caches);
+  void count_superpages();
   [[nodiscard]] ServedBy served_by(const HierarchyOutcome& outcome) const;
   void charge(std::uint64_t latency);
   void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome);
   void emit_hierarchy(const HierarchyOutcome& outcome, const CacheReference& reference);
   void emit_cache(const CacheOutcome& outcome, const CacheReference& reference, std::uint32_t charged);
   void emit_moves(const CacheOutcome& outcome);
+  void emit_eviction(std::string_view cache, const LineMove& line);
+  void emit_alias(const HierarchyOutcome& outcome, const CacheReference& reference);
 
   EventStream& events_;
   std::vector<std::string_view> names_;
   TranslationCaches translation_;
   CacheHierarchy caches_;
   MemoryPathCounters counters_;
+  std::uint32_t fetch_waits_ = 0, data_waits_ = 0;  ///< Cycles of the L1 TLB that a PIPT cache waits for.
+  TlbTag owner_;                                    ///< Of the latest lookup: whoever runs.
   std::vector<FilterAnswer> filter_answers_;
   bool models_on_ = true;
 };
