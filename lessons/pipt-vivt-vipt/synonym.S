@@ -8,7 +8,9 @@
 //   2 GB + 64 KB    PD[0] PT[16]   frame_one in the first address space, frame_two in the second
 //
 // The frames belong to the image: the loader fills them, and no cache has seen them under a name of their own before the
-// loads below. What a frame holds is checked after each load, so on any correct machine the guest ends well.
+// loads below. What a frame holds is checked after each load, so on any correct machine the guest ends well. The data lie
+// 576 bytes into each frame, in a set (9) that no page-table entry of ours shares; accessed and dirty bits are set before,
+// so that no walk has to.
 //
 // Marks: 1 before the first load · 2 before the load by the other name · 3 before the store · 4 before the load after it
 //        5 before the loop · 6 after it · 7 before the loads of the homonym
@@ -18,7 +20,9 @@
 .set FIRST_NAME, 0x80000000
 .set SECOND_NAME, 0x80003000
 .set HOMONYM, 0x80010000
-.set TABLE, PTE_P | PTE_W
+.set TABLE, PTE_P | PTE_W | PTE_A
+.set PAGE, PTE_P | PTE_W | PTE_A | PTE_D
+.set OFFSET, 0x240
 .set OLD_VALUE, 0x01d
 .set NEW_VALUE, 0x2e3
 .set VALUE_ONE, 0x111
@@ -31,9 +35,9 @@ function kernel_main
 place build_mappings
   movq $alias_pd + TABLE, boot_pdpt + 2 * 8
   movq $alias_pt + TABLE, alias_pd
-  movq $shared_frame + TABLE, alias_pt
-  movq $shared_frame + TABLE, alias_pt + 3 * 8
-  movq $frame_one + TABLE, alias_pt + 16 * 8
+  movq $shared_frame + PAGE, alias_pt
+  movq $shared_frame + PAGE, alias_pt + 3 * 8
+  movq $frame_one + PAGE, alias_pt + 16 * 8
 
 place build_second_address_space         # the same but for one page
   mov boot_pml4, %rax
@@ -49,11 +53,11 @@ place build_second_address_space         # the same but for one page
   jb 1b
   movq $other_pd + TABLE, other_pdpt + 2 * 8
   movq $other_pt + TABLE, other_pd
-  movq $frame_two + TABLE, other_pt + 16 * 8
+  movq $frame_two + PAGE, other_pt + 16 * 8
 
-  mov $FIRST_NAME, %ebx
-  mov $SECOND_NAME, %r12d
-  mov $HOMONYM, %r13d
+  mov $FIRST_NAME + OFFSET, %ebx
+  mov $SECOND_NAME + OFFSET, %r12d
+  mov $HOMONYM + OFFSET, %r13d
   mov $other_pml4, %r14d
   mov $NEW_VALUE, %r15d
 
@@ -130,14 +134,17 @@ failed:
 .balign 16384
   .skip 8192                             # bits 13:12 of the shared frame's address are 2: neither name's
 place shared_frame
+  .skip OFFSET
   .quad OLD_VALUE
-  .skip 4088
+  .balign 4096
 place frame_one
+  .skip OFFSET
   .quad VALUE_ONE
-  .skip 4088
+  .balign 4096
 place frame_two
+  .skip OFFSET
   .quad VALUE_TWO
-  .skip 4088
+  .balign 4096
 
 .bss
 .balign 4096
