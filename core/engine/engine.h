@@ -97,6 +97,15 @@ class EngineClient {
   /// in the middle of a block.
   virtual std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
                                             std::uint32_t offset) = 0;
+
+  /// run_observed() only: may this one instruction run there, with begin_instruction() and observed_access() telling
+  /// all that the client wants to know of it? Kept like a plan. Without observers of its own a client says no.
+  virtual bool observable(VirtualAddress, std::span<const std::uint8_t>) { return false; }
+  /// run_observed() only: the instruction is about to execute. False: stop before it.
+  virtual bool begin_instruction(VirtualAddress, unsigned) { return false; }
+  /// run_observed() only: a data access of the instruction that was begun, of `size` bytes from `address` on; where it
+  /// crosses a page the rest lies at the beginning of the next virtual page. Only for frames that fill() granted.
+  virtual void observed_access(PhysicalAddress, AccessKind, unsigned) {}
 };
 
 enum class EngineStop : std::uint8_t {
@@ -106,6 +115,7 @@ enum class EngineStop : std::uint8_t {
   FillRefused,  ///< The program counter stands exactly on the instruction whose access was refused.
   NativeException,  ///< The instruction raised an exception of its own (#DE, #MF, #XM, ...): see exception().
   InvalidOpcode,    ///< The engine does not know the instruction; the program counter stands on it.
+  Unfinished,  ///< run_observed: the instruction at the program counter was begun, and has changed nothing: step it.
 };
 
 struct EngineOutcome {
@@ -132,6 +142,9 @@ class CpuEngine {
   virtual EngineOutcome step_one() = 0;
   /// Runs directly until `budget` instructions are complete (exactly), or a stop. No per-instruction hook is active.
   virtual EngineOutcome run(std::uint64_t budget) = 0;
+  /// The same, telling the client of every instruction and every data access. Whatever needs more than that is left to
+  /// step_one(): the run ends in Stopper before it or in Unfinished on it, or in Completed.
+  virtual EngineOutcome run_observed(std::uint64_t) { return {.stop = EngineStop::Stopper}; }
 
   [[nodiscard]] virtual std::uint64_t read(EngineRegister reg) const = 0;
   virtual void write(EngineRegister reg, std::uint64_t value) = 0;

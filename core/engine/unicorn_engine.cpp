@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Unicorn as the CPU of an x86 machine. Up to four Unicorn handles share the machine's RAM: for each of 32-bit and
-// 64-bit code one that runs directly and one that steps. They are opened when first needed; one of them at a time
-// owns the register file. What was measured with Unicorn 2.1.1, and decided from it:
+// Unicorn as the CPU of an x86 machine. Up to six Unicorn handles share the machine's RAM: for each of 32-bit and
+// 64-bit code one that runs directly, one that steps, and one that runs with every instruction and access observed.
+// They are opened when first needed; one of them at a time owns the register file. What was measured with
+// Unicorn 2.1.1, and decided from it:
 // - Handing the register file to a handle of the same mode (context save and restore, then EFLAGS): 0.15 us. Using one
 //   handle for both instead costs all translations: Unicorn drops them whenever it changes between count = 1 and 0.
 // - Single steps use EFLAGS.TF, not count = 1. With TF a translation block is one instruction, so nothing is fetched
 //   ahead, and code that changes its own next instruction works; with count = 1 whole blocks are translated, the page
 //   after the next instruction is asked for, and a store into its own block never gets done. 1.1 us a step with the
 //   soft TLB emptied first, 0.3 us without.
-// - Memory hooks stand in the stepping handles only, where they never come or go. In the direct handles there is a
-//   block hook and nothing else; instructions that must not reach Unicorn are kept out by stopping before their block
+// - Hooks never come or go: each handle has its own from the beginning. In the direct handles there is a block hook and
+//   nothing else; instructions that must not reach Unicorn are kept out by stopping before their block
 //   and stepping up to them, which needs no hook on an address and no new translation.
 // - FS_BASE and GS_BASE cannot be written in 32-bit mode, but the MSRs can (and cannot be read back).
 // - Unicorn's #XM and the #GP of misaligned SSE operands do not exist; a 16-byte store is two stores of 8.
@@ -220,6 +221,17 @@ struct PlanKeyHash {
 
 class UnicornEngine;
 
+/// What a handle is for; its hooks follow from it.
+enum class HandleUse : std::uint8_t { Direct, Stepping, Observed };
+
+/// What is known, for the present translations, of an instruction that an observed run has met. The tag is as in
+/// FastPlan.
+struct ObservedInstruction {
+  std::uint64_t tag = kNowhere;
+  bool runs = false;  ///< Else it must be stepped.
+};
+constexpr std::size_t kObservedInstructions = 8192;
+
 /// One Unicorn instance and what is known of the state that it keeps beside the register file.
 struct Handle {
   ~Handle() {
@@ -227,12 +239,12 @@ struct Handle {
     if (scratch != nullptr) uc_context_free(scratch);
     if (uc != nullptr) uc_close(uc);
   }
-  [[nodiscard]] bool direct() const { return !stepping; }
+  [[nodiscard]] bool stepping() const { return use == HandleUse::Stepping; }
 
   UnicornEngine* engine = nullptr;
   uc_engine* uc = nullptr;
   ExecutionMode mode = ExecutionMode::X86Long64;
-  bool stepping = false;
+  HandleUse use = HandleUse::Direct;
   uc_context* clean = nullptr;  ///< As opened, with no exception pending.
   uc_context* scratch = nullptr;
   bool soft_tlb_stale = true;
@@ -242,7 +254,9 @@ struct Handle {
   bool drop_all = false;
   std::unordered_map<PlanKey, Plan, PlanKeyHash> plans;
   std::unordered_multimap<std::uint64_t, PlanKey> plans_of_frame;
-  std::array<FastPlan, kFastPlans> fast;
+  std::array<FastPlan, kFastPlans>
+      fast;  ///< Observed: of blocks whose bytes are noted as translated; charge is the size.
+  std::vector<ObservedInstruction> observed;  ///< Observed: kObservedInstructions, direct mapped.
 };
 
 /// Why a fill was refused, or by whom.
@@ -276,13 +290,14 @@ class UnicornEngine final : public CpuEngine {
   }
 
   /// False when Unicorn cannot be opened.
-  bool open() { return handle(mode_, false) != nullptr && handle(mode_, true) != nullptr; }
+  bool open() { return handle(mode_, HandleUse::Direct) != nullptr && handle(mode_, HandleUse::Stepping) != nullptr; }
 
   void set_client(EngineClient* client) override { client_ = client; }
   void set_mode(ExecutionMode mode) override;
   [[nodiscard]] ExecutionMode mode() const override { return mode_; }
   EngineOutcome step_one() override;
   EngineOutcome run(std::uint64_t budget) override;
+  EngineOutcome run_observed(std::uint64_t budget) override;
   [[nodiscard]] std::uint64_t read(EngineRegister reg) const override;
   void write(EngineRegister reg, std::uint64_t value) override;
   [[nodiscard]] EngineState state() const override;
@@ -297,6 +312,9 @@ class UnicornEngine final : public CpuEngine {
   bool on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
   void on_block(Handle& handle, std::uint64_t address, std::uint32_t size);
   [[gnu::noinline]] void on_unusual_block(Handle& handle, std::uint64_t address, std::uint32_t size);
+  void on_observed_block(Handle& handle, std::uint64_t address, std::uint32_t size);
+  void on_observed_instruction(Handle& handle, std::uint64_t address, std::uint32_t size);
+  void on_observed_access(AccessKind kind, std::uint64_t address, unsigned size);
   void on_interrupt(Handle& handle, std::uint32_t vector);
   void on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value);
   std::uint64_t on_device_read(Handle& handle, std::uint64_t address, unsigned size);
@@ -323,8 +341,9 @@ class UnicornEngine final : public CpuEngine {
   };
 
   // Handles and registers.
-  Handle* handle(ExecutionMode mode, bool stepping);
-  std::unique_ptr<Handle> open_handle(ExecutionMode mode, bool stepping);
+  Handle* handle(ExecutionMode mode, HandleUse use);
+  std::unique_ptr<Handle> open_handle(ExecutionMode mode, HandleUse use);
+  bool add_hooks(Handle& opened);
   void acquire(Handle& target);
   void prepare(Handle& target);
   void repair(Handle& target);
@@ -372,15 +391,17 @@ class UnicornEngine final : public CpuEngine {
   std::optional<std::uint32_t> steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes);
   std::optional<std::uint32_t> repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
                                                std::uint32_t instructions);
+  bool runs_observed(Handle& target, std::uint64_t pc, std::uint32_t size);
+  std::optional<EngineOutcome> run_observed_part(Handle& target);
   EngineOutcome stopped(EngineStop stop) const { return {stop, budget_ - remaining_, 0, {}, AccessKind::Fetch}; }
   std::optional<EngineOutcome> after_steps(const Stepped& stepped);
 
   PhysicalMemory& memory_;
   ExecutionMode mode_;
   EngineClient* client_ = nullptr;
-  std::array<std::unique_ptr<Handle>, 4> handles_;
-  Handle* owner_ = nullptr;  ///< Holds the register file; null: registers_ does.
-  EngineState registers_;    ///< Without an owner all; with one what its mode cannot hold.
+  std::array<std::unique_ptr<Handle>, 6> handles_;  ///< By mode, then by use.
+  Handle* owner_ = nullptr;                         ///< Holds the register file; null: registers_ does.
+  EngineState registers_;                           ///< Without an owner all; with one what its mode cannot hold.
   std::uint64_t mark_epoch_ = 0;
 
   // Of the present call.
@@ -411,6 +432,7 @@ class UnicornEngine final : public CpuEngine {
   const Plan* current_ = nullptr;       ///< Of the latest block that was begun.
   const Plan* stop_plan_ = nullptr;
   BlockStop block_stop_ = BlockStop::None;
+  bool instruction_open_ = false;  ///< run_observed(): begun, and the next one has not been reached.
   std::unordered_map<std::uint64_t, std::uint64_t> fetch_frames_;  ///< Pages granted for fetching since the last flush.
 };
 
@@ -424,6 +446,9 @@ bool fill_hook(uc_engine*, std::uint64_t address, uc_mem_type type, uc_tlb_entry
   return handle.engine->on_fill(handle, address, kind, *entry);
 }
 void block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user);
+void observed_block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user);
+void observed_instruction_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user);
+void observed_memory_hook(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t, void* user);
 void interrupt_hook(uc_engine*, std::uint32_t vector, void* user) {
   auto& handle = *static_cast<Handle*>(user);
   handle.engine->on_interrupt(handle, vector);
@@ -446,19 +471,35 @@ bool add_hook(Handle& handle, int type, Callback* callback) {
 
 // ---------------------------------------------------------------------------------------------------- handles
 
-Handle* UnicornEngine::handle(ExecutionMode mode, bool stepping) {
-  auto& slot = handles_[(mode == ExecutionMode::X86Long64 ? 2 : 0) + (stepping ? 1 : 0)];
-  if (slot == nullptr) slot = open_handle(mode, stepping);
+Handle* UnicornEngine::handle(ExecutionMode mode, HandleUse use) {
+  auto& slot = handles_[(mode == ExecutionMode::X86Long64 ? 3U : 0U) + static_cast<unsigned>(use)];
+  if (slot == nullptr) slot = open_handle(mode, use);
   return slot.get();
 }
 
-std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool stepping) {
+bool UnicornEngine::add_hooks(Handle& opened) {
+  if (!add_hook(opened, UC_HOOK_TLB_FILL, &fill_hook) || !add_hook(opened, UC_HOOK_INTR, &interrupt_hook)) return false;
+  switch (opened.use) {
+    case HandleUse::Direct:
+      return add_hook(opened, UC_HOOK_BLOCK, &block_hook);
+    case HandleUse::Stepping:
+      return add_hook(opened, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, &memory_hook);
+    case HandleUse::Observed:
+      opened.observed.resize(kObservedInstructions);
+      return add_hook(opened, UC_HOOK_BLOCK, &observed_block_hook) &&
+             add_hook(opened, UC_HOOK_CODE, &observed_instruction_hook) &&
+             add_hook(opened, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, &observed_memory_hook);
+  }
+  return false;
+}
+
+std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, HandleUse use) {
   constexpr std::uint32_t kDirectCodeBytes = 64 << 20;
   constexpr std::uint32_t kSteppingCodeBytes = 32 << 20;
   auto opened = std::make_unique<Handle>();
   opened->engine = this;
   opened->mode = mode;
-  opened->stepping = stepping;
+  opened->use = use;
   const uc_mode width = mode == ExecutionMode::X86Long64 ? UC_MODE_64 : UC_MODE_32;
   if (uc_open(UC_ARCH_X86, width, &opened->uc) != UC_ERR_OK) return nullptr;
   uc_engine* uc = opened->uc;
@@ -466,7 +507,8 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool step
   const std::uint64_t end = base + memory_.size();
   // The instructions of x86-64-v2, and no RDRAND, which would not be the same in two runs.
   bool good = uc_ctl_set_cpu_model(uc, UC_CPU_X86_NEHALEM) == UC_ERR_OK;
-  good = good && uc_ctl_set_tcg_buffer_size(uc, stepping ? kSteppingCodeBytes : kDirectCodeBytes) == UC_ERR_OK;
+  good = good && uc_ctl_set_tcg_buffer_size(uc, use == HandleUse::Stepping ? kSteppingCodeBytes : kDirectCodeBytes) ==
+                     UC_ERR_OK;
   good = good && uc_mem_map_ptr(uc, base, memory_.size(), UC_PROT_ALL, memory_.host_data()) == UC_ERR_OK;
   good = good && uc_mmio_map(uc, end, kPhysicalEnd - end, &device_read_hook<true>, opened.get(),
                              &device_write_hook<true>, opened.get()) == UC_ERR_OK;
@@ -478,9 +520,7 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, bool step
   // No address ends a run, not even 0.
   good = good && uc_ctl_exits_enable(uc) == UC_ERR_OK;
   good = good && uc_ctl_set_exits(uc, static_cast<std::uint64_t*>(nullptr), std::size_t{0}) == UC_ERR_OK;
-  good = good && add_hook(*opened, UC_HOOK_TLB_FILL, &fill_hook) && add_hook(*opened, UC_HOOK_INTR, &interrupt_hook);
-  good = good && (stepping ? add_hook(*opened, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, &memory_hook)
-                           : add_hook(*opened, UC_HOOK_BLOCK, &block_hook));
+  good = good && add_hooks(*opened);
   // CR0.NE: x87 errors are #MF.
   std::uint64_t control = 0;
   good = good && uc_reg_read(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
@@ -541,7 +581,7 @@ void UnicornEngine::acquire(Handle& target) {
   owner_ = &target;
   std::uint64_t flags = 0;
   uc_reg_read(target.uc, UC_X86_REG_EFLAGS, &flags);
-  flags = target.stepping ? flags | kTrapFlag : flags & ~kTrapFlag;
+  flags = target.stepping() ? flags | kTrapFlag : flags & ~kTrapFlag;
   uc_reg_write(target.uc, UC_X86_REG_EFLAGS, &flags);
 }
 
@@ -613,7 +653,7 @@ void UnicornEngine::write(EngineRegister reg, std::uint64_t value) {
   std::array<std::uint64_t, 2> raw{};
   uc_reg_read(owner_->uc, id, raw.data());
   raw[0] = reg.register_class == RegisterClass::Flags
-               ? (value & kCarriedFlags) | kFlagsAlwaysOne | (owner_->stepping ? kTrapFlag : 0)
+               ? (value & kCarriedFlags) | kFlagsAlwaysOne | (owner_->stepping() ? kTrapFlag : 0)
                : value;
   uc_reg_write(owner_->uc, id, raw.data());
 }
@@ -713,7 +753,9 @@ void UnicornEngine::forget_fast_plans() {
   generation_ += kNextGeneration;
   if (generation_ != 0) return;
   for (auto& each : handles_) {
-    if (each != nullptr) each->fast.fill({});
+    if (each == nullptr) continue;
+    each->fast.fill({});
+    std::fill(each->observed.begin(), each->observed.end(), ObservedInstruction{});
   }
 }
 
@@ -759,7 +801,7 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
   refused_page_ = page;
   refused_kind_ = kind;
   bool ahead = false;
-  if (kind == AccessKind::Fetch && handle.direct()) {
+  if (kind == AccessKind::Fetch && !handle.stepping()) {
     // Between two blocks; only here is the program counter exact in a fill.
     const std::uint64_t pc = hook_program_counter(handle);
     if (remaining_ == 0 && pc != repeat_pc_) {
@@ -790,7 +832,7 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
     note_fetch(page, frame);
   }
   if (kind == AccessKind::Write && in_ram) {
-    if (handle.direct() && holds_code_frame(frame)) {
+    if (!handle.stepping() && holds_code_frame(frame)) {
       refusal_ = Refusal::CodeStore;
       return false;
     }
@@ -873,7 +915,7 @@ VirtualAddress UnicornEngine::find_refused_address(Handle& target) {
 // ---------------------------------------------------------------------------------------------------- accesses
 
 void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
-  if (handle.stepping && vector == kDebugVector) {
+  if (handle.stepping() && vector == kDebugVector) {
     flags_before_ = probing_ ? flags_before_ : read(flags_register());
     if (--steps_left_ != 0 && !code_stored_) return;
   } else {
@@ -1019,7 +1061,7 @@ EngineOutcome UnicornEngine::outcome_of(const Stepped& stepped) {
   outcome.exception = vector_.value_or(0);
   if (stepped.stop == EngineStop::FillRefused) {
     outcome.refused_kind = refused_kind_;
-    outcome.refused_address = find_refused_address(*handle(mode_, true));
+    outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
   }
   return outcome;
 }
@@ -1039,7 +1081,7 @@ bool UnicornEngine::repeats_at(std::uint64_t pc) const {
 }
 
 EngineOutcome UnicornEngine::step_one() {
-  Handle& target = *handle(mode_, true);
+  Handle& target = *handle(mode_, HandleUse::Stepping);
   const std::uint64_t before = program_counter();
   fills_.clear();
   target.soft_tlb_stale = true;
@@ -1102,7 +1144,7 @@ void UnicornEngine::on_unusual_block(Handle& handle, std::uint64_t address, std:
 
 /// Runs directly until something needs attention. Nothing means: go on.
 std::optional<EngineOutcome> UnicornEngine::run_blocks() {
-  Handle& target = *handle(mode_, false);
+  Handle& target = *handle(mode_, HandleUse::Direct);
   prepare(target);
   repeat_pc_ = kNowhere;
   current_ = nullptr;
@@ -1131,14 +1173,14 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
   if (refusal_ == Refusal::CodeStore) return step_code_store();
   EngineOutcome outcome = stopped(EngineStop::FillRefused);
   outcome.refused_kind = refused_kind_;
-  outcome.refused_address = find_refused_address(*handle(mode_, true));
+  outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
   return outcome;
 }
 
 /// A direct store to a frame that holds translated code: the stepping handle can, and sees to its own translations.
 /// The client granted the write; it need not know.
 std::optional<EngineOutcome> UnicornEngine::step_code_store() {
-  Handle& target = *handle(mode_, true);
+  Handle& target = *handle(mode_, HandleUse::Stepping);
   const std::uint64_t pc = program_counter();
   cover_fetched(target, pc, kLongestInstruction);
   Stepped stepped = drive(target, 1);
@@ -1160,7 +1202,7 @@ void UnicornEngine::take_back_rest_of_block() {
 std::optional<EngineOutcome> UnicornEngine::run_part(const Plan& plan) {
   const std::uint64_t count = std::min<std::uint64_t>(remaining_, plan.instructions);
   if (count == 0) return plan.stopper ? std::optional(stopped(EngineStop::Stopper)) : careful_step();
-  Handle& target = *handle(mode_, true);
+  Handle& target = *handle(mode_, HandleUse::Stepping);
   cover_fetched(target, plan.pc, plan.size);
   const bool reaches_stopper = plan.stopper && count == plan.instructions;
   const Stepped stepped = drive(target, count);
@@ -1196,12 +1238,12 @@ std::optional<EngineOutcome> UnicornEngine::careful_step() {
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const auto refused = [&] {
     EngineOutcome outcome = stopped(refusal_ == Refusal::Client ? EngineStop::FillRefused : EngineStop::InvalidOpcode);
-    outcome.refused_address = find_refused_address(*handle(mode_, true));
+    outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
     return outcome;
   };
   const auto first = fetch_frame(page_of(pc));
   if (!first) return refused();
-  Handle& target = *handle(mode_, true);
+  Handle& target = *handle(mode_, HandleUse::Stepping);
   const std::uint32_t here =
       std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
   std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
@@ -1282,6 +1324,110 @@ void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t si
   fast.plan = &plan;
   if (!plan.stopper && !plan.stepped && plan.instructions != 0) fast.charge = plan.instructions;
   if (plan.repeated) fast.repeat_pc = pc + *plan.repeated;
+}
+
+// ---------------------------------------------------------------------------------------------------- observed running
+
+void observed_block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_observed_block(handle, address, size);
+}
+void observed_instruction_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_observed_instruction(handle, address, size);
+}
+void observed_memory_hook(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t, void* user) {
+  auto& handle = *static_cast<Handle*>(user);
+  handle.engine->on_observed_access(type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read, address,
+                                    static_cast<unsigned>(size));
+}
+
+EngineOutcome UnicornEngine::run_observed(std::uint64_t budget) {
+  budget_ = budget;
+  remaining_ = budget;
+  fills_.clear();
+  Handle& target = *handle(mode_, HandleUse::Observed);
+  while (remaining_ != 0) {
+    if (const auto end = run_observed_part(target)) return *end;
+  }
+  return stopped(EngineStop::Completed);
+}
+
+/// Runs until something needs attention. Nothing means: go on.
+std::optional<EngineOutcome> UnicornEngine::run_observed_part(Handle& target) {
+  prepare(target);
+  repeat_pc_ = kNowhere;
+  block_stop_ = BlockStop::None;
+  refusal_ = Refusal::None;
+  vector_.reset();
+  instruction_open_ = false;
+  crossing_reads_to_skip_ = 0;
+  const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
+  const bool refused = error != UC_ERR_OK && refusal_ != Refusal::None;
+  // A block is fetched when the instruction before it is complete.
+  if (refused && refused_kind_ == AccessKind::Fetch) instruction_open_ = false;
+  if (block_stop_ == BlockStop::Flush || refusal_ == Refusal::BudgetUsedUp) return std::nullopt;
+  if (vector_ || (error != UC_ERR_OK && !refused)) repair(target);
+  if (!instruction_open_) return remaining_ == 0 ? std::nullopt : std::optional(stopped(EngineStop::Stopper));
+  ++remaining_;
+  return stopped(EngineStop::Unfinished);
+}
+
+/// Before the first instruction of a block. Its bytes are noted as translated the first time.
+void UnicornEngine::on_observed_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
+  instruction_open_ = false;
+  FastPlan& known = handle.fast[fast_index(address)];
+  if (known.tag != (address ^ generation_) || known.charge != size) {
+    const auto offset = static_cast<std::uint32_t>(address & kPageOffsetMask);
+    const std::uint32_t here = std::min(size, static_cast<std::uint32_t>(kFrameBytes) - offset);
+    const auto first = fetch_frames_.find(page_of(address));
+    const auto second = here < size ? fetch_frames_.find(next_page(page_of(address))) : first;
+    if (first != fetch_frames_.end()) cover(handle, first->second, offset, here);
+    if (here < size && second != fetch_frames_.end()) cover(handle, second->second, 0, size - here);
+    if (first != fetch_frames_.end() && second != fetch_frames_.end())
+      known = {.tag = address ^ generation_, .charge = size};
+  }
+  // The client flushed within a fill, or a frame could be stored to until now whose code is about to run.
+  if (!handle.soft_tlb_stale) return;
+  block_stop_ = BlockStop::Flush;
+  uc_emu_stop(handle.uc);
+}
+
+void UnicornEngine::on_observed_instruction(Handle& handle, std::uint64_t address, std::uint32_t size) {
+  if (block_stop_ != BlockStop::None) return;
+  instruction_open_ = false;
+  ObservedInstruction& known = handle.observed[address % kObservedInstructions];
+  if (known.tag != (address ^ generation_))
+    known = {.tag = address ^ generation_, .runs = runs_observed(handle, address, size)};
+  if (remaining_ != 0 && known.runs && client_->begin_instruction({address}, size)) {
+    instruction_open_ = true;
+    --remaining_;
+    return;
+  }
+  block_stop_ = BlockStop::Plan;
+  uc_emu_stop(handle.uc);
+}
+
+/// Whether an instruction may run here at all: known, within one page, none of those that are always stepped.
+bool UnicornEngine::runs_observed(Handle& target, std::uint64_t pc, std::uint32_t size) {
+  const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+  const auto frame = fetch_frames_.find(page_of(pc));
+  if (size == 0 || size > kLongestInstruction || offset + size > kFrameBytes || frame == fetch_frames_.end())
+    return false;
+  const std::span bytes(frame_data(frame->second) + offset, size);
+  std::uint32_t at = 0;
+  while (at + 1 < size && is_prefix(bytes[at])) ++at;
+  const bool stepped = at + 1 < size && is_stepped_opcode(bytes[at], bytes[at + 1]);
+  return !stepped && !is_repeated_string(bytes, target.mode) && client_->observable({pc}, bytes);
+}
+
+void UnicornEngine::on_observed_access(AccessKind kind, std::uint64_t address, unsigned size) {
+  if (crossing_reads_to_skip_ != 0) {  // See on_memory().
+    --crossing_reads_to_skip_;
+    return;
+  }
+  if (kind == AccessKind::Read && (address & kPageOffsetMask) + size > kFrameBytes) crossing_reads_to_skip_ = 2;
+  client_->observed_access({address}, kind, size);
 }
 
 /// Number of instructions up to and with the first one that must be stepped, if there is one.

@@ -16,6 +16,7 @@ namespace {
 constexpr StepIndex kDirectSlice = 4'000'000;
 // How often the machine asks whether stale translations are gone and direct execution may go on.
 constexpr StepIndex kStalenessInterval = 256;
+constexpr StepIndex kObservedSlice = 10'000;  // Between two looks at whether somebody interrupts.
 // A direct run that a changed translation ends soon was not worth its snapshot and replay: the models then keep the
 // machine for a while, twice as long each time, up to this.
 constexpr StepIndex kLongestModelsStretch = 1 << 20;
@@ -160,7 +161,7 @@ void Machine::Implementation::replay_with_models(StepIndex target) {
   restore(models_origin);
   mute(true);
   memory_path.set_models_on(true);
-  while (time.step < target && !stopped()) processor->step();
+  while (time.step < target && !stopped()) processor->run_observed(target);
   publish_stop();
 }
 
@@ -171,8 +172,12 @@ void Machine::Implementation::ensure_models() {
 StopReason Machine::Implementation::run_stepping(StepIndex target, const std::atomic<bool>* interrupted,
                                                  const std::function<bool()>& should_stop) {
   memory_path.set_models_on(true);
+  const bool by_steps = events.wants_micro_events() || should_stop;
   while (time.step < target) {
-    processor->step();
+    if (by_steps)
+      processor->step();
+    else
+      processor->run_observed(std::min(target, time.step + kObservedSlice));
     if (stopped()) {
       tell_stop();
       return request.stop;

@@ -130,6 +130,8 @@ void X86Processor::load_state(Reader& reader) {
 void X86Processor::models_changed() {
   context_.engine.flush_translations();
   mmu_.clear_hazard();
+  staleness_suspected_ = true;
+  resumed_ = false;
 }
 
 // --- the step --------------------------------------------------------------------------------------------------------
@@ -142,9 +144,11 @@ ProcessorOutcome X86Processor::step() {
   if (reach_boundary()) execute_one();
   if (begun_) ++context_.time.step;
   apic_.advance();  // Here and not lazily, so that its state is the same at every observation level.
-  const bool hazard = mmu_.hazard() && !context_.memory_path.models_on();
+  const bool hazard = mmu_.hazard();
+  if (hazard) soft_tlb_stale_ = staleness_suspected_ = true;
   mmu_.clear_hazard();
-  if (hazard) return {ProcessorOutcome::Kind::NeedsModels, index};  // Even a stop would be one on wrong translations.
+  if (hazard && !context_.memory_path.models_on())
+    return {ProcessorOutcome::Kind::NeedsModels, index};  // Even a stop would be one on wrong translations.
   return {
       context_.request.stop == StopReason::None ? ProcessorOutcome::Kind::Continue : ProcessorOutcome::Kind::Stopped,
       index};
@@ -241,13 +245,14 @@ void X86Processor::execute_one() {
 }
 
 Obstacle X86Processor::attempt() {
-  step_pages_.clear();
+  const bool resumed = std::exchange(resumed_, false);
+  if (!resumed) step_pages_.clear();
   step_accesses_.clear();
   refusal_.reset();
   next_interruptibility_ = 0;
   keep_resume_flag_ = false;
   suppress_single_step_ = false;
-  if (Obstacle obstacle = fetch(pc())) return obstacle;
+  if (Obstacle obstacle = resumed ? read_instruction(wrap(pc())) : fetch(pc())) return obstacle;
   if (instruction_.length == 0) return op_undefined();
   switch (instruction_.operation) {
     case Operation::InnocuousFloatingPoint:
@@ -276,7 +281,20 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
   if (Obstacle obstacle = translate(address, AccessKind::Fetch, {}, translation)) return obstacle;
   fetched_[0] = {address.value >> 12, translation};
   fetched_pages_ = 1;
+  if (Obstacle obstacle = read_instruction(address)) return obstacle;
+  if (context_.events.wants_micro_events()) {
+    context_.events.micro(InstructionFetched{.pc = address,
+                                             .physical_address = translation.physical,
+                                             .length = instruction_.length,
+                                             .bytes = bytes_,
+                                             .classification = instruction_.classification});
+  }
+  model_fetch(address);
+  return {};
+}
 
+/// Reads and decodes what fetched_ says, translating the next page where the instruction reaches into it.
+Obstacle X86Processor::read_instruction(VirtualAddress address) {
   const auto read = [&](const Translation& from, std::span<std::uint8_t> out) {
     const std::span<const std::uint8_t> frame = context_.memory.frame(frame_number(from.physical));
     if (frame.empty())
@@ -285,6 +303,7 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
       std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(from.physical.value % kFrameBytes), out.size(),
                   out.begin());
   };
+  const Translation& translation = fetched_[0].translation;
   const bool sixty_four = state_.sixty_four_bit_mode();
   const std::size_t in_page = std::min<std::size_t>(bytes_.size(), kFrameBytes - address.value % kFrameBytes);
   read(translation, std::span(bytes_).first(in_page));
@@ -307,24 +326,20 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
     if (instruction_.length != 0 && instruction_.length <= in_page) line = {key, bytes_, instruction_};
   }
   if (instruction_.truncated) return fault(kGeneralProtection, 0);  // Longer than 15 bytes.
+  return {};
+}
 
-  if (context_.events.wants_micro_events()) {
-    context_.events.micro(InstructionFetched{.pc = address,
-                                             .physical_address = translation.physical,
-                                             .length = instruction_.length,
-                                             .bytes = bytes_,
-                                             .classification = instruction_.classification});
-  }
-  if (!context_.memory_path.models_on()) return {};
+void X86Processor::model_fetch(VirtualAddress address) {
+  if (!context_.memory_path.models_on()) return;
+  const std::size_t in_page = kFrameBytes - address.value % kFrameBytes;
   const unsigned length = std::max<unsigned>(instruction_.length, 1);
   const unsigned first = std::min<unsigned>(length, static_cast<unsigned>(in_page));
+  const Translation& translation = fetched_[0].translation;
   context_.memory_path.program_access(address, translation.physical, first, AccessKind::Fetch, translation.page_size);
-  if (first < length) {
-    const Translation& second = fetched_[1].translation;
-    context_.memory_path.program_access(wrap(address.value + first), second.physical, length - first, AccessKind::Fetch,
-                                        second.page_size);
-  }
-  return {};
+  if (first == length) return;
+  const Translation& second = fetched_[1].translation;
+  context_.memory_path.program_access(wrap(address.value + first), second.physical, length - first, AccessKind::Fetch,
+                                      second.page_size);
 }
 
 // --- innocuous instructions ------------------------------------------------------------------------------------------
@@ -337,7 +352,6 @@ Obstacle X86Processor::execute_innocuous() {
 
 Obstacle X86Processor::step_engine() {
   for (unsigned i = 0; i < fetched_pages_; ++i) stepped_frames_.insert(frame_number(fetched_[i].translation.physical));
-  soft_tlb_stale_ = true;
   const EngineOutcome outcome = context_.engine.step_one();
   switch (outcome.stop) {
     case EngineStop::Completed:
@@ -462,12 +476,31 @@ void X86Processor::commit_accesses() {
     context_.memory_path.program_access(access.virtual_address, access.physical_address, access.size, access.kind,
                                         page.translation.page_size);
   }
+  step_accesses_.clear();
 }
 
 // --- what the engine asks --------------------------------------------------------------------------------------------
 
 FillAnswer X86Processor::fill(VirtualAddress address, AccessKind kind) {
-  return direct_ ? fill_direct(address, kind) : fill_step(address, kind);
+  if (!direct_) return fill_step(address, kind);
+  const FillAnswer answer = fill_direct(address, kind);
+  return observed_ && answer.granted ? note_grant(address, kind, answer) : answer;
+}
+
+FillAnswer X86Processor::note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer) {
+  const std::uint64_t page = address.value >> 12;
+  const auto [place, fresh] = observed_pages_.try_emplace(frame_number(answer.page), page);
+  if (!fresh && place->second != page) {
+    // Another name of the frame. A fetch is known by its program counter; a data access is stepped, and then its name
+    // is the one.
+    if (kind == AccessKind::Fetch) return {.granted = true, .page = answer.page, .executable = true};
+    soft_tlb_stale_ = true;
+    return {};
+  }
+  if (answer.readable) granted_.insert(grant_key(page, AccessKind::Read));
+  if (answer.writable) granted_.insert(grant_key(page, AccessKind::Write));
+  observe_awaited();
+  return answer;
 }
 
 FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
@@ -482,21 +515,32 @@ FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
     }
     return {};
   }
-  const TranslateResult result = mmu_.translate(
-      {.address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
-  const auto* granted = std::get_if<Translation>(&result);
-  if (granted == nullptr) {
-    refusal_ = result;
-    return {};
-  }
-  const Translation& translation = *granted;
-  step_pages_.push_back({address.value >> 12, kind, translation, false});
-  const PhysicalAddress frame = frame_of(translation);
+  const StepPage* page = step_page(address, kind);
+  if (page == nullptr) return {};
+  const PhysicalAddress frame = frame_of(page->translation);
   if (kind == AccessKind::Write && context_.memory.contains(frame)) {
     context_.memory.will_write(frame);
     if (context_.engine.holds_code(frame)) context_.engine.invalidate_code(frame);
   }
   return {.granted = true, .page = frame, .readable = true, .writable = kind == AccessKind::Write};
+}
+
+/// The page as this step has it; looked up, which is remembered as the lookup of its first access, unless it was
+/// already. Null: refused, and refusal_ says why.
+const X86Processor::StepPage* X86Processor::step_page(VirtualAddress address, AccessKind kind) {
+  const std::uint64_t number = address.value >> 12;
+  for (const StepPage& page : step_pages_) {
+    if (page.page == number && page.kind == kind) return &page;
+  }
+  const TranslateResult result = mmu_.translate(
+      {.address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
+  const auto* granted = std::get_if<Translation>(&result);
+  if (granted == nullptr) {
+    refusal_ = result;
+    return nullptr;
+  }
+  step_pages_.push_back({number, kind, *granted, false});
+  return &step_pages_.back();
 }
 
 // Grants only what needs nothing more from us until the next flush; everything else is refused and becomes a step.
@@ -555,6 +599,7 @@ void X86Processor::memory_access(PhysicalAddress address, AccessKind kind, unsig
   }
   if (best == step_pages_.size()) return;  // The instruction's own bytes.
   if (kind == AccessKind::Write && mmu_.is_table_frame(address)) {
+    soft_tlb_stale_ = true;
     // The second half of a store that crosses pages is reported when memory holds it already: that counts as a change.
     const bool second_half =
         address.value % kFrameBytes == 0 && !step_accesses_.empty() && step_accesses_.back().kind == AccessKind::Write;
@@ -612,6 +657,99 @@ std::uint32_t X86Processor::instructions_before(VirtualAddress, std::span<const 
   return count;
 }
 
+// --- observed execution ----------------------------------------------------------------------------------------------
+
+// Instructions that touch memory otherwise than by plain loads and stores are stepped: the engine looks such pages up
+// without telling of an access.
+namespace {
+
+bool has_plain_accesses(const DecodedInstruction& instruction) {
+  const auto is_memory = [](const DecodedOperand& operand) { return operand.kind == DecodedOperand::Kind::Memory; };
+  if (std::none_of(instruction.operands.begin(), instruction.operands.end(), is_memory)) return true;
+  if (instruction.lock) return false;
+  const FloatingPointUse use = floating_point_use(instruction);
+  if (use == FloatingPointUse::X87 || use == FloatingPointUse::SaveRestore) return false;
+  constexpr std::array<std::uint16_t, 8> kExchanges{0x86,   0x87,     // XCHG
+                                                    0x0fb0, 0x0fb1,   // CMPXCHG
+                                                    0x0fc0, 0x0fc1,   // XADD
+                                                    0x0fc7, 0x0ff7};  // CMPXCHG8B; MASKMOVQ
+  return std::find(kExchanges.begin(), kExchanges.end(), instruction.opcode) == kExchanges.end();
+}
+
+}  // namespace
+
+bool X86Processor::observable(VirtualAddress, std::span<const std::uint8_t> bytes) {
+  const DecodedInstruction instruction = decode(bytes, state_.sixty_four_bit_mode());
+  return instruction.length == bytes.size() && !stops_direct_run(instruction) && has_plain_accesses(instruction);
+}
+
+bool X86Processor::begin_instruction(VirtualAddress pc, unsigned size) {
+  commit_accesses();
+  step_pages_.clear();
+  step_accesses_.clear();
+  Translation translation;
+  if (translate(pc, AccessKind::Fetch, {}, translation)) return false;
+  fetched_[0] = {pc.value >> 12, translation};
+  fetched_pages_ = 1;
+  context_.memory_path.program_access(pc, translation.physical, size, AccessKind::Fetch, translation.page_size);
+  return true;
+}
+
+// The engine may tell of an access before it asks for the page: such a part waits for the answer, and where that is no,
+// it never was.
+void X86Processor::observed_access(PhysicalAddress address, AccessKind kind, unsigned size) {
+  const auto page = observed_pages_.find(frame_number(address));
+  SHEARLING_ASSERT(page != observed_pages_.end(), "an access to a frame that was not granted");
+  const std::uint64_t offset = address.value % kFrameBytes;
+  const auto here = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - offset));
+  awaited_.push_back({.virtual_address = {page->second << 12 | offset}, .kind = kind, .size = here});
+  if (here < size)
+    awaited_.push_back({.virtual_address = wrap((page->second + 1) << 12), .kind = kind, .size = size - here});
+  observe_awaited();
+}
+
+void X86Processor::observe_awaited() {
+  std::size_t done = 0;
+  for (; done < awaited_.size(); ++done) {
+    const ObservedPart& part = awaited_[done];
+    if (!granted_.contains(grant_key(part.virtual_address.value >> 12, part.kind))) break;
+    const StepPage* page = step_page(part.virtual_address, part.kind);
+    SHEARLING_ASSERT(page != nullptr, "the models refuse what the page tables grant");
+    const std::uint64_t frame = page->translation.physical.value & ~(kFrameBytes - 1);
+    step_accesses_.push_back({.virtual_address = part.virtual_address,
+                              .physical_address = {frame | part.virtual_address.value % kFrameBytes},
+                              .kind = part.kind,
+                              .size = static_cast<std::uint8_t>(part.size),
+                              .page = static_cast<std::size_t>(page - step_pages_.data())});
+  }
+  awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+/// True when no entry of the models differs from the tables in memory, so that direct fills give what the models would.
+bool X86Processor::settle_stale_translations() {
+  if (staleness_suspected_ && context_.time.step >= next_stale_look_) {
+    staleness_suspected_ = mmu_.has_stale_entries();
+    next_stale_look_ = context_.time.step + kStaleLookInterval;
+  }
+  return !staleness_suspected_;
+}
+
+ProcessorOutcome X86Processor::run_observed(StepIndex target) {
+  bool step_first = false;
+  while (context_.time.step < target) {
+    if (step_first || must_step() || !settle_stale_translations()) {
+      step_first = false;
+      const ProcessorOutcome outcome = step();
+      if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
+      continue;
+    }
+    const EngineOutcome outcome = run_engine(target, true);
+    resumed_ = outcome.stop == EngineStop::Unfinished;
+    step_first = outcome.stop != EngineStop::Completed;
+  }
+  return {ProcessorOutcome::Kind::Continue, context_.time.step};
+}
+
 // --- direct execution ------------------------------------------------------------------------------------------------
 
 bool X86Processor::must_step() const {
@@ -619,6 +757,37 @@ bool X86Processor::must_step() const {
   if ((state_.rflags & (kFlagTf | kFlagRf)) != 0) return true;
   if (interruptible() && window_exiting()) return true;
   return (interruptible() || vmx_.in_non_root()) && apic_.pending_vector().has_value();
+}
+
+/// One run of the engine, as far as nothing can happen that is not the engine's business.
+EngineOutcome X86Processor::run_engine(StepIndex target, bool observed) {
+  VirtualTime& time = context_.time;
+  std::uint64_t budget = target - time.step;
+  if (const auto expiry = apic_.next_expiry()) budget = std::min(budget, *expiry - time.guest_ticks());
+  if (planned_policy_ != floating_point_policy()) {
+    context_.engine.forget_plans();
+    planned_policy_ = floating_point_policy();
+  }
+  if (soft_tlb_stale_) {
+    context_.engine.flush_translations();
+    writable_frames_.clear();
+    observed_pages_.clear();
+    granted_.clear();
+    soft_tlb_stale_ = false;
+  }
+  step_accesses_.clear();  // What a step left that ended in a fault.
+  direct_ = true;
+  observed_ = observed;
+  const EngineOutcome outcome = observed ? context_.engine.run_observed(budget) : context_.engine.run(budget);
+  direct_ = observed_ = false;
+  awaited_.clear();
+  if (observed && outcome.stop != EngineStop::Unfinished) commit_accesses();
+  if (outcome.instructions == 0) return outcome;
+  time.step += outcome.instructions;
+  context_.events.begin_step(time.step - 1);
+  context_.events.set_actor(actor(), privilege());
+  apic_.advance();
+  return outcome;
 }
 
 ProcessorOutcome X86Processor::run_direct(StepIndex target) {
@@ -633,26 +802,7 @@ ProcessorOutcome X86Processor::run_direct(StepIndex target) {
       if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
       continue;
     }
-    std::uint64_t budget = target - time.step;
-    if (const auto expiry = apic_.next_expiry()) budget = std::min(budget, *expiry - time.guest_ticks());
-    if (planned_policy_ != floating_point_policy()) {
-      context_.engine.invalidate_all_code();
-      planned_policy_ = floating_point_policy();
-    }
-    if (soft_tlb_stale_) {
-      context_.engine.flush_translations();
-      writable_frames_.clear();
-      soft_tlb_stale_ = false;
-    }
-    direct_ = true;
-    const EngineOutcome outcome = context_.engine.run(budget);
-    direct_ = false;
-    if (outcome.instructions != 0) {
-      time.step += outcome.instructions;
-      context_.events.begin_step(time.step - 1);
-      context_.events.set_actor(actor(), privilege());
-      apic_.advance();
-    }
+    const EngineOutcome outcome = run_engine(target, false);
     step_first = outcome.stop != EngineStop::Completed || outcome.instructions == 0;
   }
   return {ProcessorOutcome::Kind::Continue, time.step};

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -67,6 +68,7 @@ class X86Processor : public Processor, private EngineClient {
   Status load(const ElfImage& image, const std::string& file) override;
   ProcessorOutcome step() override;
   ProcessorOutcome run_direct(StepIndex target) override;
+  ProcessorOutcome run_observed(StepIndex target) override;
 
   [[nodiscard]] VirtualAddress program_counter() const override;
   [[nodiscard]] std::uint8_t privilege() const override { return static_cast<std::uint8_t>(state_.cpl); }
@@ -98,6 +100,8 @@ class X86Processor : public Processor, private EngineClient {
   void execute_one();
   Obstacle attempt();
   Obstacle fetch(std::uint64_t pc);
+  Obstacle read_instruction(VirtualAddress address);
+  void model_fetch(VirtualAddress address);
   Obstacle execute_innocuous();
   Obstacle execute_repeated();
   Obstacle step_engine();
@@ -110,6 +114,8 @@ class X86Processor : public Processor, private EngineClient {
   [[nodiscard]] bool interruptible() const;
   [[nodiscard]] bool window_exiting() const;
   [[nodiscard]] bool must_step() const;
+  EngineOutcome run_engine(StepIndex target, bool observed);
+  bool settle_stale_translations();
   [[nodiscard]] std::uint64_t floating_point_policy() const;
 
   // --- EngineClient
@@ -122,6 +128,11 @@ class X86Processor : public Processor, private EngineClient {
   BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
   std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
                                     std::uint32_t offset) override;
+  bool observable(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
+  bool begin_instruction(VirtualAddress pc, unsigned size) override;
+  void observed_access(PhysicalAddress address, AccessKind kind, unsigned size) override;
+  FillAnswer note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer);
+  void observe_awaited();
   [[nodiscard]] bool is_stack_reference(VirtualAddress address) const;
   [[nodiscard]] bool stops_direct_run(const DecodedInstruction& instruction) const;
 
@@ -326,6 +337,8 @@ class X86Processor : public Processor, private EngineClient {
     std::uint64_t value = 0;
     std::size_t page = 0;
   };
+  const StepPage* step_page(VirtualAddress address, AccessKind kind);
+
   DecodedInstruction instruction_;
   std::array<std::uint8_t, 15> bytes_{};
   std::array<FetchedPage, 2> fetched_{};
@@ -338,11 +351,31 @@ class X86Processor : public Processor, private EngineClient {
   bool keep_resume_flag_ = false;
   bool suppress_single_step_ = false;  ///< The instruction entered a handler that RFLAGS.TF does not reach.
   bool delivering_external_ = false;
-  bool direct_ = false;                                   ///< Inside run_direct's engine run.
+  bool direct_ = false;    ///< Inside an engine run of run_direct() or run_observed().
+  bool observed_ = false;  ///< Of run_observed().
+  /// run_observed(): frame to page of what was granted since the soft TLB was last emptied. One page a frame, so that
+  /// the physical address of an access says its virtual one.
+  std::unordered_map<std::uint64_t, std::uint64_t> observed_pages_;
+  std::unordered_set<std::uint64_t> granted_;  ///< grant_key()s of the same time.
+  static constexpr std::uint64_t grant_key(std::uint64_t page, AccessKind kind) {
+    return page << 1 | (kind == AccessKind::Write ? 1U : 0U);
+  }
+  struct ObservedPart {
+    VirtualAddress virtual_address;
+    AccessKind kind = AccessKind::Read;
+    unsigned size = 0;
+  };
+  std::vector<ObservedPart> awaited_;  ///< Accesses of the present instruction whose pages were not granted yet.
+  bool resumed_ = false;  ///< The next attempt goes on with one that run_observed() began: its fetch is done.
+  static constexpr StepIndex kStaleLookInterval = 64;
   static constexpr std::uint64_t kMostIterations = 4096;  ///< Of a repeated string instruction in one step.
   std::uint64_t iterations_left_ = 0;
-  bool begun_ = false;                                 ///< The step's instruction has begun: it counts.
-  bool soft_tlb_stale_ = false;                        ///< The engine holds fills that were granted to a single step.
+  bool begun_ = false;  ///< The step's instruction has begun: it counts.
+  /// A step may have changed what fill() would answer: the engine's fills must go before it runs on.
+  bool soft_tlb_stale_ = false;
+  /// A TLB or page-walk-cache entry may not agree with the tables in memory: nobody has looked since.
+  bool staleness_suspected_ = true;
+  StepIndex next_stale_look_ = 0;                      ///< Looking costs some hundred walks.
   std::unordered_set<std::uint64_t> writable_frames_;  ///< Granted for writing since the soft TLB was last emptied.
   std::string_view last_mode_;
   std::uint64_t planned_policy_ = 0;  ///< floating_point_policy() that planned blocks rest on.

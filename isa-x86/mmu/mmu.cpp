@@ -215,7 +215,7 @@ bool Mmu::global_pages_differ(std::uint64_t before, std::uint64_t after) const {
 void Mmu::cr3_written(bool keep_translations) {
   context_.engine.flush_translations();
   const std::uint64_t root = state_.cr3 & kTableAddress;
-  if (!context_.memory_path.models_on() && global_pages_differ(walked_root_, root)) hazard_ = true;
+  if (global_pages_differ(walked_root_, root)) hazard_ = true;
   auto& roots = roots_[tag().address_space | static_cast<std::uint32_t>(tag().virtual_machine) << 16];
   roots.insert(root);
   if (!keep_translations) {

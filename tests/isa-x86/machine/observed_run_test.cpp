@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Running with the models on is two mechanisms: step by step, and in stretches in which the engine tells of each
+// instruction and access. Both must leave the same guest and the same TLBs, caches and counters, at whatever index one
+// looks.
+#include <QTest>
+#include <random>
+
+#include "core/machine/machine.h"
+#include "tests/support/guest_machine.h"
+
+using namespace shearling;
+using namespace shearling::testing;
+
+namespace {
+
+bool same(const MemoryPathCounters& a, const MemoryPathCounters& b) {
+  return a.tlb_lookups == b.tlb_lookups && a.tlb_misses == b.tlb_misses && a.walks == b.walks &&
+         a.walk_references == b.walk_references && a.walk_skipped == b.walk_skipped &&
+         a.latency_cycles == b.latency_cycles;
+}
+
+/// Asking between all steps makes the machine step.
+bool never() { return false; }
+
+}  // namespace
+
+class ObservedRunTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void stretches_leave_what_steps_leave_data() {
+    QTest::addColumn<QString>("guest");
+    QTest::addColumn<VmmTechnique>("technique");
+    QTest::addColumn<StepIndex>("steps");
+    const QStringList guests{"compute",
+                             "kernel",
+                             "page-walk",
+                             "seesaw",
+                             "cpuid-trap",
+                             "privilege-levels",
+                             "interrupt-storm",
+                             "hostile-recursive-tables",
+                             "hostile-triple-fault"};
+    for (const QString& guest : guests) {
+      for (const VmmTechnique technique : {VmmTechnique::Bare, VmmTechnique::VtX}) {
+        const QString row = guest + " " + QString::fromUtf8(name_of(technique).data());
+        QTest::newRow(qPrintable(row)) << guest << technique << StepIndex{150'000};
+      }
+    }
+  }
+  void stretches_leave_what_steps_leave() {
+    QFETCH(QString, guest);
+    QFETCH(VmmTechnique, technique);
+    QFETCH(StepIndex, steps);
+    const unsigned seed = 20260;
+    qInfo("seed %u", seed);
+    std::mt19937 random(seed);
+    auto in_stretches = guest_machine(guest, technique), by_steps = guest_machine(guest, technique);
+    while (in_stretches->position() < steps && !in_stretches->stopped()) {
+      const StepIndex target = std::min(steps, in_stretches->position() + 1 + random() % (1U << random() % 13));
+      in_stretches->run_until(target, Observation::Models);
+      by_steps->run_until(target, Observation::Models, nullptr, never);
+      const QByteArray place = QByteArray::number(qulonglong{in_stretches->position()});
+      QCOMPARE(in_stretches->position(), by_steps->position());
+      QCOMPARE(in_stretches->stop().reason, by_steps->stop().reason);
+      QVERIFY2(in_stretches->digest() == by_steps->digest(), place);
+      QVERIFY2(same(in_stretches->memory_path().counters(), by_steps->memory_path().counters()), place);
+      QVERIFY2(in_stretches->models_digest() == by_steps->models_digest(), place);
+    }
+    QVERIFY(in_stretches->position() != 0);
+  }
+};
+
+QTEST_GUILESS_MAIN(ObservedRunTest)
+#include "observed_run_test.moc"
