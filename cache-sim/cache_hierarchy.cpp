@@ -97,6 +97,8 @@ std::string problem_of(const CacheHierarchyConfig& config) {
     if (!*lower) continue;
     if (std::string problem = problem_of_lower_level(**lower, config); !problem.empty()) return problem;
   }
+  if (config.sweep_on_invalidation && config.l1d.organisation != CacheOrganisation::Seesaw)
+    return "only a SEESAW L1D is swept on an invalidation";
   return problem_of(config.tft);
 }
 
@@ -110,6 +112,8 @@ CacheHierarchy::CacheHierarchy(CacheHierarchyConfig config)
   if (config_.last_level) last_level_.emplace(*config_.last_level, seed_of(config_, Role::LastLevel));
   if (has_aliases(config_.l1i)) l1i_guard_.emplace(config_.l1i);
   if (has_aliases(config_.l1d)) l1d_guard_.emplace(config_.l1d);
+  for (const Cache* lower : {l2(), l2i(), last_level()})
+    victims_first_ |= lower != nullptr && lower->config().inclusive;
   decide_assumption();
   if (config_.l1d.organisation != CacheOrganisation::Seesaw) return;
   if (config_.tft.enabled) tft_.emplace(config_.tft);
@@ -188,6 +192,7 @@ template <typename Observer>
 HierarchyCost CacheHierarchy::go_down(const Cache::Step& step, PhysicalAddress victim, const CacheReference& reference,
                                       Observer& observer) {
   HierarchyCost cost;
+  const double written_back = victims_first_ && step.evicted_dirty ? write_back(Level::Second, victim, observer) : 0;
   if (step.filled) {
     // A store's miss fetches the line like a load's: the line is dirty in L1 alone.
     const AccessKind kind = reference.kind == AccessKind::Write ? AccessKind::Read : reference.kind;
@@ -202,7 +207,8 @@ HierarchyCost CacheHierarchy::go_down(const Cache::Step& step, PhysicalAddress v
   }
   cost.l1_hit = step.hit;
   ++cost.levels;
-  if (step.evicted_dirty) cost.energy += write_back(Level::Second, victim, observer);
+  cost.energy += written_back;
+  if (!victims_first_ && step.evicted_dirty) cost.energy += write_back(Level::Second, victim, observer);
   return cost;
 }
 
@@ -218,14 +224,15 @@ HierarchyCost CacheHierarchy::fetch(Level level, PhysicalAddress physical, Acces
   }
   const Cache::Step step = lower.cache->step(physical.value, physical, kind, false);
   observer.looked_up(*lower.cache, step);
+  const double lost = victims_first_ ? lose(lower, step, observer) : 0;
   HierarchyCost cost;
   if (!step.hit) {
     cost = fetch(lower.next(), physical, kind, observer);
     ++cost.levels;
   }
   cost.latency += lower.cache->latency_of(step);
-  cost.energy += double{lower.cache->energy_of(step)};
-  cost.energy += lose(lower, step, observer);
+  cost.energy += double{lower.cache->energy_of(step)} + lost;
+  if (!victims_first_) cost.energy += lose(lower, step, observer);
   return cost;
 }
 
@@ -258,6 +265,7 @@ HierarchyCost CacheHierarchy::pass_on(Level level, PhysicalAddress physical, Obs
   const Cache::Step step = lower.cache->step(physical.value, physical, AccessKind::Write, false);
   observer.wrote_back(*lower.cache, step);
   InTheBackground<Observer> background{observer};
+  const double lost = victims_first_ ? lose(lower, step, background) : 0;
   HierarchyCost cost{.levels = 0};
   if (step.filled) cost = fetch(lower.next(), physical, AccessKind::Read, background);
   if (step.passes_on) {
@@ -268,8 +276,8 @@ HierarchyCost CacheHierarchy::pass_on(Level level, PhysicalAddress physical, Obs
   }
   cost.latency = 0;
   ++cost.levels;
-  cost.energy += double{lower.cache->energy_of(step)};
-  cost.energy += lose(lower, step, background);
+  cost.energy += double{lower.cache->energy_of(step)} + lost;
+  if (!victims_first_) cost.energy += lose(lower, step, background);
   return cost;
 }
 
@@ -369,9 +377,24 @@ std::optional<std::uint16_t> CacheHierarchy::superpage_filled(VirtualAddress add
 }
 
 unsigned CacheHierarchy::promoted(PhysicalAddress address, std::uint64_t bytes) {
-  if (config_.l1d.organisation != CacheOrganisation::Seesaw) return 0;
   Silent silent;
-  return l1d_.sweep(address, bytes, [&](PhysicalAddress line) { write_back(Level::Second, line, silent); });
+  return sweep(address, bytes, silent);
+}
+
+HierarchyOutcome CacheHierarchy::promoted_watched(PhysicalAddress address, std::uint64_t bytes) {
+  HierarchyOutcome outcome;
+  Recording recording{outcome};
+  sweep(address, bytes, recording);
+  return outcome;
+}
+
+template <typename Observer>
+unsigned CacheHierarchy::sweep(PhysicalAddress address, std::uint64_t bytes, Observer& observer) {
+  if (config_.l1d.organisation != CacheOrganisation::Seesaw) return 0;
+  return l1d_.sweep(address, bytes, [&](const LineMove& line) {
+    observer.dropped(l1d_, line);
+    if (line.dirty) write_back(Level::Second, line.line, observer);
+  });
 }
 
 // --- aliases ---------------------------------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ struct CacheHierarchyConfig {
   std::optional<CacheConfig> last_level;
   TranslationFilterTableConfig tft;
   SchedulerPolicy scheduler = SchedulerPolicy::AlwaysFast;
+  /// SEESAW: whoever invalidates the translation of a base page calls promoted() for it, as in the extended TLB
+  /// invalidation of section IV-C2.
+  bool sweep_on_invalidation = false;
   unsigned memory_latency = 68;  ///< Cycles: 51 ns at 1.33 GHz (Table II).
   float memory_energy = 0.0F;    ///< nJ; 0 means not modelled. The paper does not give it.
   std::uint64_t seed = 1;        ///< Of random replacement.
@@ -177,6 +180,8 @@ class CacheHierarchy {
   /// A promotion to a larger page: SEESAW evicts the lines of [address, address + bytes) from L1D, dirty ones to the
   /// next level (section IV-C2). The plain twin keeps its lines: VIPT needs no sweep. Returns lines dropped.
   unsigned promoted(PhysicalAddress address, std::uint64_t bytes);
+  /// The same, and reports what went (`dropped`) and where it arrived (`write_backs`).
+  HierarchyOutcome promoted_watched(PhysicalAddress address, std::uint64_t bytes);
   /// Another agent asks for a line by its physical address. L1D answers, and counts it, and the twin does; L1I and the
   /// second level, which are this core's, too. The last level is everybody's. Cleaned data arrive there; whoever
   /// invalidates a line takes its data. Returns L1D's answer, with `dirty` where any of them had it dirty.
@@ -212,6 +217,8 @@ class CacheHierarchy {
   }
 
  private:
+  template <typename Observer>
+  unsigned sweep(PhysicalAddress address, std::uint64_t bytes, Observer& observer);
   /// What lies below L1, in the order of their fetches.
   enum class Level : std::uint8_t { Second, SecondOfInstructions, Last, Memory };
   struct Below {
@@ -282,6 +289,9 @@ class CacheHierarchy {
   std::optional<TranslationFilterTable> tft_;
   std::optional<AliasGuard> l1i_guard_;
   std::optional<AliasGuard> l1d_guard_;
+  /// A victim is on its way before what displaced it is fetched: where a level includes others, its own victim could
+  /// otherwise overtake a newer copy from above. Else the fetch goes first, as from a write buffer.
+  bool victims_first_ = false;
   bool superpages_scarce_ = true;  ///< Before anybody has told of any.
   bool assumes_fast_ = true;       ///< Follows from the policy and superpages_scarce_.
   SeesawCounters seesaw_;
