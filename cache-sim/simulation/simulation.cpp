@@ -23,24 +23,23 @@ constexpr AccessKind access_kind(RecordKind kind) {
   return kKinds[static_cast<std::size_t>(kind)];
 }
 
-/// The page that the last reference of one side was in. A reference to the same page changes neither TLBs nor TFT: the
-/// entry is the most recent one already. No page: a mask that no address agrees with.
-struct RecentPage {
-  std::uint64_t mask = 0, page = 1;
-  std::uint64_t frame = 0;
-  PageSize size = PageSize::Size4K;
-  std::uint16_t address_space = 0;
-  TftOutcome filter;
-};
-
 /// Where a reference's bytes lie, and what it took to find out.
 struct Place {
   PhysicalAddress physical;
   PageSize size = PageSize::Size4K;
   TftOutcome filter;
+  bool l1_tlb_hit = true;     ///< Or nobody asked.
   bool fills_filter = false;  ///< A 2 MB entry went into an L1 DTLB.
-  bool l1_tlb_hit = true;     ///< Or nothing was looked up.
   std::uint64_t latency = 0;  ///< Cycles beyond the L1 TLBs' lookup.
+};
+
+/// The page that the last reference of one side was in. Another to the same page changes neither TLBs nor TFT, whose
+/// answers are the same: its entry is the most recent one already. No page: a mask that no address agrees with.
+struct RecentPage {
+  std::uint64_t mask = 0, page = 1;
+  std::uint64_t frame = 0;
+  CacheReference reference;  ///< All but addresses and kind.
+  std::size_t counted_as = 0;
 };
 
 /// Instruction fetches or data.
@@ -54,6 +53,13 @@ struct Side {
   SideCounts counts;
 };
 
+/// By what a reference to the recent page counts.
+void remember_class(Side& side) {
+  const CacheReference& reference = side.recent.reference;
+  side.recent.counted_as =
+      SideCounts::index_of(reference.page_size, reference.filter.hit && is_superpage(reference.page_size));
+}
+
 std::uint64_t slowest(const std::vector<TlbGeometry>& tlbs) {
   std::uint64_t latency = 0;
   for (const TlbGeometry& tlb : tlbs) latency = std::max<std::uint64_t>(latency, tlb.latency);
@@ -63,15 +69,25 @@ std::uint64_t slowest(const std::vector<TlbGeometry>& tlbs) {
 /// Lines below L1 that one lookup of the hierarchy asked for.
 constexpr Descent descent_of(const HierarchyCost& cost) {
   const auto below = static_cast<unsigned>(cost.levels - 1);
-  return {
-      .levels = below, .missed = cost.memory_reached ? below : below - 1, .latency = cost.latency - cost.l1_latency};
+  return {.levels = below,
+          .missed = cost.memory_reached || below == 0 ? below : below - 1,
+          .latency = cost.latency - cost.l1_latency};
 }
 constexpr Descent joined(const Descent& a, const Descent& b) {
   return {.levels = std::max(a.levels, b.levels),
           .missed = std::max(a.missed, b.missed),
           .latency = std::max(a.latency, b.latency)};
 }
-constexpr bool missed_l1(const HierarchyCost& cost) { return !cost.l1_hit; }
+
+/// What the configuration means for the hierarchy.
+CacheHierarchyConfig hierarchy_of(const SimulationConfig& config) {
+  CacheHierarchyConfig caches = config.caches;
+  // An in-order core waits for what comes: it assumes nothing, and replays nothing.
+  if (config.timing.core == CoreModel::InOrder) caches.scheduler = SchedulerPolicy::AlwaysFast;
+  // Without the filter table nobody knows a superpage when a line arrives: it goes anywhere, as in VIPT.
+  if (!caches.tft.enabled) caches.l1d.insertion = InsertionPolicy::PartitionOrWhole;
+  return caches;
+}
 
 }  // namespace
 
@@ -100,8 +116,8 @@ struct Simulation::State {
   PageMap pages;
   PageWalker walker;
   bool one_reference = true;
-  std::uint64_t longest_reference = 64;  ///< OneReference: the shortest line.
-  bool assumes_slow = false;             ///< What the scheduler expects of a load now.
+  std::uint64_t longest_reference = 64;   ///< OneReference: the shortest line.
+  bool loads_before_it_modifies = false;  ///< A store alone would not bring its line.
   Side fetch, data;
   SimulationCounts counts;
   std::vector<PhysicalAddress> old_frames;
@@ -111,17 +127,18 @@ struct Simulation::State {
   void refer_to_each_line(Side& side, const ReferenceRecord& record);
   void refer_to_two_lines(Side& side, const ReferenceRecord& record, VirtualAddress second);
   HierarchyCost access(Side& side, const ReferenceRecord& record, Place& place);
-  void count(Side& side, const ReferenceRecord& record, const Place& place, bool hit, std::uint64_t latency,
-             std::uint64_t ways);
-  void count_beyond(const Side& side, const ReferenceRecord& record, const Place& place, const HierarchyCost& cost,
+  void fill_filter(Side& side, const ReferenceRecord& record);
+  HierarchyCost modify(CacheReference& reference);
+  Descent descend(const HierarchyCost& cost, PhysicalAddress physical, RecordKind kind);
+  void count_beyond(const Side& side, RecordKind kind, std::uint64_t translation, const HierarchyCost& cost,
                     const Descent& descent);
 
-  Place place_of(Side& side, const ReferenceRecord& record);
-  Place find_place(Side& side, const ReferenceRecord& record);
+  static bool is_recent(const Side& side, const ReferenceRecord& record);
+  void find_place(Side& side, const ReferenceRecord& record, Place& place);
   [[nodiscard]] MappedPage mapping(const ReferenceRecord& record);
   void look_up(Side& side, const ReferenceRecord& record, Place& place);
   void walk(Side& side, const ReferenceRecord& record, TlbTag tag, Place& place);
-  void remember(Side& side, const ReferenceRecord& record, const Place& place);
+  static void remember(Side& side, const ReferenceRecord& record, const Place& place);
   void judge_scheduler();
   void forget_recent();
 
@@ -134,7 +151,7 @@ struct Simulation::State {
 };
 
 Simulation::State::State(SimulationConfig configuration)
-    : config(std::move(configuration)), caches(config.caches), pages(config.pages), walker(config.walk) {
+    : config(std::move(configuration)), caches(hierarchy_of(config)), pages(config.pages), walker(config.walk) {
   if (config.translation) tlbs.emplace(*config.translation);
   const CacheHierarchyConfig& levels = config.caches;
   fetch = {.data = false,
@@ -147,6 +164,7 @@ Simulation::State::State(SimulationConfig configuration)
           .organisation = levels.l1d.organisation,
           .line = levels.l1d.line,
           .tlb_latency = tlbs ? slowest(config.translation->data) : 0};
+  loads_before_it_modifies = !levels.l1d.write_allocate;
   one_reference = config.line_crossing == LineCrossing::OneReference;
   longest_reference = std::min(fetch.present ? fetch.line : data.line, data.present ? data.line : fetch.line);
   if (tlbs) {
@@ -177,19 +195,18 @@ inline void Simulation::State::take(const ReferenceRecord& record) {
 }
 
 /// A reference within a line.
-inline void Simulation::State::refer(Side& side, const ReferenceRecord& record) {
-  Place place = place_of(side, record);
+[[gnu::always_inline]] inline void Simulation::State::refer(Side& side, const ReferenceRecord& record) {
+  Place place;
   const HierarchyCost cost = access(side, record, place);
-  const bool hit = !missed_l1(cost);
-  count(side, record, place, hit, cost.l1_latency, cost.l1_ways);
-  if (hit && place.latency == 0) return;
-  Descent descent;
-  if (!hit) {
-    descent = descent_of(cost);
-    counts.count_lookups(descent);
-    counts.count_descent(descent, record.kind == RecordKind::Write);
-  }
-  count_beyond(side, record, place, cost, descent);
+  side.counts.count(side.recent.counted_as, record.kind == RecordKind::Write, cost.l1_hit, cost.l1_latency,
+                    cost.l1_ways);
+  if (cost.l1_hit && cost.levels == 1 && place.l1_tlb_hit) [[likely]]
+    return;
+  if (place.fills_filter) fill_filter(side, record);
+  const Descent descent = descent_of(cost);
+  counts.count_lookups(descent);
+  counts.count_descent(descent, record.kind == RecordKind::Write);
+  count_beyond(side, record.kind, place.latency, cost, descent);
 }
 
 /// An access to each line that the bytes touch.
@@ -212,118 +229,118 @@ void Simulation::State::refer_to_two_lines(Side& side, const ReferenceRecord& re
   ReferenceRecord rest = record;
   rest.address = second;
   rest.physical.value += second.value - record.address.value;
-  Place place = place_of(side, record);
+  Place place, rest_place;
   HierarchyCost cost = access(side, record, place);
-  Place rest_place = place_of(side, rest);
+  const std::size_t counted_as = side.recent.counted_as;
+  if (place.fills_filter) fill_filter(side, record);
+  const PhysicalAddress physical = side.recent.reference.physical_address;
   const HierarchyCost rest_cost = access(side, rest, rest_place);
+  if (rest_place.fills_filter) fill_filter(side, rest);
+  const CacheReference& last = side.recent.reference;
   if ((second.value ^ record.address.value) >> 12U != 0)
-    ++side.counts.extra_lookups[static_cast<std::size_t>(rest_place.size)];
+    ++side.counts.extra_lookups[static_cast<std::size_t>(last.page_size)];
 
-  const bool hit = !missed_l1(cost) && !missed_l1(rest_cost);
-  const auto descend = [&](const HierarchyCost& line, PhysicalAddress physical) {
-    HierarchyCost below = line;
-    if (!missed_l1(line)) {
-      below = caches.access_below(physical, access_kind(record.kind));
-      ++below.levels;
-    }
-    const Descent descent = descent_of(below);
-    counts.count_lookups(descent);
-    return descent;
-  };
+  const bool hit = cost.l1_hit && rest_cost.l1_hit;
   Descent descent;
-  if (!hit) {
-    descent = joined(descend(cost, place.physical), descend(rest_cost, rest_place.physical));
-    counts.count_descent(descent, record.kind == RecordKind::Write);
+  if (hit) {
+    descent = joined(descent_of(cost), descent_of(rest_cost));  // Stores written through go down as well.
+  } else {
+    const Descent first = descend(cost, physical, record.kind);
+    descent = joined(first, descend(rest_cost, last.physical_address, record.kind));
   }
+  counts.count_descent(descent, record.kind == RecordKind::Write);
   cost.l1_latency = std::max(cost.l1_latency, rest_cost.l1_latency);
-  place.latency += rest_place.latency;
-  place.filter.hit = place.filter.hit && rest_place.filter.hit;
-  count(side, record, place, hit, cost.l1_latency, cost.l1_ways + rest_cost.l1_ways);
-  if (!hit || place.latency != 0) count_beyond(side, record, place, cost, descent);
+  side.counts.count(counted_as, record.kind == RecordKind::Write, hit, cost.l1_latency,
+                    cost.l1_ways + rest_cost.l1_ways);
+  count_beyond(side, record.kind, place.latency + rest_place.latency, cost, descent);
 }
 
-/// Caches, then what comes later than their lookup: VIVT asks the TLBs after a miss, and an L1 TLB's new entry reaches
-/// the filter table too late for the reference that brought it.
-inline HierarchyCost Simulation::State::access(Side& side, const ReferenceRecord& record, Place& place) {
-  CacheReference reference{.virtual_address = record.address,
-                           .physical_address = place.physical,
-                           .page_size = place.size,
-                           .kind = access_kind(record.kind),
-                           .walk = false,
-                           .filter = place.filter};
-  // A modification loads before it stores: where a store would not bring its line, the load does.
-  const bool loads_first = record.kind == RecordKind::Modify && !config.caches.l1d.write_allocate;
-  if (loads_first) reference.kind = AccessKind::Read;
-  const HierarchyCost cost = caches.access_quietly(reference);
-  if (loads_first) {
-    reference.kind = AccessKind::Write;
-    caches.access_quietly(reference);
+/// Of a reference that missed with one of its lines: also the one that hit is looked up below.
+Descent Simulation::State::descend(const HierarchyCost& cost, PhysicalAddress physical, RecordKind kind) {
+  HierarchyCost below = cost;
+  if (cost.l1_hit && cost.levels == 1) {
+    below = caches.access_below(physical, access_kind(kind));
+    ++below.levels;
   }
-  if (place.fills_filter) {
-    caches.superpage_filled(record.address);
-    ++counts.tft_fills;
-    side.recent.filter = caches.tft()->lookup(record.address);
-  }
-  if (side.organisation == CacheOrganisation::Vivt && tlbs && missed_l1(cost)) {
+  const Descent descent = descent_of(below);
+  counts.count_lookups(descent);
+  return descent;
+}
+
+/// Translation and caches. VIVT asks the TLBs after a miss.
+[[gnu::always_inline]] inline HierarchyCost Simulation::State::access(Side& side, const ReferenceRecord& record,
+                                                                      Place& place) {
+  if (!is_recent(side, record)) [[unlikely]]
+    find_place(side, record, place);
+  CacheReference& reference = side.recent.reference;
+  reference.virtual_address = record.address;
+  reference.physical_address = {side.recent.frame + (record.address.value & ~side.recent.mask)};
+  reference.kind = access_kind(record.kind);
+  const HierarchyCost cost = record.kind == RecordKind::Modify && loads_before_it_modifies
+                                 ? modify(reference)
+                                 : caches.access_quietly(reference);
+  if (side.organisation == CacheOrganisation::Vivt && tlbs && !cost.l1_hit) [[unlikely]]
     look_up(side, record, place);
-    ++side.counts.late_lookups[static_cast<std::size_t>(place.size)];
-  }
   return cost;
 }
 
-inline void Simulation::State::count(Side& side, const ReferenceRecord& record, const Place& place, bool hit,
-                                     std::uint64_t latency, std::uint64_t ways) {
-  side.counts.count({.size = place.size,
-                     .write = record.kind == RecordKind::Write,
-                     .filter_hit = place.filter.hit,
-                     .assumed_slow = assumes_slow,
-                     .hit = hit},
-                    latency, ways);
+/// An L1 TLB's new entry reaches the filter table too late for the reference that brought it.
+void Simulation::State::fill_filter(Side& side, const ReferenceRecord& record) {
+  CacheReference& reference = side.recent.reference;
+  caches.superpage_filled(record.address, reference.owner);
+  ++counts.tft_fills;
+  reference.filter = caches.tft()->lookup(record.address, reference.owner);
+  remember_class(side);
+}
+
+HierarchyCost Simulation::State::modify(CacheReference& reference) {
+  reference.kind = AccessKind::Read;
+  const HierarchyCost cost = caches.access_quietly(reference);
+  reference.kind = AccessKind::Write;
+  caches.access_quietly(reference);
+  return cost;
 }
 
 /// Latency beyond an L1 hit's: further translation runs beside the lookup of a virtually indexed cache, before that of
 /// a PIPT one, and after that of a VIVT one.
-void Simulation::State::count_beyond(const Side& side, const ReferenceRecord& record, const Place& place,
+void Simulation::State::count_beyond(const Side& side, RecordKind kind, std::uint64_t translation,
                                      const HierarchyCost& cost, const Descent& descent) {
-  if (record.kind == RecordKind::Write) return;  // Stores wait in a buffer.
+  if (kind == RecordKind::Write) return;  // Stores wait in a buffer.
   const std::uint64_t hit = hit_latency(side.organisation, side.tlb_latency, cost.l1_latency);
-  const std::uint64_t translated = side.tlb_latency + place.latency;
-  const std::uint64_t looked_up = side.organisation == CacheOrganisation::Vivt
-                                      ? hit + translated  // A hit asks no TLB, and is not counted here.
-                                      : hit_latency(side.organisation, translated, cost.l1_latency);
-  counts.beyond_l1_cycles += exposed_beyond_l1(config.timing, static_cast<double>(looked_up - hit + descent.latency));
+  const bool late = side.organisation == CacheOrganisation::Vivt;
+  std::uint64_t beyond = descent.latency;
+  if (!late) beyond += hit_latency(side.organisation, side.tlb_latency + translation, cost.l1_latency) - hit;
+  if (late && !cost.l1_hit) beyond += side.tlb_latency + translation;
+  counts.beyond_l1_cycles += exposed_beyond_l1(config.timing, static_cast<double>(beyond));
 }
 
 // --- translation -----------------------------------------------------------------------------------------------------
 
-inline Place Simulation::State::place_of(Side& side, const ReferenceRecord& record) {
+inline bool Simulation::State::is_recent(const Side& side, const ReferenceRecord& record) {
   const RecentPage& recent = side.recent;
-  const PhysicalAddress physical{recent.frame + (record.address.value & ~recent.mask)};
-  const bool same_page = (record.address.value & recent.mask) == recent.page &&
-                         recent.address_space == record.address_space &&
-                         (!record.translated || (record.physical == physical && record.page_size == recent.size));
-  if (!same_page) return find_place(side, record);
-  return {.physical = physical, .size = recent.size, .filter = recent.filter};
+  if ((record.address.value & recent.mask) != recent.page ||
+      recent.reference.owner.address_space != record.address_space)
+    return false;
+  if (!record.translated) return true;
+  return record.physical.value == recent.frame + (record.address.value & ~recent.mask) &&
+         record.page_size == recent.reference.page_size;
 }
 
-Place Simulation::State::find_place(Side& side, const ReferenceRecord& record) {
-  Place place;
-  if (!tlbs && !record.translated) {  // Every address is its own, in one page that never ends.
+void Simulation::State::find_place(Side& side, const ReferenceRecord& record, Place& place) {
+  if (!tlbs && !record.translated) {
     place.physical = {record.address.value};
-    side.recent = {.mask = 0, .page = 0, .frame = 0, .address_space = record.address_space};
-    return place;
-  }
-  if (!tlbs || side.organisation == CacheOrganisation::Vivt) {
+  } else if (!tlbs || side.organisation == CacheOrganisation::Vivt) {
     const MappedPage page = mapping(record);
     place.size = page.size;
     place.physical = {page.frame.value + (record.address.value & page_offset_mask(page.size))};
   } else {
-    if (side.data && caches.tft() != nullptr) place.filter = caches.tft()->lookup(record.address);
+    if (side.data && caches.tft() != nullptr)
+      place.filter = caches.tft()->lookup(record.address, {.address_space = record.address_space});
     look_up(side, record, place);
-    place.filter.hit = place.filter.hit && is_superpage(place.size);
   }
   remember(side, record, place);
-  return place;
+  // Without translation every address is its own, in one page that never ends.
+  if (!tlbs && !record.translated) side.recent.mask = side.recent.page = side.recent.frame = 0;
 }
 
 MappedPage Simulation::State::mapping(const ReferenceRecord& record) {
@@ -349,8 +366,10 @@ void Simulation::State::look_up(Side& side, const ReferenceRecord& record, Place
       found.entry = nullptr;
     }
   }
-  if (found.entry != nullptr && found.latency == 0 && !found.refilled) return;
+  place.l1_tlb_hit = found.entry != nullptr && found.latency == 0 && !found.refilled;
   if (found.entry == nullptr) walk(side, record, tag, place);
+  if (side.organisation == CacheOrganisation::Vivt) ++side.counts.late_lookups[static_cast<std::size_t>(place.size)];
+  if (place.l1_tlb_hit) return;
   ++side.counts.tlb_misses[static_cast<std::size_t>(place.size)];
   if (!side.data) return;
   judge_scheduler();
@@ -364,7 +383,6 @@ void Simulation::State::walk(Side& side, const ReferenceRecord& record, TlbTag t
   for (unsigned i = 0; i < walk.count; ++i) {
     const HierarchyCost cost = caches.access_quietly({.physical_address = walk.references[i], .walk = true});
     latency += cost.latency;
-    counts.walk_l1_ways += cost.l1_ways;
     const std::uint64_t missed = cost.memory_reached ? cost.levels : cost.levels - 1;
     for (std::size_t level = 0; level < cost.levels; ++level) ++counts.walk_accesses[level];
     for (std::size_t level = 0; level < missed; ++level) ++counts.walk_misses[level];
@@ -389,27 +407,32 @@ void Simulation::State::walk(Side& side, const ReferenceRecord& record, TlbTag t
 
 void Simulation::State::remember(Side& side, const ReferenceRecord& record, const Place& place) {
   const std::uint64_t mask = ~page_offset_mask(place.size);
-  side.recent = {.mask = mask,
-                 .page = record.address.value & mask,
-                 .frame = place.physical.value & mask,
-                 .size = place.size,
-                 .address_space = record.address_space,
-                 .filter = place.filter};
+  RecentPage& recent = side.recent;
+  recent.mask = mask;
+  recent.page = record.address.value & mask;
+  recent.frame = place.physical.value & mask;
+  recent.reference.page_size = place.size;
+  recent.reference.owner.address_space = record.address_space;
+  recent.reference.filter = place.filter;
+  remember_class(side);
 }
 
-void Simulation::State::forget_recent() { fetch.recent = data.recent = RecentPage{}; }
+void Simulation::State::forget_recent() {
+  for (Side* side : {&fetch, &data}) {
+    side->recent.mask = 0;
+    side->recent.page = 1;
+  }
+}
 
 /// Superpages are scarce while they hold less than a quarter of the entries of the L1 TLBs that can hold them.
 void Simulation::State::judge_scheduler() {
-  if (caches.tft() == nullptr || config.timing.core == CoreModel::InOrder) return;
-  assumes_slow = config.timing.scheduler == SchedulerRule::AlwaysSlow;
-  if (config.timing.scheduler != SchedulerRule::Quarter) return;
+  if (caches.tft() == nullptr) return;
   unsigned valid = 0, entries = 0;
   for (const Tlb* tlb : superpage_tlbs) {
     valid += tlb->valid_entries(PageSize::Size2M);
     entries += tlb->geometry().entries;
   }
-  assumes_slow = 4 * valid < entries;
+  caches.superpage_entries(valid, entries);
 }
 
 // --- what happens around the references ------------------------------------------------------------------------------
@@ -440,7 +463,9 @@ void Simulation::State::happen(const ReferenceRecord& record) {
 void Simulation::State::switch_context() {
   ++counts.context_switches;
   caches.context_switched();
-  if (tlbs && !config.address_space_tags) tlbs->invalidate_all();
+  if (!tlbs || config.address_space_tags) return;
+  tlbs->invalidate_all();
+  caches.all_invalidated();
 }
 
 /// INVLPG, TLBI: the filter table listens (section IV-C2).
@@ -468,7 +493,10 @@ void Simulation::State::promote(const ReferenceRecord& record) {
   for (const PhysicalAddress frame : old_frames) counts.swept_lines += caches.promoted(frame, step);
 }
 
-void Simulation::State::probe(const ReferenceRecord&) {}
+void Simulation::State::probe(const ReferenceRecord& record) {
+  const bool invalidates = record.kind == RecordKind::CoherenceInvalidate;
+  caches.coherence_probe(record.physical, invalidates ? CoherenceAction::Invalidate : CoherenceAction::Clean);
+}
 
 // --- the whole -------------------------------------------------------------------------------------------------------
 

@@ -82,8 +82,8 @@ struct SimulationReport {
   std::uint64_t context_switches = 0, invalidations = 0, splinters = 0, promotions = 0;
   std::uint64_t swept_lines = 0;                             ///< That promotions evicted from L1D.
   std::uint64_t probes = 0, probe_hits = 0, probe_ways = 0;  ///< Coherence, on L1D.
-  std::uint64_t replays = 0;       ///< Out-of-order: loads that hit, were assumed fast, and were slow.
-  std::uint64_t assumed_slow = 0;  ///< Loads of which the scheduler assumed the slow hit time.
+  std::uint64_t replays = 0;       ///< Out-of-order: loads that the scheduler assumed fast, and were slow.
+  std::uint64_t assumed_slow = 0;  ///< Fast lookups that gained no time, because the scheduler assumed slow.
   std::uint64_t way_predictions = 0, way_mispredictions = 0;
   std::uint64_t homonym_errors = 0, synonym_errors = 0;  ///< Wrong or stale data served; only where handling is off.
   double cycles = 0;                                     ///< By the timing model: the sum of the four below.

@@ -16,32 +16,29 @@ namespace shearling {
 constexpr std::size_t kPageSizes = 5;
 using CountBySize = std::array<std::uint64_t, kPageSizes>;
 
-/// References of one kind: how many, and the sums over their L1 lookups.
+/// References of one class: how many, and the sums over their L1 lookups.
 struct ReferenceTally {
   std::uint64_t accesses = 0, latency = 0, ways = 0;
-  ReferenceTally& operator+=(const ReferenceTally& other) {
-    accesses += other.accesses;
-    latency += other.latency;
-    ways += other.ways;
-    return *this;
-  }
 };
 
 /// What tells references of one side apart.
 struct ReferenceClass {
   PageSize size = PageSize::Size4K;
+  bool filter_hit = false;  ///< SEESAW: one partition was enough.
   bool write = false;
-  bool filter_hit = false;    ///< SEESAW: one partition was enough.
-  bool assumed_slow = false;  ///< What the scheduler expected.
-  bool hit = false;           ///< In L1.
+  bool hit = false;  ///< In L1.
 };
 
 /// Counts of instruction fetches, or of data references.
 class SideCounts {
  public:
+  /// Of the classes of one page: what count() begins with.
+  static std::size_t index_of(PageSize size, bool filter_hit) {
+    return static_cast<std::size_t>(size) << 3U | std::size_t{filter_hit} << 2U;
+  }
   /// One addition a sum, whatever the class: branches on it would be mispredicted.
-  void count(const ReferenceClass& what, std::uint64_t latency, std::uint64_t ways) {
-    ReferenceTally& tally = tallies_[index_of(what)];
+  void count(std::size_t page_index, bool write, bool hit, std::uint64_t latency, std::uint64_t ways) {
+    ReferenceTally& tally = tallies_[page_index | std::size_t{write} << 1U | std::size_t{hit}];
     ++tally.accesses;
     tally.latency += latency;
     tally.ways += ways;
@@ -53,13 +50,9 @@ class SideCounts {
       if (tallies_[index].accesses != 0) visit(class_at(index), tallies_[index]);
     }
   }
-  /// Sum over the classes that `condition` is true of.
-  template <typename Condition>
-  [[nodiscard]] ReferenceTally sum(Condition condition) const {
-    ReferenceTally sum;
-    each([&](const ReferenceClass& what, const ReferenceTally& tally) {
-      if (condition(what)) sum += tally;
-    });
+  [[nodiscard]] std::uint64_t references() const {
+    std::uint64_t sum = 0;
+    each([&](const ReferenceClass&, const ReferenceTally& tally) { sum += tally.accesses; });
     return sum;
   }
 
@@ -69,18 +62,13 @@ class SideCounts {
   std::uint64_t elsewhere = 0;  ///< References of a side that is not simulated.
 
  private:
-  static std::size_t index_of(const ReferenceClass& what) {
-    return static_cast<std::size_t>(what.size) << 4U | std::size_t{what.write} << 3U |
-           std::size_t{what.filter_hit} << 2U | std::size_t{what.assumed_slow} << 1U | std::size_t{what.hit};
-  }
   static ReferenceClass class_at(std::size_t index) {
-    return {.size = static_cast<PageSize>(index >> 4U),
-            .write = (index & 8U) != 0,
+    return {.size = static_cast<PageSize>(index >> 3U),
             .filter_hit = (index & 4U) != 0,
-            .assumed_slow = (index & 2U) != 0,
+            .write = (index & 2U) != 0,
             .hit = (index & 1U) != 0};
   }
-  std::array<ReferenceTally, kPageSizes << 4U> tallies_{};
+  std::array<ReferenceTally, kPageSizes << 3U> tallies_{};
 };
 
 /// How far one lookup went below L1: `levels` caches were asked, the first `missed` of them in vain.
@@ -99,7 +87,6 @@ struct SimulationCounts {
   std::array<LowerCounts, 2> lower{};  ///< Below L1, in their order.
   /// Of the page-table walker, L1D first.
   std::array<std::uint64_t, 3> walk_accesses{}, walk_misses{};
-  std::uint64_t walk_l1_ways = 0;
   std::uint64_t walks = 0, walk_references = 0, walk_skipped = 0, walk_cycles = 0;
   std::uint64_t tft_fills = 0;
   std::uint64_t context_switches = 0, invalidations = 0, splinters = 0, promotions = 0, swept_lines = 0;

@@ -8,7 +8,6 @@ namespace shearling {
 namespace {
 
 constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-constexpr auto kAll = [](const ReferenceClass&) { return true; };
 
 std::uint64_t slowest(const std::vector<TlbGeometry>& tlbs) {
   std::uint64_t latency = 0;
@@ -44,8 +43,8 @@ class ReportBuilder {
 
  private:
   void count_references() {
-    const std::uint64_t fetches = fetch_.sum(kAll).accesses + fetch_.elsewhere;
-    const std::uint64_t data = data_.sum(kAll).accesses + data_.elsewhere;
+    const std::uint64_t fetches = fetch_.references() + fetch_.elsewhere;
+    const std::uint64_t data = data_.references() + data_.elsewhere;
     report_.references = fetches + data;
     report_.instructions = fetches;
     if (fetches != 0) return;
@@ -196,9 +195,22 @@ class ReportBuilder {
     report_.probes = l1d.probes;
     report_.probe_hits = l1d.probe_hits;
     report_.probe_ways = l1d.probe_ways;
+    add_aliases();
+    if (timing_is_out_of_order()) {
+      report_.replays = caches_.seesaw_counters().replays;
+      report_.assumed_slow = caches_.seesaw_counters().assumed_slow;
+    }
     report_.way_predictions = l1d.way_predictions;
     report_.way_mispredictions = l1d.way_mispredictions;
   }
+
+  void add_aliases() {
+    const AliasCounters aliases = caches_.alias_counters();
+    report_.homonym_errors = aliases.homonym_errors;
+    report_.synonym_errors = aliases.synonym_errors;
+  }
+
+  [[nodiscard]] bool timing_is_out_of_order() const { return config_.timing.core == CoreModel::OutOfOrder; }
 
   // --- time
 
@@ -206,24 +218,13 @@ class ReportBuilder {
     const TimingConfig& timing = config_.timing;
     report_.base_cycles = static_cast<double>(report_.instructions) * timing.base_cycles_per_instruction;
     data_.each([&](const ReferenceClass& what, const ReferenceTally& tally) {
-      if (!what.write) add_loads(what, tally);
+      if (what.write) return;
+      report_.l1_cycles += exposed_l1(timing, latency_of(tally)) * static_cast<double>(tally.accesses);
     });
     report_.beyond_l1_cycles = counts_.beyond_l1_cycles;
     report_.replay_cycles = static_cast<double>(report_.replays) * timing.replay_penalty;
     report_.cycles = report_.base_cycles + report_.l1_cycles + report_.beyond_l1_cycles + report_.replay_cycles;
     report_.nanoseconds = report_.cycles / timing.frequency_ghz;
-  }
-
-  void add_loads(const ReferenceClass& what, const ReferenceTally& tally) {
-    double latency = latency_of(tally);
-    if (what.assumed_slow) {  // What comes early is not used earlier.
-      latency = std::max(latency, static_cast<double>(config_.caches.l1d.latency));
-      report_.assumed_slow += tally.accesses;
-    } else if (caches_.tft() != nullptr && config_.timing.core == CoreModel::OutOfOrder && !what.filter_hit &&
-               what.hit) {
-      report_.replays += tally.accesses;
-    }
-    report_.l1_cycles += exposed_l1(config_.timing, latency) * static_cast<double>(tally.accesses);
   }
 
   // --- energy
@@ -233,7 +234,7 @@ class ReportBuilder {
     SimulationReport::Energy& energy = report_.energy;
     if (config_.has_l1i) energy.l1i = caches_.l1i().counters().energy;
     const CacheCounters l1d = caches_.l1d().counters();
-    energy.l1d = l1d.energy;
+    energy.l1d = l1d.energy + caches_.alias_counters().energy;
     energy.l1d_coherence = l1d.probe_energy;
     if (caches_.l2() != nullptr) energy.l2 = caches_.l2()->counters().energy;
     if (caches_.last_level() != nullptr) energy.llc = caches_.last_level()->counters().energy;
@@ -244,7 +245,7 @@ class ReportBuilder {
                                              : 0;
     energy.tlb =
         static_cast<double>(first_level_lookups_) * costs.l1_tlb + static_cast<double>(second_lookups) * costs.l2_tlb;
-    if (caches_.tft() != nullptr) energy.tft = static_cast<double>(data_.sum(kAll).accesses) * costs.tft;
+    if (caches_.tft() != nullptr) energy.tft = static_cast<double>(data_.references()) * costs.tft;
     energy.leakage = costs.leakage_mw() * report_.nanoseconds * 1e-3;
   }
 

@@ -12,6 +12,14 @@ TimingConfig default_timing(CoreModel core) {
   return config;
 }
 
+TimingConfig with_core(TimingConfig config, CoreModel core) {
+  const TimingConfig fresh = default_timing(core);
+  config.core = core;
+  config.load_exposure = fresh.load_exposure;
+  config.window_cycles = fresh.window_cycles;
+  return config;
+}
+
 std::string problem_of(const TimingConfig& config) {
   if (!(config.frequency_ghz > 0)) return "the frequency must be above 0";
   if (!(config.load_exposure >= 0 && config.load_exposure <= 1)) return "the load exposure is a share from 0 to 1";

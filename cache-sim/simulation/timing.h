@@ -11,14 +11,6 @@ namespace shearling {
 
 enum class CoreModel : std::uint8_t { InOrder, OutOfOrder };
 
-/// Which hit time an out-of-order scheduler assumes for a load in a SEESAW cache (section IV-B3). An in-order core
-/// waits for what comes and assumes nothing.
-enum class SchedulerRule : std::uint8_t {
-  Quarter,     ///< The fast one, unless superpages hold less than a quarter of their L1 TLB's entries.
-  AlwaysFast,  ///< The fast one.
-  AlwaysSlow,  ///< The slow one: legal, and keeps the gain in energy alone.
-};
-
 struct TimingConfig {
   CoreModel core = CoreModel::OutOfOrder;
   double frequency_ghz = 1.33;
@@ -29,11 +21,12 @@ struct TimingConfig {
   double saturation_cycles = 0;
   double window_cycles = 42;  ///< Out-of-order: what the reorder buffer hides of a latency beyond L1 (168 entries / 4).
   double miss_overlap = 1;    ///< Latencies beyond L1 that run at the same time, on average.
-  SchedulerRule scheduler = SchedulerRule::Quarter;
   unsigned replay_penalty = 0;  ///< Cycles of a squash where the scheduler assumed a fast hit. Not in the paper.
 };
 /// The parameters that a description of this core begins with.
 [[nodiscard]] TimingConfig default_timing(CoreModel core);
+/// The same core's frequency and penalties with the exposure that another core begins with.
+[[nodiscard]] TimingConfig with_core(TimingConfig config, CoreModel core);
 /// Why nothing can be timed so, in one sentence; empty if it can.
 [[nodiscard]] std::string problem_of(const TimingConfig& config);
 

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/machine/geometry_reader.h"
 
+#include <array>
 #include <set>
 
 namespace shearling {
 
 namespace {
+
 using Keys = std::vector<std::string_view>;
+
+/// "L1 DTLB 4K+16K".
+std::string name_of(std::string_view side, const std::vector<PageSize>& sizes) {
+  static constexpr std::array<std::string_view, 5> kSizes{"4K", "16K", "64K", "2M", "1G"};
+  std::string name(side);
+  char separator = ' ';
+  for (const PageSize size : sizes) {
+    (name += separator) += kSizes[static_cast<std::size_t>(size)];
+    separator = '+';
+  }
+  return name;
 }
+
+}  // namespace
 
 void GeometryReader::read_cache(const YAML::Node& node, CacheConfig& cache) {
   static const Keys kKeys{
@@ -56,7 +71,7 @@ void GeometryReader::read_optional_cache(const YAML::Node& node, const char* nam
   read_cache(node, *cache);
 }
 
-std::optional<TlbGeometry> GeometryReader::read_tlb(const YAML::Node& node) {
+std::optional<TlbGeometry> GeometryReader::read_tlb(const YAML::Node& node, std::string_view side) {
   static const Keys kKeys{"name", "entries", "ways", "pages", "latency", "replacement"};
   if (!yaml_.is_mapping(node, "a TLB", kKeys)) return std::nullopt;
   TlbGeometry geometry;
@@ -67,22 +82,23 @@ std::optional<TlbGeometry> GeometryReader::read_tlb(const YAML::Node& node) {
   yaml_.read(node, "latency", geometry.latency, 0, kMostCycles);
   read_replacement(node, geometry.replacement);
   section(node, "pages", [&](const YAML::Node& pages) { read_page_sizes(pages, geometry.page_sizes); });
+  if (geometry.name.empty()) geometry.name = name_of(side, geometry.page_sizes);
   return judge(node, problem_of(geometry)) ? std::optional(geometry) : std::nullopt;
 }
 
-void GeometryReader::read_optional_tlb(const YAML::Node& node, std::optional<TlbGeometry>& tlb) {
+void GeometryReader::read_optional_tlb(const YAML::Node& node, std::optional<TlbGeometry>& tlb, std::string_view side) {
   if (node.IsNull())
     tlb.reset();
-  else if (auto geometry = read_tlb(node))
+  else if (auto geometry = read_tlb(node, side))
     tlb = *geometry;
 }
 
-void GeometryReader::read_first_level(const YAML::Node& list, std::vector<TlbGeometry>& tlbs) {
+void GeometryReader::read_first_level(const YAML::Node& list, std::vector<TlbGeometry>& tlbs, std::string_view side) {
   if (!yaml_.is_list(list, "the first-level TLBs")) return;
   tlbs.clear();
   std::set<PageSize> held;
   for (const YAML::Node& node : list) {
-    const auto geometry = read_tlb(node);
+    const auto geometry = read_tlb(node, side);
     if (!geometry) continue;
     for (const PageSize size : geometry->page_sizes) {
       if (!held.insert(size).second)

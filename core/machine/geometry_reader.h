@@ -24,10 +24,11 @@ class GeometryReader {
   void read_cache(const YAML::Node& node, CacheConfig& cache);
   /// "~" or "null": there is none.
   void read_optional_cache(const YAML::Node& node, const char* name, std::optional<CacheConfig>& cache);
-  [[nodiscard]] std::optional<TlbGeometry> read_tlb(const YAML::Node& node);
-  void read_optional_tlb(const YAML::Node& node, std::optional<TlbGeometry>& tlb);
+  /// `side` names one that has no name of its own: "L1 DTLB". Empty: it must have one.
+  [[nodiscard]] std::optional<TlbGeometry> read_tlb(const YAML::Node& node, std::string_view side = {});
+  void read_optional_tlb(const YAML::Node& node, std::optional<TlbGeometry>& tlb, std::string_view side = {});
   /// One side's first level: a list.
-  void read_first_level(const YAML::Node& list, std::vector<TlbGeometry>& tlbs);
+  void read_first_level(const YAML::Node& list, std::vector<TlbGeometry>& tlbs, std::string_view side = {});
   void read_replacement(const YAML::Node& node, ReplacementKind& replacement);
   /// {entries, latency}.
   void read_entries(const YAML::Node& node, std::string_view what, unsigned& entries, unsigned& latency);
