@@ -68,7 +68,7 @@ constexpr std::array kGeometries{
     Geometry{"32 KB, 8 ways", 32 << 10, 8, 64},
     Geometry{"64 KB, 16 ways, 32 B lines", 64 << 10, 16, 32},
     Geometry{"256 KB, 32 ways, 128 B lines", 256 << 10, 32, 128},
-    Geometry{"16 KB, 2 ways, 4 B lines", 16 << 10, 2, 4},
+    Geometry{"2 KB, 2 ways, 4 B lines", 2 << 10, 2, 4},
     Geometry{"256 KB, 8 ways, 4096 B lines", 256 << 10, 8, 4096},
     Geometry{"12 ways, 54 sets", 12 * 54 * 64, 12, 64},
     Geometry{"3 ways, 21 sets", 3 * 21 * 64, 3, 64},
@@ -126,7 +126,7 @@ QString disagreement(const CacheConfig& config, std::uint64_t seed, Tried& tried
   Cache cache(config, seed);
   naive::CacheModel model(config);
   AddressSource source(config, random);
-  for (int step = 0; step < 2000; ++step) {
+  for (int step = 0; step < 1000; ++step) {
     const QString where = QString("step %1").arg(step);
     const Addresses at = source.next();
     const std::uint64_t action = random.below(100);
@@ -425,7 +425,7 @@ class CachePoliciesTest : public QObject {
     const CacheConfig config = seesaw_config(64, InsertionPolicy::Partition);
     Cache plain(config);
     Cache predicted(predicting(config));
-    for (int step = 0; step < 20000; ++step) {
+    for (int step = 0; step < 10000; ++step) {
       const std::uint64_t at = random.below(1 << 17);
       const AccessKind kind = random.one_in(3) ? kWrite : kRead;
       const bool fast = random.one_in(2);
@@ -450,7 +450,7 @@ class CachePoliciesTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
     Cache cache(seesaw_config(kilobytes, InsertionPolicy::Partition));
-    for (int step = 0; step < 20000; ++step) {
+    for (int step = 0; step < 10000; ++step) {
       const std::uint64_t physical = random.below(kilobytes * 2048);
       const bool superpage = random.one_in(2);
       const std::uint64_t index = superpage ? physical : physical % 4096 + page(random.below(64));
