@@ -521,11 +521,15 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, HandleUse
   good = good && uc_ctl_exits_enable(uc) == UC_ERR_OK;
   good = good && uc_ctl_set_exits(uc, static_cast<std::uint64_t*>(nullptr), std::size_t{0}) == UC_ERR_OK;
   good = good && add_hooks(*opened);
-  // CR0.NE: x87 errors are #MF.
-  std::uint64_t control = 0;
-  good = good && uc_reg_read(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
-  control |= 0x20;
-  good = good && uc_reg_write(uc, UC_X86_REG_CR0, &control) == UC_ERR_OK;
+  // CR0.NE: x87 errors are #MF. CR4.OSFXSR: without it Unicorn's FXSAVE and FXRSTOR leave out XMM and MXCSR.
+  const auto set_bits = [&](int id, std::uint64_t bits) {
+    std::uint64_t control = 0;
+    good = good && uc_reg_read(uc, id, &control) == UC_ERR_OK;
+    control |= bits;
+    good = good && uc_reg_write(uc, id, &control) == UC_ERR_OK;
+  };
+  set_bits(UC_X86_REG_CR0, 0x20);
+  set_bits(UC_X86_REG_CR4, 0x200);
   good =
       good && uc_context_alloc(uc, &opened->clean) == UC_ERR_OK && uc_context_alloc(uc, &opened->scratch) == UC_ERR_OK;
   good = good && uc_context_save(uc, opened->clean) == UC_ERR_OK;

@@ -43,7 +43,7 @@ std::string spell(std::uint64_t value, const Names& names) {
   return text;
 }
 
-std::string join(std::string decoded, std::string reason) {
+std::string join(std::string decoded, const std::string& reason) {
   if (reason.empty()) return decoded;
   return decoded.empty() ? reason : decoded + "; " + reason;
 }

@@ -453,9 +453,8 @@ Obstacle X86Processor::string_io_once(bool input, unsigned size) {
 Obstacle X86Processor::op_invlpg() {
   if (Obstacle obstacle = require_cpl0()) return obstacle;
   const DecodedOperand& operand = instruction_.operands[0];
-  const std::uint64_t base = state_.sixty_four_bit_mode() && operand.segment != kFs && operand.segment != kGs
-                                 ? 0
-                                 : state_.segments[static_cast<std::size_t>(operand.segment)].base;
+  const bool flat = state_.sixty_four_bit_mode() && operand.segment != kFs && operand.segment != kGs;
+  const std::uint64_t base = flat ? 0 : state_.segments[static_cast<std::uint8_t>(operand.segment)].base;
   const VirtualAddress address = wrap(base + effective_offset(operand));
   if (Obstacle exit = leaves_guest({.kind = Intercept::Invlpg, .value = address.value})) return exit;
   mmu_.invlpg(address);

@@ -16,7 +16,7 @@ class GuestWitnessTest : public QObject {
     QTest::addColumn<QString>("guest");
     QTest::addColumn<Observation>("observation");
     for (const char* guest : {"kernel", "privilege-levels", "cpuid-trap", "page-walk", "seesaw", "synonym",
-                              "working-sets", "seesaw-cases", "compute", "hostile-jump-into-nothing",
+                              "working-sets", "seesaw-cases", "memory-operands", "compute", "hostile-jump-into-nothing",
                               "hostile-jump-beyond-ram", "hostile-triple-fault", "hostile-divide-without-idt",
                               "hostile-recursive-tables", "hostile-exit-port-byte", "hostile-exit-port-rubbish"}) {
       QTest::newRow(qPrintable(QString(guest) + " direct")) << QString(guest) << Observation::Direct;

@@ -37,6 +37,7 @@ class ObservedRunTest : public QObject {
                              "page-walk",
                              "seesaw",
                              "cpuid-trap",
+                             "memory-operands",
                              "privilege-levels",
                              "interrupt-storm",
                              "hostile-recursive-tables",
