@@ -231,11 +231,11 @@ class Cache {
 
   /// Drops every line of [address, address + bytes); dirty ones count as written back. Returns lines dropped.
   unsigned sweep(PhysicalAddress address, std::uint64_t bytes) {
-    return sweep(address, bytes, [](PhysicalAddress) {});
+    return sweep(address, bytes, [](const LineMove&) {});
   }
-  /// The same, and calls `written_back(address)` for every dirty one.
-  template <typename WrittenBack>
-  unsigned sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back);
+  /// The same, and calls `dropped(line)` for every one.
+  template <typename Dropped>
+  unsigned sweep(PhysicalAddress address, std::uint64_t bytes, Dropped dropped);
   /// Lines that are held twice in one set: possible under PartitionOrWhole where a page is mapped both ways.
   [[nodiscard]] unsigned duplicates() const;
   /// Way prediction: the way that the next lookup of the set, or of the partition from `first_way`, reads first.
@@ -378,25 +378,26 @@ inline std::uint32_t Cache::match(std::size_t first, unsigned ways, std::uint64_
   return step;
 }
 
-template <typename WrittenBack>
-unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes, WrittenBack written_back) {
+template <typename Dropped>
+unsigned Cache::sweep(PhysicalAddress address, std::uint64_t bytes, Dropped dropped) {
   if (bytes == 0) return 0;
   const std::uint64_t first = address.value >> line_shift_;
   const std::uint64_t last = (address.value + std::min(bytes - 1, ~address.value)) >> line_shift_;
-  unsigned dropped = 0;
+  unsigned count = 0;
   for (std::size_t slot = 0; slot < tags_.size(); ++slot) {
     const std::uint64_t line = tags_[slot];
     if (line == kNoLine || line < first || line > last) continue;
-    std::uint32_t& dirty = dirty_[slot / ways_];
-    const std::uint32_t bit = std::uint32_t{1} << slot % ways_;
+    const auto set = static_cast<std::uint32_t>(slot / ways_);
+    const auto way = static_cast<std::uint8_t>(slot % ways_);
+    const std::uint32_t bit = std::uint32_t{1} << way;
+    const bool dirty = (dirty_[set] & bit) != 0;
     tags_[slot] = kNoLine;
-    ++dropped;
-    if ((dirty & bit) == 0) continue;
-    dirty &= ~bit;
-    ++tally_.write_backs;
-    written_back(address_of(line));
+    dirty_[set] &= ~bit;
+    tally_.write_backs += dirty ? 1U : 0U;
+    ++count;
+    dropped(LineMove{.line = address_of(line), .set = set, .way = way, .dirty = dirty});
   }
-  return dropped;
+  return count;
 }
 
 }  // namespace shearling
