@@ -580,7 +580,7 @@ ProbeOutcome CacheHierarchy::probe_guarded(PhysicalAddress physical, CoherenceAc
     }
     sum.hit |= one.hit;
     sum.dirty |= one.dirty;
-    sum.ways_probed += one.ways_probed;
+    sum.ways_probed = static_cast<std::uint8_t>(std::min(255, sum.ways_probed + one.ways_probed));
     sum.energy += one.energy;
     return one;
   };

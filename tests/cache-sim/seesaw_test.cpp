@@ -46,6 +46,12 @@ CacheReference reference_to(std::uint64_t virtual_address, std::uint64_t physica
           .walk = false};
 }
 
+CacheHierarchyConfig scheduled_config(SchedulerPolicy scheduler) {
+  CacheHierarchyConfig config = seesaw_config(32);
+  config.scheduler = scheduler;
+  return config;
+}
+
 // Two programs on one core, each with its own page table; the core fills and drops the TFT as section IV-A2 says.
 class Core {
  public:
@@ -117,10 +123,13 @@ class Core {
     table().erase(region);
   }
   void filled(const Tlb& tlb, std::uint64_t address) {
-    if (tlb.geometry().name == "L1 DTLB 2M") caches.superpage_filled({address});
+    if (tlb.geometry().name == "L1 DTLB 2M") caches.superpage_filled({address}, owner());
   }
+  [[nodiscard]] TlbTag owner() const { return {.address_space = program_, .virtual_machine = 0}; }
   HierarchyOutcome reference(std::uint64_t address, const TlbEntry& entry, AccessKind kind) {
-    return caches.access(reference_to(address, entry.frame.value + (address - entry.page.value), entry.size, kind));
+    CacheReference wanted = reference_to(address, entry.frame.value + (address - entry.page.value), entry.size, kind);
+    wanted.owner = owner();
+    return caches.access(wanted);
   }
 
   std::uint16_t program_ = 0;
@@ -268,36 +277,236 @@ class SeesawTest : public QObject {
 
   void the_filter_is_direct_mapped_by_remainder_data() {
     QTest::addColumn<unsigned>("entries");
-    for (const unsigned entries : {1U, 12U, 16U, 20U}) QTest::addRow("%u entries", entries) << entries;
+    QTest::addColumn<unsigned>("tag_bits");
+    QTest::addColumn<bool>("tagged");
+    for (const unsigned entries : {1U, 12U, 16U, 20U}) {
+      QTest::addRow("%u entries", entries) << entries << 43U << false;
+      QTest::addRow("%u entries, narrow", entries) << entries << 2U << false;
+      QTest::addRow("%u entries, tagged", entries) << entries << 43U << true;
+    }
   }
   void the_filter_is_direct_mapped_by_remainder() {
     QFETCH(unsigned, entries);
-    const std::uint64_t seed = 40 + entries;
+    QFETCH(unsigned, tag_bits);
+    QFETCH(bool, tagged);
+    const std::uint64_t seed = 40 + entries + tag_bits;
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
-    TranslationFilterTable filter({.entries = entries});
-    std::map<std::uint64_t, std::uint64_t> held;  // Index to region.
+    TranslationFilterTable filter({.entries = entries, .tag_bits = tag_bits, .tagged = tagged});
+    struct Held {
+      std::uint64_t tag;
+      TlbTag owner;
+    };
+    std::map<std::uint64_t, Held> held;  // By index.
+    const auto drop = [&held](const auto& goes) {
+      unsigned count = 0;
+      for (auto one = held.begin(); one != held.end();) {
+        const bool gone = goes(one->second);
+        count += gone ? 1 : 0;
+        one = gone ? held.erase(one) : std::next(one);
+      }
+      return count;
+    };
     for (int step = 0; step < 5000; ++step) {
       const std::uint64_t region = random.below(3 * entries + 2) + (random.one_in(2) ? 0x7ffffff0000 : 0);
       const VirtualAddress address{region * kRegion + random.below(kRegion)};
       const std::uint64_t index = region % entries;
-      const bool right = held.count(index) != 0 && held[index] == region;
-      const TftOutcome outcome = filter.lookup(address);
+      const std::uint64_t tag = region % (std::uint64_t{1} << tag_bits);
+      const TlbTag owner{.address_space = static_cast<std::uint16_t>(random.below(2)),
+                         .virtual_machine = static_cast<std::uint16_t>(random.below(2))};
+      const bool right = held.count(index) != 0 && held[index].tag == tag;
+      const TftOutcome outcome = filter.lookup(address, owner);
       QVERIFY(outcome.asked);
-      QCOMPARE(outcome.hit, right);
+      QCOMPARE(outcome.hit, right && (!tagged || held[index].owner == owner));
       QCOMPARE(std::uint64_t{outcome.index}, index);
       const std::uint64_t action = random.below(100);
       if (action < 40) {
-        QCOMPARE(std::uint64_t{filter.fill(address)}, index);
-        held[index] = region;
+        QCOMPARE(std::uint64_t{filter.fill(address, owner)}, index);
+        held[index] = {tag, owner};
       } else if (action < 50) {
         QCOMPARE(filter.invalidate(address), right ? 1U : 0U);
         if (right) held.erase(index);
       } else if (action == 50) {
         QCOMPARE(std::size_t{filter.flush()}, held.size());
         held.clear();
+      } else if (action == 51) {
+        QCOMPARE(filter.context_switched(), tagged ? 0U : drop([](const Held&) { return true; }));
+      } else if (action == 52) {
+        QCOMPARE(filter.invalidate_address_space(owner),
+                 drop([&](const Held& one) { return !tagged || one.owner == owner; }));
+      } else if (action == 53) {
+        QCOMPARE(filter.invalidate_virtual_machine(owner.virtual_machine),
+                 drop([&](const Held& one) { return !tagged || one.owner.virtual_machine == owner.virtual_machine; }));
       }
     }
+  }
+
+  void the_papers_table_takes_86_bytes() {
+    QCOMPARE(storage_bits({}), std::uint64_t{86 * 8});
+    QCOMPARE(storage_bits({.entries = 12}), std::uint64_t{12 * 43});
+    QCOMPARE(storage_bits({.tagged = true}), std::uint64_t{16 * 75});  // "Nearly double" (section IV-C3).
+  }
+
+  void impossible_tables_are_named() {
+    QVERIFY(problem_of(TranslationFilterTableConfig{}).empty());
+    QVERIFY(!problem_of(TranslationFilterTableConfig{.entries = 0}).empty());
+    QVERIFY(!problem_of(TranslationFilterTableConfig{.tag_bits = 0}).empty());
+    QVERIFY(!problem_of(TranslationFilterTableConfig{.tag_bits = 44}).empty());
+  }
+
+  void a_tagged_filter_survives_a_context_switch() {
+    CacheHierarchyConfig config = seesaw_config(32);
+    config.tft.tagged = true;
+    CacheHierarchy caches(config);
+    CacheReference reference = reference_to(0x40000000, 0x40000000, PageSize::Size2M);
+    reference.owner = {.address_space = 1};
+    caches.superpage_filled(reference.virtual_address, reference.owner);
+    QCOMPARE(caches.context_switched(), 0U);
+    QVERIFY(caches.access(reference).tft.hit);
+    CacheReference other = reference;
+    other.owner = {.address_space = 2};
+    QVERIFY(!caches.access(other).tft.hit);
+    QCOMPARE(caches.address_space_invalidated(other.owner).filter_entries, 0U);
+    QCOMPARE(caches.page_invalidated(reference.virtual_address).filter_entries, 1U);
+    QVERIFY(!caches.access(reference).tft.hit);
+  }
+
+  void the_scheduler_that_assumes_slow_keeps_the_energy_and_loses_the_time() {
+    CacheHierarchy caches(scheduled_config(SchedulerPolicy::AlwaysSlow));
+    const CacheReference superpage = reference_to(0x40201040, 0x80201040, PageSize::Size2M);
+    caches.access(superpage);
+    caches.superpage_filled(superpage.virtual_address);
+    const HierarchyOutcome outcome = caches.access(superpage);
+    QVERIFY(outcome.tft.hit && outcome.levels[0].hit);
+    QCOMPARE(outcome.latency, 2U);
+    QCOMPARE(outcome.levels[0].latency, 2U);
+    QCOMPARE(outcome.levels[0].ways_probed, std::uint8_t{4});
+    QCOMPARE(outcome.energy, caches.config().l1d.partition_energy);
+    QCOMPARE(caches.access_quietly(superpage).latency, std::uint64_t{2});
+    QVERIFY(!caches.access(reference_to(0x1000, 0x1000, PageSize::Size4K)).replayed);
+    QCOMPARE(caches.seesaw_counters().assumed_slow, std::uint64_t{2});
+    QCOMPARE(caches.seesaw_counters().replays, std::uint64_t{0});
+  }
+
+  void the_scheduler_that_assumes_fast_replays_loads_of_base_pages() {
+    CacheHierarchy caches(scheduled_config(SchedulerPolicy::AlwaysFast));
+    const HierarchyOutcome load = caches.access(reference_to(0x1000, 0x1000, PageSize::Size4K));
+    QVERIFY(load.replayed);
+    QVERIFY(!caches.access(reference_to(0x1000, 0x1000, PageSize::Size4K, AccessKind::Write)).replayed);
+    CacheReference walk{.physical_address = {0x5000}, .walk = true};
+    QVERIFY(!caches.access(walk).replayed);
+    QVERIFY(caches.access(reference_to(0x40000000, 0x40000000, PageSize::Size2M)).replayed);  // The TFT missed.
+    caches.superpage_filled({0x40000000});
+    const HierarchyOutcome fast = caches.access(reference_to(0x40000000, 0x40000000, PageSize::Size2M));
+    QVERIFY(!fast.replayed);
+    QCOMPARE(fast.latency, 1U);
+    QCOMPARE(caches.seesaw_counters().replays, std::uint64_t{2});
+  }
+
+  void superpages_are_scarce_below_a_quarter_of_the_entries() {
+    CacheHierarchy caches(scheduled_config(SchedulerPolicy::QuarterRule));
+    const CacheReference superpage = reference_to(0x40000000, 0x40000000, PageSize::Size2M);
+    caches.access(superpage);
+    caches.superpage_filled(superpage.virtual_address);
+    QCOMPARE(caches.access(superpage).latency, 2U);  // Nobody has told of any.
+    for (const unsigned entries : {16U, 32U}) {      // Table II: 4 of 16, 8 of 32.
+      for (unsigned valid = 0; valid <= entries; ++valid) {
+        caches.superpage_entries(valid, entries);
+        QCOMPARE(caches.access(superpage).latency, valid < entries / 4 ? 2U : 1U);
+      }
+    }
+    caches.superpage_entries(3, 16);
+    CacheHierarchy fresh(scheduled_config(SchedulerPolicy::QuarterRule));
+    fresh.superpage_entries(16, 16);
+    test::restore(fresh, test::state_of(caches));
+    QCOMPARE(fresh.access(superpage).latency, 2U);
+  }
+
+  // Without its fast path SEESAW with 4way-8way insertion is plain VIPT, access for access, whatever the page sizes.
+  void without_its_fast_path_it_is_plain_vipt_data() {
+    QTest::addColumn<unsigned>("kilobytes");
+    QTest::addColumn<bool>("way_prediction");
+    for (const unsigned kilobytes : {16U, 32U, 64U, 128U}) {
+      for (const bool way_prediction : {false, true})
+        QTest::addRow("%u KB%s", kilobytes, way_prediction ? ", way prediction" : "") << kilobytes << way_prediction;
+    }
+  }
+  void without_its_fast_path_it_is_plain_vipt() {
+    QFETCH(unsigned, kilobytes);
+    QFETCH(bool, way_prediction);
+    const std::uint64_t seed = 77 + kilobytes;
+    qInfo("seed %llu", static_cast<unsigned long long>(seed));
+    test::Random random(seed);
+    CacheHierarchyConfig config = seesaw_config(kilobytes);
+    config.l1d.insertion = InsertionPolicy::PartitionOrWhole;
+    config.l1d.way_prediction = way_prediction;
+    config.tft.enabled = false;
+    CacheHierarchy seesaw(config);
+    QVERIFY(seesaw.tft() == nullptr);
+    config.l1d.organisation = CacheOrganisation::Vipt;
+    CacheHierarchy vipt(config);
+    for (int step = 0; step < 20000; ++step) {
+      const std::uint64_t address = random.below(4 * kilobytes * 1024);
+      const bool superpage = random.one_in(2);
+      CacheReference reference = reference_to(superpage ? 0x40000000 + address : address ^ 0x7000, address,
+                                              superpage ? PageSize::Size2M : PageSize::Size4K,
+                                              random.one_in(3) ? AccessKind::Write : AccessKind::Read);
+      reference.walk = random.one_in(20);
+      if (superpage) seesaw.superpage_filled(reference.virtual_address);
+      const HierarchyOutcome outcome = seesaw.access(reference);
+      const HierarchyOutcome right = vipt.access(reference);
+      QVERIFY(!outcome.tft.asked);
+      QCOMPARE(outcome.level_count, right.level_count);
+      for (unsigned i = 0; i < right.level_count; ++i) QVERIFY(naive::same(outcome.levels[i], right.levels[i]));
+      QVERIFY(naive::same(*outcome.twin, right.levels[0]));
+      QCOMPARE(outcome.latency, right.latency);
+      QCOMPARE(outcome.energy, right.energy);
+    }
+    QVERIFY(naive::same(seesaw.l1d().counters(), vipt.l1d().counters()));
+    QVERIFY(naive::same(seesaw.l2()->counters(), vipt.l2()->counters()));
+    QCOMPARE(seesaw.memory_counters().writes, vipt.memory_counters().writes);
+  }
+
+  void under_4way_8way_a_page_mapped_both_ways_can_be_held_twice_and_every_probe_finds_both() {
+    CacheHierarchyConfig config = seesaw_config(32);
+    config.l1d.insertion = InsertionPolicy::PartitionOrWhole;
+    CacheHierarchy caches(config);
+    // Base pages fill the set from way 0 on, so the line of partition 1 comes to lie in partition 0.
+    caches.access(reference_to(0x6000, 0x1000, PageSize::Size4K, AccessKind::Write));
+    QCOMPARE(*caches.l1d().find(0x1000, PhysicalAddress{0x1000}), 0U);
+    caches.superpage_filled({0x40000000});
+    const HierarchyOutcome again = caches.access(reference_to(0x40001000, 0x1000, PageSize::Size2M));
+    QVERIFY(again.tft.hit && !again.levels[0].hit);  // It looked in partition 1 alone.
+    QCOMPARE(caches.l1d().duplicates(), 1U);
+    const ProbeOutcome probe = caches.coherence_probe({0x1000}, CoherenceAction::Invalidate);
+    QVERIFY(probe.hit && probe.dirty);
+    QCOMPARE(unsigned{probe.ways_probed}, 8U);
+    QVERIFY(!is_anywhere(caches.l1d(), 0x1000));
+  }
+
+  void under_4way_8way_a_promotion_sweeps_what_lies_outside_its_partition() {
+    CacheHierarchyConfig config = seesaw_config(32);
+    config.l1d.insertion = InsertionPolicy::PartitionOrWhole;
+    CacheHierarchy caches(config);
+    caches.access(reference_to(0x6000, 0x1000, PageSize::Size4K, AccessKind::Write));
+    QCOMPARE(caches.promoted({0}, kRegion), 1U);
+    QVERIFY(!is_anywhere(caches.l1d(), 0x1000));
+    QCOMPARE(caches.l2()->line(64, *caches.l2()->find(PhysicalAddress{0x1000})).dirty, std::uint8_t{1});
+    caches.superpage_filled({0x40000000});
+    caches.access(reference_to(0x40001000, 0x1000, PageSize::Size2M));
+    QCOMPARE(caches.l1d().duplicates(), 0U);
+  }
+
+  void a_probe_reads_four_ways_where_the_twin_reads_all() {
+    CacheHierarchy caches(seesaw_config(128));
+    caches.access(reference_to(0x5040, 0x7040, PageSize::Size4K, AccessKind::Write));
+    const ProbeOutcome probe = caches.coherence_probe({0x7040}, CoherenceAction::Clean);
+    QVERIFY(probe.hit && probe.dirty);
+    QCOMPARE(unsigned{probe.ways_probed}, 4U);
+    QVERIFY(!caches.coherence_probe({0x7040}, CoherenceAction::Look).dirty);
+    QCOMPARE(caches.l1d().counters().probes, std::uint64_t{2});
+    QCOMPARE(caches.l1d().counters().probe_ways, std::uint64_t{8});
+    QCOMPARE(caches.twin()->counters().probe_ways, std::uint64_t{64});
   }
 
   void a_context_switch_flushes_the_filter() {
@@ -329,19 +538,29 @@ class SeesawTest : public QObject {
   void a_life_of_paging_keeps_every_line_reachable_data() {
     QTest::addColumn<unsigned>("kilobytes");
     QTest::addColumn<unsigned>("entries");
+    QTest::addColumn<unsigned>("tag_bits");
+    QTest::addColumn<bool>("tagged");
     for (const unsigned kilobytes : {32U, 64U, 128U}) {
       for (const unsigned entries : {12U, 16U, 20U}) {
-        QTest::addRow("%u KB, %u TFT entries", kilobytes, entries) << kilobytes << entries;
+        QTest::addRow("%u KB, %u TFT entries", kilobytes, entries) << kilobytes << entries << 43U << false;
       }
     }
+    QTest::newRow("64 KB, 16 TFT entries with narrow tags") << 64U << 16U << 3U << false;
+    QTest::newRow("64 KB, 12 TFT entries with address spaces") << 64U << 12U << 43U << true;
   }
   void a_life_of_paging_keeps_every_line_reachable() {
     QFETCH(unsigned, kilobytes);
     QFETCH(unsigned, entries);
+    QFETCH(unsigned, tag_bits);
+    QFETCH(bool, tagged);
     const std::uint64_t seed = kilobytes * 100 + entries;
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
-    Core core(seesaw_config(kilobytes, entries));
+    CacheHierarchyConfig config = seesaw_config(kilobytes, entries);
+    config.tft.tag_bits = tag_bits;
+    config.tft.tagged = tagged;
+    Core core(config);
+    std::uint64_t false_positives = 0;
     constexpr std::uint64_t kRegions = 24;
     unsigned filter_hits = 0;
     unsigned base_pages = 0;
@@ -378,10 +597,11 @@ class SeesawTest : public QObject {
       const std::uint64_t physical = core.physical(address);
       const bool probed = core.caches.l1d().probe({physical}).has_value();
       QCOMPARE(probed, is_anywhere(core.caches.l1d(), physical));
-      if (!core.is_superpage(region)) QVERIFY(!core.caches.tft()->lookup({address}).hit);
       const HierarchyOutcome outcome = core.access(address, random.one_in(3) ? AccessKind::Write : AccessKind::Read);
+      const bool fast = outcome.tft.hit && core.is_superpage(region);
+      false_positives += outcome.tft.hit && !fast ? 1 : 0;
       QCOMPARE(outcome.levels[0].hit, probed);
-      QCOMPARE(outcome.levels[0].ways_probed, static_cast<std::uint8_t>(outcome.tft.hit ? 4 : kilobytes / 4));
+      QCOMPARE(outcome.levels[0].ways_probed, static_cast<std::uint8_t>(fast ? 4 : kilobytes / 4));
       QVERIFY(core.caches.l1d().probe({physical}).has_value());
       filter_hits += outcome.tft.hit ? 1 : 0;
       base_pages += core.is_superpage(region) ? 0 : 1;
@@ -389,6 +609,8 @@ class SeesawTest : public QObject {
     }
     QVERIFY(is_well_placed(core.caches.l1d()));
     QVERIFY(filter_hits > 500 && base_pages > 1000 && splinters > 5 && promotions > 2);
+    QCOMPARE(core.caches.seesaw_counters().false_positives, false_positives);
+    QCOMPARE(false_positives != 0, tag_bits < 43);
   }
 
   void one_page_mapped_both_ways_is_held_once() {
