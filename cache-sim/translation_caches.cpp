@@ -142,7 +142,8 @@ unsigned TranslationCaches::drop_page(VirtualAddress address, TlbTag tag) {
 std::optional<WalkCacheEntry> TranslationCaches::walk_cache_lookup(VirtualAddress address, TlbTag tag) {
   auto best = walk_cache_.end();
   for (auto entry = walk_cache_.begin(); entry != walk_cache_.end(); ++entry) {
-    if (entry->tag != tag || entry->address_bits != address.value >> walk_cache_shift(entry->level)) continue;
+    const unsigned shift = walk_cache_shift(entry->level, entry->granule);
+    if (entry->tag != tag || entry->address_bits != address.value >> shift) continue;
     if (best == walk_cache_.end() || entry->level < best->level) best = entry;
   }
   if (best == walk_cache_.end()) return std::nullopt;
@@ -153,7 +154,8 @@ std::optional<WalkCacheEntry> TranslationCaches::walk_cache_lookup(VirtualAddres
 void TranslationCaches::walk_cache_fill(const WalkCacheEntry& entry) {
   if (config_.walk_cache_entries == 0) return;
   drop_walk_cache_where([&](const WalkCacheEntry& held) {
-    return held.level == entry.level && held.tag == entry.tag && held.address_bits == entry.address_bits;
+    return held.level == entry.level && held.granule == entry.granule && held.tag == entry.tag &&
+           held.address_bits == entry.address_bits;
   });
   const auto same_level = [&](const WalkCacheEntry& held) { return held.level == entry.level; };
   if (std::count_if(walk_cache_.begin(), walk_cache_.end(), same_level) >= config_.walk_cache_entries) {

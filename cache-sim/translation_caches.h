@@ -64,13 +64,17 @@ struct TranslationHit {
   bool refilled = false;            ///< The L2 hit, and an L1 TLB was filled from it.
 };
 
-/// The key of a page-walk cache is the address above what one entry of `level` maps (4 KB granule, 9 bits a level).
-constexpr unsigned walk_cache_shift(unsigned level) { return 12 + 9 * (level - 1); }
+/// The key of a page-walk cache is the address above what one entry of `level` maps. A table fills one granule (4 KB,
+/// on Arm also 16 or 64 KB) with entries of 8 bytes: 9, 11 or 13 address bits a level.
+constexpr unsigned walk_cache_shift(unsigned level, PageSize granule = PageSize::Size4K) {
+  return page_shift(granule) + (page_shift(granule) - 3) * (level - 1);
+}
 
 /// A table pointer that a page-walk cache holds: the entry of level `level` (4: PML4E gives the level-3 table).
 struct WalkCacheEntry {
   std::uint8_t level = 0;
-  std::uint64_t address_bits = 0;  ///< VA >> walk_cache_shift(level), the key.
+  PageSize granule = PageSize::Size4K;
+  std::uint64_t address_bits = 0;  ///< VA >> walk_cache_shift(level, granule), the key.
   TlbTag tag;
   std::uint64_t root = 0;
   PhysicalAddress entry_address;   ///< Where the entry lies on the memory bus.
@@ -80,8 +84,8 @@ struct WalkCacheEntry {
   std::uint32_t permissions = 0;  ///< Accumulated from the root down to here, the ISA's bits.
   template <typename Archive>
   void serialize(Archive& archive) {
-    archive(level, address_bits, tag.address_space, tag.virtual_machine, root, entry_address.value, table.value,
-            table_physical.value, raw_entry, permissions);
+    archive(level, granule, address_bits, tag.address_space, tag.virtual_machine, root, entry_address.value,
+            table.value, table_physical.value, raw_entry, permissions);
   }
 };
 

@@ -74,6 +74,45 @@ class TlbTest : public QObject {
     QVERIFY(!tlb.lookup({0x400000}, {}, &found).hit);
   }
 
+  void every_page_size_covers_its_own_bytes_and_no_more_data() {
+    QTest::addColumn<int>("size");
+    QTest::addColumn<quint64>("bytes");
+    QTest::newRow("4 KB") << static_cast<int>(PageSize::Size4K) << quint64{4096};
+    QTest::newRow("16 KB") << static_cast<int>(PageSize::Size16K) << quint64{16384};
+    QTest::newRow("64 KB") << static_cast<int>(PageSize::Size64K) << quint64{65536};
+    QTest::newRow("2 MB") << static_cast<int>(PageSize::Size2M) << quint64{2097152};
+    QTest::newRow("1 GB") << static_cast<int>(PageSize::Size1G) << quint64{1073741824};
+  }
+  void every_page_size_covers_its_own_bytes_and_no_more() {
+    QFETCH(int, size);
+    QFETCH(quint64, bytes);
+    const auto page_size = static_cast<PageSize>(size);
+    for (const std::vector<PageSize>& held : {std::vector{page_size}, std::vector{PageSize::Size4K, page_size}}) {
+      Tlb tlb(small_tlb(held));
+      const std::uint64_t page = 0x7fff40000000 / bytes * bytes + bytes;
+      const Tlb::FillOutcome filled = tlb.fill(entry_of(page, page_size));
+      QCOMPARE(unsigned{filled.set}, static_cast<unsigned>(page / bytes % 4));  // By its own page number.
+      QVERIFY(tlb.peek({page}, {}) != nullptr);
+      QVERIFY(tlb.peek({page + bytes - 1}, {}) != nullptr);
+      QVERIFY(tlb.peek({page - 1}, {}) == nullptr);
+      QVERIFY(tlb.peek({page + bytes}, {}) == nullptr);
+      QCOMPARE(tlb.valid_entries(page_size), 1U);
+      QCOMPARE(tlb.invalidate_address({page + bytes / 2}, {}), 1U);
+      QCOMPARE(tlb.valid_entries(page_size), 0U);
+    }
+  }
+
+  void tags_have_sixteen_bits_each() {
+    Tlb tlb({.name = "test", .entries = 8, .ways = 8, .page_sizes = {PageSize::Size64K}});
+    for (const TlbTag tag : {TlbTag{0xffff, 0}, TlbTag{0, 0xffff}, TlbTag{0x7fff, 0xffff}, TlbTag{0xffff, 0xffff}})
+      tlb.fill(entry_of(0x10000, PageSize::Size64K, tag));
+    QCOMPARE(tlb.valid_entries(PageSize::Size64K), 4U);
+    QVERIFY(tlb.peek({0x1ffff}, {.address_space = 0, .virtual_machine = 0xffff}) != nullptr);
+    QVERIFY(tlb.peek({0x1ffff}, {}) == nullptr);
+    QCOMPARE(tlb.invalidate_address_space({.address_space = 0xffff, .virtual_machine = 0}, false), 1U);
+    QCOMPARE(tlb.invalidate_virtual_machine(0xffff, false), 3U);
+  }
+
   void tags_keep_address_spaces_and_machines_apart() {
     Tlb tlb(small_tlb());
     tlb.fill(entry_of(0x1000, PageSize::Size4K, {.address_space = 1, .virtual_machine = 1}));
@@ -149,7 +188,7 @@ class TlbTest : public QObject {
     QTest::addColumn<int>("kind");
     QTest::addColumn<int>("sizes");
     for (const int kind : {0, 1, 2}) {
-      for (const int sizes : {1, 2, 3}) {
+      for (const int sizes : {1, 2, 3, 5}) {
         QTest::addRow("16 entries, 4 ways, policy %d, %d sizes", kind, sizes) << 16U << 4U << kind << sizes;
         QTest::addRow("32 entries, fully associative, policy %d, %d sizes", kind, sizes) << 32U << 32U << kind << sizes;
         QTest::addRow("8 entries, direct mapped, policy %d, %d sizes", kind, sizes) << 8U << 1U << kind << sizes;
@@ -166,7 +205,8 @@ class TlbTest : public QObject {
     const std::uint64_t seed = 2000 + entries * 100 + static_cast<unsigned>(kind * 10 + sizes);
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     test::Random random(seed);
-    const std::vector<PageSize> all = {PageSize::Size2M, PageSize::Size4K, PageSize::Size1G};
+    const std::vector<PageSize> all = {PageSize::Size2M, PageSize::Size4K, PageSize::Size1G, PageSize::Size16K,
+                                       PageSize::Size64K};
     const TlbGeometry geometry{.name = "test",
                                .entries = entries,
                                .ways = ways,

@@ -3,6 +3,7 @@
 
 #include <QtTest>
 #include <algorithm>
+#include <array>
 
 #include "tests/cache-sim/naive_models.h"
 #include "tests/cache-sim/test_support.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr PageSize k4K = PageSize::Size4K;
 constexpr PageSize k2M = PageSize::Size2M;
 constexpr PageSize k1G = PageSize::Size1G;
+constexpr std::array kAllSizes{k4K, PageSize::Size16K, PageSize::Size64K, k2M, k1G};
 
 // As in a real core, but a few entries each; no L1 for 1 GB instruction pages, and none below L1 for 1 GB pages.
 TranslationCachesConfig small_config(ReplacementKind replacement = ReplacementKind::Lru) {
@@ -179,6 +181,98 @@ class TranslationCachesTest : public QObject {
     QCOMPARE(caches.walk_cache_lookup({address + 0x40000000}, {})->level, std::uint8_t{4});
     QVERIFY(!caches.walk_cache_lookup({address + 0x8000000000}, {}));
     QVERIFY(!caches.walk_cache_lookup({address}, {.address_space = 1, .virtual_machine = 0}));
+  }
+
+  void a_walk_cache_entry_covers_what_its_granule_says_data() {
+    QTest::addColumn<int>("granule");
+    QTest::addColumn<unsigned>("level");
+    QTest::addColumn<quint64>("bytes");
+    const auto row = [](const char* name, PageSize granule, unsigned level, quint64 bytes) {
+      QTest::newRow(name) << static_cast<int>(granule) << level << bytes;
+    };
+    // Arm ARM, D8: what one entry of a table maps, for each translation granule; levels counted from the leaf.
+    row("4 KB, level 2: 2 MB", PageSize::Size4K, 2, quint64{1} << 21);
+    row("4 KB, level 4: 512 GB", PageSize::Size4K, 4, quint64{1} << 39);
+    row("16 KB, level 2: 32 MB", PageSize::Size16K, 2, quint64{1} << 25);
+    row("16 KB, level 3: 64 GB", PageSize::Size16K, 3, quint64{1} << 36);
+    row("64 KB, level 2: 512 MB", PageSize::Size64K, 2, quint64{1} << 29);
+    row("64 KB, level 3: 4 TB", PageSize::Size64K, 3, quint64{1} << 42);
+  }
+  void a_walk_cache_entry_covers_what_its_granule_says() {
+    QFETCH(int, granule);
+    QFETCH(unsigned, level);
+    QFETCH(quint64, bytes);
+    TranslationCaches caches(small_config());
+    const std::uint64_t first = 5 * bytes;
+    caches.walk_cache_fill({.level = static_cast<std::uint8_t>(level),
+                            .granule = static_cast<PageSize>(granule),
+                            .address_bits = first >> walk_cache_shift(level, static_cast<PageSize>(granule)),
+                            .tag = {}});
+    QVERIFY(caches.walk_cache_lookup({first}, {}));
+    QVERIFY(caches.walk_cache_lookup({first + bytes - 1}, {}));
+    QVERIFY(!caches.walk_cache_lookup({first - 1}, {}));
+    QVERIFY(!caches.walk_cache_lookup({first + bytes}, {}));
+  }
+
+  void two_granules_of_one_level_do_not_replace_each_other() {
+    TranslationCaches caches(small_config());
+    caches.walk_cache_fill({.level = 2, .granule = PageSize::Size4K, .address_bits = 1, .tag = {}});
+    caches.walk_cache_fill({.level = 2, .granule = PageSize::Size64K, .address_bits = 1, .tag = {}});
+    QCOMPARE(caches.walk_cache_entries().size(), std::size_t{2});
+    QCOMPARE(caches.walk_cache_lookup({0x200000}, {})->granule, PageSize::Size4K);
+    QCOMPARE(caches.walk_cache_lookup({0x20000000}, {})->granule, PageSize::Size64K);
+  }
+
+  void walk_caches_tell_virtual_machines_apart() {
+    TranslationCaches caches(small_config());
+    caches.walk_cache_fill(walk_entry_of(0x200000, 2, {.address_space = 1, .virtual_machine = 1}));
+    caches.walk_cache_fill(walk_entry_of(0x200000, 2, {.address_space = 1, .virtual_machine = 2}));
+    QVERIFY(!caches.walk_cache_lookup({0x200000}, {.address_space = 1, .virtual_machine = 0}));
+    QCOMPARE(caches.invalidate_virtual_machine(1, true, false), 1U);
+    QVERIFY(!caches.walk_cache_lookup({0x200000}, {.address_space = 1, .virtual_machine = 1}));
+    QVERIFY(caches.walk_cache_lookup({0x200000}, {.address_space = 1, .virtual_machine = 2}));
+  }
+
+  void each_page_size_goes_to_the_tlbs_that_hold_it_data() {
+    QTest::addColumn<int>("size");
+    for (const PageSize size : kAllSizes)
+      QTest::addRow("%llu KB", static_cast<unsigned long long>(page_bytes(size) / 1024)) << static_cast<int>(size);
+  }
+  void each_page_size_goes_to_the_tlbs_that_hold_it() {
+    QFETCH(int, size);
+    const auto page_size = static_cast<PageSize>(size);
+    TranslationCachesConfig config;
+    for (const PageSize each : kAllSizes)
+      config.data.push_back({.name = std::to_string(page_shift(each)), .entries = 2, .ways = 2, .page_sizes = {each}});
+    config.data.resize(4);  // At most four on a side: 1 GB pages are left to the L2 TLB.
+    config.second_level = {.name = "L2", .entries = 16, .ways = 4, .page_sizes = {kAllSizes.begin(), kAllSizes.end()}};
+    QCOMPARE(problem_of(config), std::string());
+    TranslationCaches caches(config);
+    const std::uint64_t page = 3 * page_bytes(page_size);
+    const TranslationFills fills = caches.fill(entry_of(page, page_size), AccessKind::Read);
+    const bool own = page_size != k1G;
+    QCOMPARE(fills.count, own ? 2U : 1U);
+    QCOMPARE(fills.records[0].tlb->geometry().name, own ? std::to_string(page_shift(page_size)) : std::string("L2"));
+    for (unsigned other = 1; other <= 2; ++other)  // Two more push it out of its L1 TLB, not out of the L2.
+      caches.fill(entry_of(page + other * page_bytes(page_size), page_size), AccessKind::Read);
+    const TranslationLookup lookup = caches.lookup({page + page_bytes(page_size) - 1}, AccessKind::Read, {});
+    QVERIFY(lookup.entry != nullptr);
+    QCOMPARE(lookup.entry->page.value, page);
+    QCOMPARE(lookup.probe_count, 5U);
+    QCOMPARE(lookup.fill_count, own ? 1U : 0U);
+  }
+
+  void the_nested_tlb_holds_every_page_size() {
+    TranslationCachesConfig config = small_config();
+    config.nested_entries = 5;
+    TranslationCaches caches(config);
+    for (const PageSize size : kAllSizes) caches.nested_fill(entry_of(3 * page_bytes(size), size));
+    for (const PageSize size : kAllSizes) {
+      const TlbEntry* found = caches.nested_lookup({4 * page_bytes(size) - 1}, 0);
+      QVERIFY(found != nullptr);
+      QCOMPARE(found->size, size);
+      QVERIFY(caches.nested_lookup({4 * page_bytes(size) - 1}, 1) == nullptr);
+    }
   }
 
   void each_level_of_the_walk_caches_replaces_its_least_recently_used() {
