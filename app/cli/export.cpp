@@ -62,14 +62,14 @@ int export_run(const ExportCommandOptions& options) {
                                  .remedy = "check the folder and its permissions"});
   }
   std::ostream& out = options.output == "-" ? std::cout : stream;
-  ExportOptions export_options{.format = options.format == "csv" ? ExportFormat::Csv : ExportFormat::Chrome,
+  ExportOptions export_options{.format = export_format_of(options.format),
                                .time = options.time == "steps" ? ExportTime::Steps : ExportTime::Cycles,
                                .title = file.info().setup.guest_name};
   if (const auto config = parse_machine_config(file.info().setup.machine_yaml, options.run_file))
     export_options.cycles_per_instruction = config.value().costs.instruction;
   const auto exporter = Exporter::make(out, export_options);
-  const bool every_event =
-      options.events == "all" || (options.events == "auto" && end - options.from <= kEveryEventSteps);
+  const bool every_event = needs_every_event(export_options.format) || options.events == "all" ||
+                           (options.events == "auto" && end - options.from <= kEveryEventSteps);
   const Status status = every_event ? export_every_event(file, options.from, end, *exporter)
                                     : export_notable(file, options.from, end, *exporter);
   if (!status) return complain(status.error());

@@ -74,6 +74,7 @@ struct InstructionFetched {
   std::uint8_t length = 0;               ///< Bytes.
   std::array<std::uint8_t, 15> bytes{};  ///< The first `length` are meaningful.
   InstructionClass classification = InstructionClass::Innocuous;
+  std::uint16_t address_space = 0;  ///< PCID or ASID.
   static constexpr std::string_view kName = "instruction.fetched";
   static constexpr std::string_view kSentence =
       "Fetch {length} bytes at {pc} (physical {physical_address}): {classification}.";
@@ -82,7 +83,8 @@ struct InstructionFetched {
     return std::tuple{Field{"pc", &P::pc, FieldFormat::Hex},
                       Field{"physical_address", &P::physical_address, FieldFormat::Hex},
                       Field{"length", &P::length, FieldFormat::Decimal},
-                      Field{"classification", &P::classification, FieldFormat::Text}};
+                      Field{"classification", &P::classification, FieldFormat::Text},
+                      Field{"address_space", &P::address_space, FieldFormat::Decimal}};
   }
 };
 
@@ -585,16 +587,19 @@ struct MemoryAccess {
   std::uint8_t size = 0;  ///< Bytes.
   VirtualAddress virtual_address;
   PhysicalAddress physical_address;
-  std::uint64_t value = 0;  ///< The low 64 bits.
+  std::uint64_t value = 0;          ///< The low 64 bits.
+  std::uint16_t address_space = 0;  ///< PCID or ASID.
   static constexpr std::string_view kName = "memory.access";
   static constexpr std::string_view kSentence =
       "{access} of {size} bytes at {virtual_address} (physical {physical_address}): {value}.";
   static constexpr auto fields() {
     using P = MemoryAccess;
-    return std::tuple{Field{"access", &P::access, FieldFormat::Text}, Field{"size", &P::size, FieldFormat::Decimal},
+    return std::tuple{Field{"access", &P::access, FieldFormat::Text},
+                      Field{"size", &P::size, FieldFormat::Decimal},
                       Field{"virtual_address", &P::virtual_address, FieldFormat::Hex},
                       Field{"physical_address", &P::physical_address, FieldFormat::Hex},
-                      Field{"value", &P::value, FieldFormat::Hex}};
+                      Field{"value", &P::value, FieldFormat::Hex},
+                      Field{"address_space", &P::address_space, FieldFormat::Decimal}};
   }
 };
 

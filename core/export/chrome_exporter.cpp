@@ -7,6 +7,7 @@
 
 #include "core/events/reflection.h"
 #include "core/export/csv_exporter.h"
+#include "core/export/reference_exporter.h"
 #include "core/run_file/event_json.h"
 
 namespace shearling {
@@ -16,12 +17,18 @@ constexpr int kProcess = 1;
 }
 
 const std::vector<std::string_view>& export_format_names() {
-  static const std::vector<std::string_view> kNames{"chrome", "csv"};
+  static const std::vector<std::string_view> kNames{"chrome", "csv", "trace", "din", "xdin"};
   return kNames;
+}
+
+ExportFormat export_format_of(std::string_view name) {
+  const auto& names = export_format_names();
+  return static_cast<ExportFormat>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
 std::unique_ptr<Exporter> Exporter::make(std::ostream& out, const ExportOptions& options) {
   if (options.format == ExportFormat::Csv) return std::make_unique<CsvExporter>(out);
+  if (needs_every_event(options.format)) return std::make_unique<ReferenceExporter>(out, options.format);
   return std::make_unique<ChromeExporter>(out, options);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Writes a stream of events for other tools: `chrome` is the trace-event JSON that Perfetto (ui.perfetto.dev) and
-// chrome://tracing open; `csv` has one row an event. Both are sinks: feed them notable events from a run file, or every
-// event from a replay, in order, then call finish().
+// chrome://tracing open; `csv` has one row an event; `trace`, `din` and `xdin` are memory references for cache
+// simulators. All are sinks: feed them notable events from a run file, or every event from a replay, in order, then
+// call finish().
 #pragma once
 
 #include <iosfwd>
@@ -17,11 +18,16 @@
 
 namespace shearling {
 
-enum class ExportFormat : std::uint8_t { Chrome, Csv };
+enum class ExportFormat : std::uint8_t { Chrome, Csv, Trace, Din, ExtendedDin };
 /// What a microsecond of a chrome trace stands for.
 enum class ExportTime : std::uint8_t { Cycles, Steps };
 
+/// In the order of ExportFormat.
 const std::vector<std::string_view>& export_format_names();
+/// `name` is one of export_format_names().
+ExportFormat export_format_of(std::string_view name);
+/// References are no notable events: they come from a replay alone.
+constexpr bool needs_every_event(ExportFormat format) { return format >= ExportFormat::Trace; }
 
 struct ExportOptions {
   ExportFormat format = ExportFormat::Chrome;

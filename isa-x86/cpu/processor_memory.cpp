@@ -154,7 +154,8 @@ std::uint64_t X86Processor::access_physical(VirtualAddress address, const Transl
                                      .size = static_cast<std::uint8_t>(size),
                                      .virtual_address = address,
                                      .physical_address = physical,
-                                     .value = value});
+                                     .value = value,
+                                     .address_space = state_.pcid()});
   context_.memory_path.program_access(address, physical, size, kind, translation.page_size);
   return value;
 }

@@ -287,7 +287,8 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
                                              .physical_address = translation.physical,
                                              .length = instruction_.length,
                                              .bytes = bytes_,
-                                             .classification = instruction_.classification});
+                                             .classification = instruction_.classification,
+                                             .address_space = state_.pcid()});
   }
   model_fetch(address);
   return {};
@@ -471,7 +472,8 @@ void X86Processor::commit_accesses() {
                                          .size = access.size,
                                          .virtual_address = access.virtual_address,
                                          .physical_address = access.physical_address,
-                                         .value = access.value});
+                                         .value = access.value,
+                                         .address_space = state_.pcid()});
     }
     context_.memory_path.program_access(access.virtual_address, access.physical_address, access.size, access.kind,
                                         page.translation.page_size);
