@@ -96,7 +96,8 @@ class ConfigReader {
   }
 
   void read_caches(const YAML::Node& node) {
-    static const Keys kKeys{"l1i", "l1d", "l2", "l2i", "last-level", "tft", "scheduler", "memory"};
+    static const Keys kKeys{"l1i",   "l1d", "l2", "l2i", "last-level", "tft", "scheduler", "sweep-on-invalidation",
+                            "memory"};
     static const Keys kSchedulers{"always-fast", "always-slow", "quarter-rule"};
     if (!yaml_.is_mapping(node, "'caches'", kKeys)) return;
     CacheHierarchyConfig& caches = config_.caches;
@@ -111,6 +112,7 @@ class ConfigReader {
     });
     GeometryReader::section(node, "tft", [&](const YAML::Node& tft) { read_filter(tft, caches.tft); });
     yaml_.read_choice(node, "scheduler", kSchedulers, caches.scheduler);
+    yaml_.read(node, "sweep-on-invalidation", caches.sweep_on_invalidation);
     GeometryReader::section(node, "memory", [&](const YAML::Node& memory) {
       static const Keys kMemoryKeys{"latency", "energy"};
       if (!yaml_.is_mapping(memory, "'memory'", kMemoryKeys)) return;

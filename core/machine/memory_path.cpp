@@ -336,12 +336,33 @@ void MemoryPath::emit_alias(const HierarchyOutcome& outcome, const CacheReferenc
 
 void MemoryPath::invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason) {
   if (!models_on_) return;
+  const std::optional<TlbEntry> base_page = base_page_to_sweep(address, tag);
   const unsigned dropped = translation_.invalidate_address(address, tag);
   events_.micro(
       TlbInvalidate{.scope = InvalidationScope::Address, .address = address, .dropped = dropped, .reason = reason});
   if (caches_.page_invalidated(address).filter_entries != 0)
     events_.micro(TftInvalidate{.region = {address.value & ~page_offset_mask(PageSize::Size2M)}});
+  if (base_page) sweep(*base_page);
   count_superpages();
+}
+
+/// Whose lines are to go with its translation.
+std::optional<TlbEntry> MemoryPath::base_page_to_sweep(VirtualAddress address, TlbTag tag) const {
+  if (!caches_.config().sweep_on_invalidation) return std::nullopt;
+  std::vector<const Tlb*> tlbs = translation_.structures();
+  if (translation_.config().nested_entries != 0) tlbs.pop_back();  // It holds guest-physical pages.
+  for (const Tlb* tlb : tlbs) {
+    const TlbEntry* entry = tlb->peek(address, tag);
+    if (entry != nullptr && page_shift(entry->size) < page_shift(PageSize::Size2M)) return *entry;
+  }
+  return std::nullopt;
+}
+
+void MemoryPath::sweep(const TlbEntry& base_page) {
+  const HierarchyOutcome outcome = caches_.promoted_watched(base_page.frame, page_bytes(base_page.size));
+  if (!events_.wants_micro_events()) return;
+  for (const DroppedLine& dropped : outcome.dropped) emit_eviction(dropped.cache, dropped.line);
+  for (const CacheOutcome& arrival : outcome.write_backs) emit_moves(arrival);
 }
 
 void MemoryPath::invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason) {

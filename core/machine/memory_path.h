@@ -59,7 +59,9 @@ class MemoryPath {
   void program_access(VirtualAddress virtual_address, PhysicalAddress physical_address, unsigned size, AccessKind kind,
                       PageSize page_size);
 
-  // Invalidations: TLBs, page-walk caches and TFT together, with one tlb.invalidate event (and tft.invalidate).
+  // Invalidations: TLBs, page-walk caches and TFT together, with one tlb.invalidate event (and tft.invalidate). Where
+  // the machine asks for it, that of an address also sweeps the lines of the base page whose translation a TLB held
+  // (section IV-C2); of a page that no TLB holds, the hardware cannot know the frame.
   void invalidate_address(VirtualAddress address, TlbTag tag, std::string_view reason);
   void invalidate_address_space(TlbTag tag, bool keep_global, std::string_view reason);
   void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
@@ -97,6 +99,8 @@ class MemoryPath {
   void fill_filter(const TlbEntry& entry, AccessKind kind);
   void invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason, const Invalidated& in_caches);
   void count_superpages();
+  [[nodiscard]] std::optional<TlbEntry> base_page_to_sweep(VirtualAddress address, TlbTag tag) const;
+  void sweep(const TlbEntry& base_page);
   [[nodiscard]] ServedBy served_by(const HierarchyOutcome& outcome) const;
   void charge(std::uint64_t latency);
   void emit_fill(const TlbEntry& entry, const Tlb& tlb, const Tlb::FillOutcome& outcome);

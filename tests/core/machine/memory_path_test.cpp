@@ -363,6 +363,42 @@ class MemoryPathTest : public QObject {
     QCOMPARE(bench.path.lookup({4 * kMegabyte}, AccessKind::Read, kTag), nullptr);
   }
 
+  void an_invalidated_base_page_is_swept_where_the_machine_asks_for_it_data() {
+    QTest::addColumn<bool>("asked");
+    QTest::addColumn<bool>("held");
+    QTest::addColumn<PageSize>("size");
+    QTest::addColumn<bool>("swept");
+    QTest::newRow("base page") << true << true << PageSize::Size4K << true;
+    QTest::newRow("not asked for") << false << true << PageSize::Size4K << false;
+    QTest::newRow("in no TLB") << true << false << PageSize::Size4K << false;
+    QTest::newRow("superpage") << true << true << PageSize::Size2M << false;
+  }
+  void an_invalidated_base_page_is_swept_where_the_machine_asks_for_it() {
+    QFETCH(bool, asked);
+    QFETCH(bool, held);
+    QFETCH(PageSize, size);
+    QFETCH(bool, swept);
+    CacheHierarchyConfig caches = small_caches(CacheOrganisation::Seesaw);
+    caches.sweep_on_invalidation = asked;
+    for (const bool told : {true, false}) {
+      Bench bench(small_tlbs(), caches);
+      if (held) bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, size), AccessKind::Read);
+      for (const std::uint64_t at : {0x40U, 0xfc0U, 0x1000U})  // Two lines of the page, and one behind it.
+        bench.path.program_access({4 * kMegabyte + at}, {8 * kMegabyte + at}, 8, AccessKind::Write, size);
+      bench.log.events.clear();
+      if (!told) bench.events.set_sinks(nullptr, nullptr);
+      bench.path.invalidate_address({4 * kMegabyte + 0x123}, kTag, "INVLPG");
+      QCOMPARE(bench.of<CacheEvict>().size(), swept && told ? std::size_t{2} : std::size_t{0});
+      for (const CacheEvict& gone : bench.of<CacheEvict>()) QVERIFY(gone.cache == "L1D" && gone.written_back);
+      const Cache& cache = bench.path.caches().l1d();
+      QCOMPARE(cache.probe({8 * kMegabyte + 0x40}).has_value(), !swept);
+      QCOMPARE(cache.probe({8 * kMegabyte + 0xfc0}).has_value(), !swept);
+      QVERIFY(cache.probe({8 * kMegabyte + 0x1000}).has_value());
+      QCOMPARE(bench.path.caches().twin()->probe({8 * kMegabyte + 0x40}).has_value(), true);
+      QCOMPARE(cache.counters().write_backs, swept ? std::uint64_t{2} : std::uint64_t{0});
+    }
+  }
+
   void a_context_switch_empties_the_filter_and_keeps_the_tlbs() {
     Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
     bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
