@@ -6,11 +6,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "core/machine/description_files.h"
 #include "core/machine/yaml_reader.h"
 
 namespace shearling {
@@ -18,21 +18,8 @@ namespace shearling {
 namespace {
 
 namespace fs = std::filesystem;
-using Keys = std::span<const std::string_view>;
 
 // --- files -----------------------------------------------------------------------------------------------------------
-
-std::vector<fs::path> paper_folders() {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    folders.push_back(program.parent_path() / "../share/shearling/cache/paper");
-    folders.push_back(program.parent_path() / "../../../assets/cache/paper");
-  }
-  folders.emplace_back(SHEARLING_CACHE_ASSETS "/paper");
-  return folders;
-}
 
 struct TextFile {
   std::string path, text;
@@ -40,8 +27,8 @@ struct TextFile {
 
 Result<TextFile> read_paper_file(const std::string& name) {
   std::error_code error;
-  for (const fs::path& folder : paper_folders()) {
-    const fs::path path = (folder / name).lexically_normal();
+  for (const fs::path& folder : asset_folders("cache", "SHEARLING_CACHE_DIR", SHEARLING_CACHE_ASSETS)) {
+    const fs::path path = (folder / "paper" / name).lexically_normal();
     if (!fs::is_regular_file(path, error)) continue;
     std::ifstream stream(path, std::ios::binary);
     std::ostringstream text;
@@ -253,7 +240,8 @@ void read_machine(YamlReader& yaml, const YAML::Node& node, StudyInputs::Machine
 void read_core(YamlReader& yaml, const YAML::Node& tlbs, const YAML::Node& timing, const char* name,
                StudyInputs::Core& core) {
   static constexpr std::array<std::string_view, 3> kTlbKeys{"base", "superpage", "second"};
-  static constexpr std::array<std::string_view, 4> kTimingKeys{"base-cycles", "load-exposure", "window-cycles", "miss-overlap"};
+  static constexpr std::array<std::string_view, 4> kTimingKeys{"base-cycles", "load-exposure", "window-cycles",
+                                                               "miss-overlap"};
   const YAML::Node tlb = member(yaml, tlbs, name);
   if (yaml.is_mapping(tlb, "a set of TLBs", kTlbKeys))
     core.tlbs = {whole_member(yaml, tlb, "base"), whole_member(yaml, tlb, "superpage"),

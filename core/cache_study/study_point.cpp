@@ -42,6 +42,7 @@ constexpr std::array kNumberedLabels{
     NumberedLabel{"", " entries", [](double n, StudyPoint& p) { p.tft_entries = static_cast<unsigned>(n); }},
     NumberedLabel{"", " way", [](double n, StudyPoint& p) { p.ways = static_cast<unsigned>(n); }},
     NumberedLabel{"", " ways", [](double n, StudyPoint& p) { p.ways = static_cast<unsigned>(n); }},
+    NumberedLabel{"", " probes", [](double n, StudyPoint& p) { p.probes = n; }},
     NumberedLabel{"below L1 x ", "", [](double n, StudyPoint& p) { p.below_l1 = n; }},
 };
 
@@ -175,7 +176,9 @@ StudyPoint StudyPoint::with(StudyDesign other) const {
 
 std::string StudyPoint::stream() const {
   // No instruction stream: the L1I has no part in SEESAW.
-  return "synthetic:" + workload + ",fetches=0,count=1000000000,memhog=" + std::to_string(memhog);
+  std::string text = "synthetic:" + workload + ",fetches=0,count=1000000000,memhog=" + std::to_string(memhog);
+  if (probes) text += ",probes=" + std::to_string(*probes);
+  return text;
 }
 
 std::string StudyPoint::run_key() const {

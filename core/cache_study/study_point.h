@@ -25,7 +25,7 @@ enum class StudyDesign : std::uint8_t {
   Pipt,       ///< One of the other designs of Figure 14.
   BestOther,  ///< The best of those: no point of its own.
   Plain,      ///< Physical addresses alone, any associativity, no translation: for misses against ways.
-  Footprint,  ///< No cache: which 2 MB regions are touched, and which of them are superpages.
+  Footprint,  ///< No cache: the 2 MB regions of the footprint, and which of them are superpages.
 };
 
 struct StudyPoint {
@@ -36,9 +36,10 @@ struct StudyPoint {
   std::uint64_t size = std::uint64_t{64} << 10;
   unsigned ways = 0;  ///< 0: as VIPT needs them, 4 KB each.
   unsigned tft_entries = 16;
-  unsigned memhog = 0;       ///< Per cent.
-  std::size_t pipt_tlb = 0;  ///< Of StudyInputs::pipt_tlbs.
-  double below_l1 = 1;       ///< Factor on all energies that are not L1D's: no other run.
+  unsigned memhog = 0;           ///< Per cent.
+  std::optional<double> probes;  ///< Coherence probes for 1000 data references; the workload's own where not given.
+  std::size_t pipt_tlb = 0;      ///< Of StudyInputs::pipt_tlbs.
+  double below_l1 = 1;           ///< Factor on all energies that are not L1D's: no other run.
 
   [[nodiscard]] unsigned way_count() const { return ways != 0 ? ways : static_cast<unsigned>(size >> 12); }
   [[nodiscard]] StudyPoint with(StudyDesign other) const;

@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <unordered_map>
 
 #include "cache-sim/streams/open_stream.h"
 #include "core/base/assert.h"
@@ -76,8 +75,8 @@ class SimulatedPoint final : public Observer {
   Simulation simulation_;
 };
 
-/// Which 2 MB regions are touched, and which of them the page map made superpages. A region counts as a whole, however
-/// little of it these references touched: the program fills it in the end.
+/// The data's 2 MB regions, from the lowest to the highest that is touched, and those of them that the page map makes
+/// superpages. A region counts as a whole, however little of it these references touched: the program fills it in time.
 class FootprintPoint final : public Observer {
  public:
   explicit FootprintPoint(const PageMapConfig& pages) : pages_(pages) {}
@@ -85,21 +84,30 @@ class FootprintPoint final : public Observer {
     for (const ReferenceRecord& record : records) {
       if (!is_reference(record.kind)) continue;
       const std::uint64_t region = record.address.value >> page_shift(PageSize::Size2M);
-      const auto [entry, is_new] = regions_.try_emplace(region << 16 | record.address_space, false);
-      if (is_new) entry->second = pages_.translate(record.address, record.address_space).size == PageSize::Size2M;
+      Extent& extent = extents_[record.address_space];
+      extent.first = std::min(extent.first, region);
+      extent.last = std::max(extent.last, region);
     }
   }
   [[nodiscard]] Measurement sums() const override {
+    PageMap map(pages_);
     Measurement sums;
-    sums[Quantity::Regions] = static_cast<double>(regions_.size());
-    sums[Quantity::SuperpageRegions] = static_cast<double>(
-        std::count_if(regions_.begin(), regions_.end(), [](const auto& region) { return region.second; }));
+    for (const auto& [space, extent] : extents_) {
+      for (std::uint64_t region = extent.first; region <= extent.last; ++region) {
+        const bool superpage = map.translate({region << page_shift(PageSize::Size2M)}, space).size == PageSize::Size2M;
+        sums[Quantity::Regions] += 1;
+        sums[Quantity::SuperpageRegions] += superpage ? 1 : 0;
+      }
+    }
     return sums;
   }
 
  private:
-  PageMap pages_;
-  std::unordered_map<std::uint64_t, bool> regions_;
+  struct Extent {
+    std::uint64_t first = ~std::uint64_t{0}, last = 0;
+  };
+  PageMapConfig pages_;
+  std::map<std::uint16_t, Extent> extents_;  ///< By address space.
 };
 
 struct Task {

@@ -29,7 +29,7 @@ enum class Quantity : std::uint8_t {
   EnergyL1,         ///< nJ: L1D's lookups for the program, the filter table's, and L1D's leakage.
   EnergyCoherence,  ///< nJ: L1D's lookups for probes.
   EnergyBelow,      ///< nJ: LLC, memory, TLBs, and the rest of the leakage.
-  Regions,          ///< 2 MB regions touched.
+  Regions,          ///< 2 MB regions of the footprint.
   SuperpageRegions,
   Count,
 };

@@ -47,8 +47,9 @@ using CheckConfiguration = std::function<Status(const std::string& yaml)>;
 /// One point of the cross product.
 struct SweepRun {
   const SweepConfiguration* configuration = nullptr;
-  std::string stream;  ///< As the plan names it.
-  std::string source;  ///< What open_stream() takes: a file is looked for beside the plan.
+  std::string stream;              ///< As the plan names it.
+  std::string source;              ///< What open_stream() takes: a file is looked for beside the plan.
+  std::string configuration_file;  ///< The plan: what a configuration extends is looked for beside it.
   std::uint64_t references = 0, warm_up = 0;
 };
 
@@ -67,7 +68,7 @@ struct SweepShard {
 /// One run to its report, as to_json(SimulationReport) gives it: JSON on one line. Called on several threads at once;
 /// `go_on` says no once nobody wants the report any more.
 using SimulateRun = std::function<Result<std::string>(const SweepRun&, const std::function<bool()>& go_on)>;
-/// open_stream(), parse_study_config() and Simulation.
+/// open_stream(), parse_study_config() and Simulation. The report of a run that was told to stop is empty.
 [[nodiscard]] Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()>& go_on);
 
 struct SweepOptions {

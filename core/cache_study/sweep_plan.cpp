@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/cache_study/sweep.h"
+#include "core/machine/description_files.h"
 #include "core/machine/yaml_reader.h"
 
 namespace shearling {
@@ -120,8 +121,6 @@ class PlanReader {
         yaml_.fail(node, "a sweep reads its streams many times, and standard input can be read once", "give a file");
       if (std::find(plan_.streams.begin(), plan_.streams.end(), *stream) != plan_.streams.end())
         yaml_.fail(node, "the stream '" + *stream + "' stands here twice", "keep one of them");
-      if (stream->starts_with(kSynthetic) && plan_.references == 0)
-        yaml_.fail(node, "a synthetic stream has no end, and 'references' is missing", "add 'references: 2000000'");
       plan_.streams.push_back(*stream);
     }
     if (streams.size() == 0) yaml_.fail(streams, "a plan needs a stream", "for example synthetic:mcf, or a trace file");
@@ -154,12 +153,14 @@ class PlanReader {
     base_ = YAML::Load(text.str());
   }
 
+  /// Beside the plan, or among those that come with the program.
   [[nodiscard]] std::optional<fs::path> find_base(const std::string& name) const {
+    std::vector<fs::path> folders = asset_folders("cache", "SHEARLING_CACHE_DIR", SHEARLING_CACHE_ASSETS);
     std::error_code error;
-    const fs::path beside = fs::path(plan_.file).parent_path();
-    for (const fs::path& path :
-         {beside / name, beside / (name + ".yaml"), fs::path(SHEARLING_CACHE_ASSETS) / (name + ".yaml")}) {
-      if (fs::is_regular_file(path, error)) return path;
+    if (const fs::path beside = fs::path(plan_.file).parent_path() / name; fs::is_regular_file(beside, error))
+      return beside;
+    for (const fs::path& folder : folders) {
+      if (fs::is_regular_file(folder / (name + ".yaml"), error)) return folder / (name + ".yaml");
     }
     return std::nullopt;
   }
@@ -291,6 +292,7 @@ std::vector<SweepRun> runs_of(const SweepPlan& plan, SweepShard shard) {
       runs.push_back({.configuration = &configuration,
                       .stream = stream,
                       .source = stream_source(plan, stream),
+                      .configuration_file = plan.file,
                       .references = plan.references,
                       .warm_up = plan.warm_up});
     }

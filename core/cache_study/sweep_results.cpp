@@ -33,14 +33,14 @@ struct Column {
 };
 constexpr std::array kColumns{Column{"references_counted", "$.references"},
                               Column{"instructions", "$.instructions"},
-                              Column{"cycles", "$.cycles"},
-                              Column{"nanoseconds", "$.nanoseconds"},
+                              Column{"cycles", "$.cycles.total"},
+                              Column{"time_ns", "$.time_ns"},
                               Column{"l1d_accesses", "$.l1d.accesses"},
                               Column{"l1d_misses", "$.l1d.misses"},
                               Column{"l1d_ways_probed", "$.l1d.ways_probed"},
                               Column{"walks", "$.walks.count"},
-                              Column{"energy_l1d", "$.energy.l1d"},
-                              Column{"energy_total", "$.energy.total"}};
+                              Column{"energy_l1d_nj", "$.energy_nj.l1d"},
+                              Column{"energy_nj", "$.energy_nj.total"}};
 
 std::string view_statement() {
   std::string text = "CREATE VIEW results AS SELECT configuration, axes, stream, reference_count, warm_up";

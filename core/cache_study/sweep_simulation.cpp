@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What a sweep simulates: a configuration over a stream, to a report.
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cache-sim/streams/open_stream.h"
+#include "core/base/assert.h"
+#include "core/cache_study/study_config.h"
+#include "core/cache_study/sweep.h"
+
+namespace shearling {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+Diagnostic diagnostic_of(const StreamError& error) {
+  std::string place = error.line == 0 && error.byte != 0 ? " (at byte " + std::to_string(error.byte) + ")" : "";
+  return {error.source, static_cast<unsigned>(error.line), 0, error.message + place, error.remedy};
+}
+
+/// Every number of a report is a sum: what a part of a run did is the difference of two reports.
+void subtract(ordered_json& report, const ordered_json& before) {
+  if (report.is_number_integer()) {
+    report = report.get<std::uint64_t>() - before.get<std::uint64_t>();
+  } else if (report.is_number()) {
+    report = report.get<double>() - before.get<double>();
+  } else if (report.is_object()) {
+    for (auto& [key, value] : report.items()) subtract(value, before.at(key));
+  }
+}
+
+/// Takes `most` records, or what there is; false where somebody said no.
+bool take(Simulation& simulation, ReferenceStream& stream, std::uint64_t most, const std::function<bool()>& go_on) {
+  bool going = true;
+  simulation.run(stream, most, [&](std::uint64_t) { return going = !go_on || go_on(); });
+  return going;
+}
+
+}  // namespace
+
+Result<SweepPlan> load_sweep_plan(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream || std::filesystem::is_directory(path))
+    return Diagnostic{path, 0, 0, "the plan cannot be read", "check the path and the permissions"};
+  const auto check = [&](const std::string& yaml) -> Status {
+    const auto config = parse_study_config(yaml, path);
+    if (!config) return config.error();
+    return Done{};
+  };
+  Result<SweepPlan> plan = parse_sweep_plan(text.str(), path, check);
+  if (!plan) return plan;
+  for (const std::string& name : plan.value().streams) {
+    const OpenedStream opened = open_stream(stream_source(plan.value(), name));
+    if (const auto* error = std::get_if<StreamError>(&opened)) return diagnostic_of(*error);
+  }
+  return plan;
+}
+
+Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()>& go_on) {
+  OpenedStream opened = open_stream(run.source);
+  if (const auto* error = std::get_if<StreamError>(&opened)) return diagnostic_of(*error);
+  ReferenceStream& stream = *std::get<0>(opened);
+  Result<SimulationConfig> config = parse_study_config(run.configuration->yaml, run.configuration_file);
+  if (!config) return config.error();
+  // A generator knows how its workload's memory is mapped; a trace leaves that to the configuration.
+  if (const PageMapConfig* pages = stream.suggested_pages(); pages != nullptr) config.value().pages = *pages;
+
+  Simulation simulation(std::move(config).value());
+  ordered_json before;
+  if (run.warm_up != 0) {
+    if (!take(simulation, stream, run.warm_up, go_on)) return std::string();
+    before = to_json(simulation.report());
+  }
+  if (!take(simulation, stream, run.references, go_on)) return std::string();
+  if (const StreamError* error = stream.error(); error != nullptr) return diagnostic_of(*error);
+  ordered_json report = to_json(simulation.report());
+  if (run.warm_up != 0) subtract(report, before);
+  return report.dump();
+}
+
+}  // namespace shearling
