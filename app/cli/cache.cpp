@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// shearling cache: the cache simulator alone, on a trace or a generated stream of references.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iostream>
+#include <utility>
+#include <variant>
+
+#include "app/cli/cli.h"
+#include "cache-sim/simulation/simulation.h"
+#include "cache-sim/streams/open_stream.h"
+#include "core/cache_study/study_config.h"
+
+namespace shearling::cli {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, TraceFormat>, 5> kFormats{{
+    {"guess", TraceFormat::Guess},
+    {"lackey", TraceFormat::Lackey},
+    {"din", TraceFormat::Din},
+    {"extended-din", TraceFormat::ExtendedDin},
+    {"shearling", TraceFormat::Shearling},
+}};
+
+TraceFormat format_of(std::string_view name) {
+  const auto* found =
+      std::find_if(kFormats.begin(), kFormats.end(), [&](const auto& one) { return one.first == name; });
+  return found->second;
+}
+
+Diagnostic diagnostic_of(const StreamError& error) {
+  std::string message = error.message;
+  if (error.line == 0 && error.byte != 0) message = "byte " + std::to_string(error.byte) + ": " + message;
+  return {error.source, static_cast<unsigned>(error.line), 0, message, error.remedy};
+}
+
+enum class Ending : std::uint8_t { End, Limit, Interrupted };
+constexpr std::array<const char*, 3> kEndings{"end", "limit", "interrupted"};
+
+// --- the table -------------------------------------------------------------------------------------------------------
+
+double percent(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+using Number = unsigned long long;  // what printf's %llu takes
+
+void print_levels(const SimulationReport& report) {
+  std::printf("\n%-6s %14s %14s %14s %14s %9s %16s %14s\n", "level", "accesses", "reads", "writes", "misses", "miss",
+              "ways probed", "energy");
+  for (const LevelReport& level : report.levels) {
+    std::printf("%-6s %14llu %14llu %14llu %14llu %8.3f%% %16llu %11.3f uJ\n", level.name.c_str(),
+                Number{level.accesses}, Number{level.reads}, Number{level.writes}, Number{level.misses},
+                percent(level.misses, level.accesses), Number{level.ways_probed}, level.energy * 1e-3);
+  }
+  std::printf("%-6s %14llu %14llu %14llu\n", "memory", Number{report.memory_reads + report.memory_writes},
+              Number{report.memory_reads}, Number{report.memory_writes});
+}
+
+void print_translation(const SimulationReport& report) {
+  if (report.tlbs.empty()) return;
+  std::printf("\n%-18s %14s %14s %9s\n", "TLB", "lookups", "hits", "hit");
+  for (const SimulationReport::TlbReport& tlb : report.tlbs) {
+    std::printf("%-18s %14llu %14llu %8.3f%%\n", tlb.name.c_str(), Number{tlb.lookups}, Number{tlb.hits},
+                percent(tlb.hits, tlb.lookups));
+  }
+  std::printf("%llu walks, %llu references of theirs; page-walk caches and nested TLB saved %llu\n",
+              Number{report.walks}, Number{report.walk_references}, Number{report.walk_skipped});
+}
+
+void print_case(const char* name, const CaseReport& one) {
+  if (one.accesses == 0) return;
+  const auto accesses = static_cast<double>(one.accesses);
+  std::printf("%-34s %14llu %8.3f%% %10.2f %10.2f\n", name, Number{one.accesses}, percent(one.misses, one.accesses),
+              static_cast<double>(one.ways_probed) / accesses, static_cast<double>(one.latency_cycles) / accesses);
+}
+
+void print_cases(const SimulationReport& report) {
+  std::printf("\n%-34s %14s %9s %10s %10s\n", "data references", "accesses", "miss", "ways", "cycles");
+  print_case("on base pages", report.base_page_data);
+  print_case("on superpages", report.superpage_data);
+  print_case("  superpage, TFT hit, L1 hit", report.tft_hit_l1_hit);
+  print_case("  superpage, TFT hit, L1 miss", report.tft_hit_l1_miss);
+  print_case("  superpage, TFT miss, L1 hit", report.tft_miss_l1_hit);
+  print_case("  superpage, TFT miss, L1 miss", report.tft_miss_l1_miss);
+}
+
+void print_what_happened(const SimulationReport& report) {
+  const std::array<std::pair<const char*, std::uint64_t>, 11> rows{{
+      {"context switches", report.context_switches},
+      {"pages invalidated", report.invalidations},
+      {"superpages splintered", report.splinters},
+      {"regions promoted", report.promotions},
+      {"lines swept", report.swept_lines},
+      {"coherence probes", report.probes},
+      {"ways they probed", report.probe_ways},
+      {"loads replayed", report.replays},
+      {"ways mispredicted", report.way_mispredictions},
+      {"homonym errors", report.homonym_errors},
+      {"synonym errors", report.synonym_errors},
+  }};
+  for (const auto& [name, count] : rows) {
+    if (count != 0) std::printf("%-34s %14llu\n", name, Number{count});
+  }
+}
+
+void print_report(const SimulationReport& report) {
+  std::printf("%llu references, %llu instructions\n", Number{report.references}, Number{report.instructions});
+  print_levels(report);
+  print_translation(report);
+  print_cases(report);
+  print_what_happened(report);
+  std::printf("\n%.0f cycles: %.0f base, %.0f for L1, %.0f beyond L1, %.0f for replays; %.3f ms\n", report.cycles,
+              report.base_cycles, report.l1_cycles, report.beyond_l1_cycles, report.replay_cycles,
+              report.nanoseconds * 1e-6);
+  std::printf("%.3f uJ, %.3f uJ of it leakage\n", report.energy.total() * 1e-3, report.energy.leakage * 1e-3);
+}
+
+// --- one run ---------------------------------------------------------------------------------------------------------
+
+/// Takes the stream to its end, the limit, or Ctrl-C.
+Ending simulate(Simulation& simulation, ReferenceStream& stream, std::uint64_t limit) {
+  Progress progress("simulating", "references");
+  const std::uint64_t taken = simulation.run(stream, limit, [&](std::uint64_t so_far) {
+    progress.show(so_far, stream.progress());
+    return !interrupted()->load();
+  });
+  if (interrupted()->load()) return Ending::Interrupted;
+  std::array<ReferenceRecord, 1> next;
+  return limit != 0 && taken == limit && stream.read(next) != 0 ? Ending::Limit : Ending::End;
+}
+
+Result<SimulationConfig> configuration(const CacheOptions& options) {
+  Result<SimulationConfig> config = load_study_config(options.config);
+  if (!config || options.core_model.empty()) return config;
+  TimingConfig& timing = config.value().timing;
+  timing = with_core(timing, options.core_model == "in-order" ? CoreModel::InOrder : CoreModel::OutOfOrder);
+  return config;
+}
+
+int report(const CacheOptions& options, const Simulation& simulation, Ending ending) {
+  const SimulationReport report = simulation.report();
+  const int ended_as = ending == Ending::End ? kAsAsked : kLimitReached;
+  if (options.json.empty()) {
+    print_report(report);
+    return ended_as;
+  }
+  nlohmann::ordered_json json{{"schema", 1},
+                              {"trace", options.trace},
+                              {"config", options.config},
+                              {"ended", kEndings[static_cast<std::size_t>(ending)]}};
+  json.update(to_json(report));
+  const int written = write_json(json, options.json);
+  return written == kAsAsked ? ended_as : written;
+}
+
+}  // namespace
+
+const std::vector<std::string>& trace_format_names() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (const auto& [name, format] : kFormats) names.emplace_back(name);
+    return names;
+  }();
+  return kNames;
+}
+
+int cache(const CacheOptions& options) {
+  Result<SimulationConfig> config = configuration(options);
+  if (!config) return complain(config.error());
+  OpenedStream opened = open_stream(options.trace, format_of(options.format));
+  if (const auto* error = std::get_if<StreamError>(&opened)) return complain(diagnostic_of(*error));
+  ReferenceStream& stream = *std::get<0>(opened);
+  Simulation simulation(std::move(config).value());
+  const Ending ending = simulate(simulation, stream, options.limit);
+  if (stream.error() != nullptr) return complain(diagnostic_of(*stream.error()));
+  return report(options, simulation, ending);
+}
+
+int cache_list() {
+  std::printf("Configurations (--config NAME):\n");
+  for (const BuiltInStudyConfig& one : built_in_study_configs())
+    std::printf("  %-22s %s\n", one.name.c_str(), one.description.c_str());
+  std::printf("\nTLBs (in a configuration, tlb: NAME):\n");
+  for (const BuiltInStudyConfig& one : built_in_tlbs())
+    std::printf("  %-22s %s\n", one.name.c_str(), one.description.c_str());
+  std::printf("\nGenerated streams (synthetic:NAME,parameter=value,...):\n");
+  for (const GeneratorDescription& one : generators()) {
+    std::printf("  %-22s %s\n", one.name.c_str(), one.description.c_str());
+    for (const GeneratorDescription::Parameter& parameter : one.parameters)
+      std::printf("      %-18s %s (default %s)\n", parameter.name.c_str(), parameter.description.c_str(),
+                  parameter.default_value.c_str());
+  }
+  return kAsAsked;
+}
+
+}  // namespace shearling::cli
