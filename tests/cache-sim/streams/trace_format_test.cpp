@@ -118,7 +118,7 @@ class TraceFormatTest : public QObject {
 
   void no_damaged_byte_changes_a_record_unnoticed() {
     Random random(4);
-    const std::vector<ReferenceRecord> records = any_records(random, 300);
+    const std::vector<ReferenceRecord> records = any_records(random, 100);
     const std::string bytes = as_trace(records);
     std::size_t noticed = 0;
     for (std::size_t at = 0; at < bytes.size(); ++at) {
@@ -176,7 +176,7 @@ class TraceFormatTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     Random random(seed);
     const std::string original = as_trace(any_records(random, 2000));
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1500; ++i) {
       std::string bytes = damaged(original, random);
       const Contents contents = read_all(folder_.file(bytes), TraceFormat::Shearling);
       QVERIFY(contents.error || bytes == original);
@@ -189,7 +189,7 @@ class TraceFormatTest : public QObject {
     qInfo("seed %llu", static_cast<unsigned long long>(seed));
     Random random(seed);
     const std::string whole = as_trace({});
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1500; ++i) {
       std::string raw;
       for (std::uint64_t n = 1 + random.below(200); n > 0; --n) raw += static_cast<char>(random.bits() & random.bits());
       const std::string stored = in_zstd(raw);
