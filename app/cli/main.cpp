@@ -59,7 +59,8 @@ void add_step(CLI::App& app, StepOptions& options) {
 void add_export(CLI::App& app, ExportCommandOptions& options) {
   CLI::App& command = *app.add_subcommand("export", "write a recorded run for other tools");
   command.add_option("FILE", options.run_file, "a run file made with 'run --record'")->required();
-  command.add_option("--format", options.format, "chrome (ui.perfetto.dev opens it) or csv")
+  command.add_option("--format", options.format,
+                     "chrome (ui.perfetto.dev opens it), csv; or memory references: trace, din, xdin")
       ->check(CLI::IsMember(std::vector<std::string>(export_format_names().begin(), export_format_names().end())))
       ->required();
   command.add_option("--from", options.from, "first step")->capture_default_str();
