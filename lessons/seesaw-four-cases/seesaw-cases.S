@@ -20,22 +20,23 @@
 .set SUPERPAGE_FRAME, 0x6000000
 .set RIVAL_FRAME, 0x6200000
 .set BASE_FRAME, 0x7001000
-.set SMALL, PTE_P | PTE_W
-.set LARGE, PTE_P | PTE_W | PTE_PS
+.set TABLE, PTE_P | PTE_W | PTE_A
+.set SMALL, PTE_P | PTE_W | PTE_A | PTE_D
+.set LARGE, PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS
 .set FIRST_VALUE, 0x5ee
 .set SECOND_VALUE, 0x5a3
 .set PAGES, 512
 
 .set FIRST_LINE, 0x1000                  # bit 12 is 1: the second partition
 .set NEXT_LINE, 0x1040
-.set NEW_LINE, 0x3080
+.set NEW_LINE, 0x2080                    # bit 12 is 0: the first partition
 
 .text
 function kernel_main
 place build_mappings
-  movq $cases_pd + SMALL, boot_pdpt + 2 * 8
+  movq $cases_pd + TABLE, boot_pdpt + 2 * 8
   movq $SUPERPAGE_FRAME + LARGE, cases_pd
-  movq $base_pt + SMALL, cases_pd + 8
+  movq $base_pt + TABLE, cases_pd + 8
   movq $RIVAL_FRAME + LARGE, cases_pd + 16 * 8
   movq $BASE_FRAME + SMALL, base_pt
 place build_small_pages                  # the table that will splinter the superpage: the same frames, in 4 KB pieces
@@ -91,7 +92,7 @@ place the_store
 place after_store
   mark 5
 place the_splintering
-  movq $small_pt + SMALL, cases_pd
+  movq $small_pt + TABLE, cases_pd
 place the_invalidation
   invlpg (%rbx)
 place after_invalidation

@@ -193,7 +193,7 @@ class LessonParserTest : public QObject {
   void no_damage_to_a_lesson_makes_the_parser_fail_data() {
     QTest::addColumn<QString>("id");
     for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt",
-                           "why-more-ways-can-be-worse"})
+                           "why-more-ways-can-be-worse", "pipt-vivt-vipt", "seesaw-four-cases"})
       QTest::newRow(id) << QString(id);
   }
   void no_damage_to_a_lesson_makes_the_parser_fail() {
