@@ -178,7 +178,12 @@ HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& obs
             .fast = filter_hit,
             .l1_latency = latency,
             .l1_ways = step.ways};
-  HierarchyCost cost = go_down(step, cache.address_of(step.evicted_line), reference, observer);
+  HierarchyCost cost = go_down({.victim = cache.address_of(step.evicted_line),
+                                .victim_dirty = step.evicted_dirty,
+                                .hit = step.hit,
+                                .filled = step.filled,
+                                .passes_on = step.passes_on},
+                               reference, observer);
   cost.latency += latency;
   cost.energy += energy;
   cost.fast = filter_hit;
@@ -189,26 +194,26 @@ HierarchyCost CacheHierarchy::run(const CacheReference& reference, Observer& obs
 
 /// What a first-level lookup leads to below.
 template <typename Observer>
-HierarchyCost CacheHierarchy::go_down(const Cache::Step& step, PhysicalAddress victim, const CacheReference& reference,
-                                      Observer& observer) {
+HierarchyCost CacheHierarchy::go_down(FirstLevel first, const CacheReference& reference, Observer& observer) {
   HierarchyCost cost;
-  const double written_back = victims_first_ && step.evicted_dirty ? write_back(Level::Second, victim, observer) : 0;
-  if (step.filled) {
+  const double written_back =
+      victims_first_ && first.victim_dirty ? write_back(Level::Second, first.victim, observer) : 0;
+  if (first.filled) {
     // A store's miss fetches the line like a load's: the line is dirty in L1 alone.
     const AccessKind kind = reference.kind == AccessKind::Write ? AccessKind::Read : reference.kind;
     const bool instruction = reference.kind == AccessKind::Fetch && !reference.walk;
     cost = fetch(instruction ? Level::SecondOfInstructions : Level::Second, reference.physical_address, kind, observer);
   }
-  if (step.passes_on) {
+  if (first.passes_on) {
     const HierarchyCost passed = pass_on(Level::Second, reference.physical_address, observer);
     cost.energy += passed.energy;
-    if (!step.filled) cost.memory_reached = passed.memory_reached;
-    if (!step.filled) cost.levels = passed.levels;
+    if (!first.filled) cost.memory_reached = passed.memory_reached;
+    if (!first.filled) cost.levels = passed.levels;
   }
-  cost.l1_hit = step.hit;
+  cost.l1_hit = first.hit;
   ++cost.levels;
   cost.energy += written_back;
-  if (!victims_first_ && step.evicted_dirty) cost.energy += write_back(Level::Second, victim, observer);
+  if (!victims_first_ && first.victim_dirty) cost.energy += write_back(Level::Second, first.victim, observer);
   return cost;
 }
 
@@ -431,7 +436,13 @@ HierarchyCost CacheHierarchy::run_guarded(Cache& cache, AliasGuard& guard, const
   }
 
   HierarchyCost cost{.l1_hit = step.hit};
-  if (!step.hit || step.passes_on) cost = go_down(step, victim, reference, observer);
+  if (!step.hit || step.passes_on)
+    cost = go_down({.victim = victim,
+                    .victim_dirty = step.evicted_dirty,
+                    .hit = step.hit,
+                    .filled = step.filled,
+                    .passes_on = step.passes_on},
+                   reference, observer);
   cost.l1_latency = cache.latency_of(step);
   cost.l1_ways = step.ways;
   cost.latency += cost.l1_latency;

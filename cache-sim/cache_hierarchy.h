@@ -236,13 +236,19 @@ class CacheHierarchy {
     return const_cast<CacheHierarchy*>(this)->guard_of(cache);
   }
 
+  /// What of a first-level step concerns the levels below. By value: the step itself stays in registers.
+  struct FirstLevel {
+    PhysicalAddress victim;
+    bool victim_dirty = false, hit = false, filled = false, passes_on = false;
+  };
   template <typename Observer>
   HierarchyCost run(const CacheReference& reference, Observer& observer);
+  // Kept out of run(): inlined, they would cost its hit path registers.
   template <typename Observer>
-  HierarchyCost run_guarded(Cache& cache, AliasGuard& guard, const CacheReference& reference, Observer& observer);
+  [[gnu::noinline]] HierarchyCost run_guarded(Cache& cache, AliasGuard& guard, const CacheReference& reference,
+                                              Observer& observer);
   template <typename Observer>
-  HierarchyCost go_down(const Cache::Step& step, PhysicalAddress victim, const CacheReference& reference,
-                        Observer& observer);
+  [[gnu::noinline]] HierarchyCost go_down(FirstLevel first, const CacheReference& reference, Observer& observer);
   template <typename Observer>
   bool ask_filter(const CacheReference& reference, Observer& observer);
   template <typename Observer>

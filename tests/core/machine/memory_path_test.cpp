@@ -328,6 +328,114 @@ class MemoryPathTest : public QObject {
     QCOMPARE(bench.path.caches().seesaw_counters().superpage_tft_hit_l1_hit, 1U);
   }
 
+  void a_tagged_filter_survives_a_switch_and_serves_its_owner_alone() {
+    CacheHierarchyConfig caches = small_caches(CacheOrganisation::Seesaw);
+    caches.tft.tagged = true;
+    Bench bench(small_tlbs(), caches);
+    bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Read);
+    bench.path.context_switched();
+    QVERIFY(bench.of<TftInvalidate>().empty());
+    TlbTag other = kTag;
+    other.address_space = 4;
+    for (const TlbTag tag : {kTag, other}) {
+      bench.log.events.clear();
+      bench.path.lookup({4 * kMegabyte}, AccessKind::Read, tag);
+      bench.path.program_access({4 * kMegabyte}, {8 * kMegabyte}, 8, AccessKind::Read, PageSize::Size2M);
+      QCOMPARE(bench.only<TftLookup>().hit, tag == kTag);
+      QCOMPARE(bench.of<CacheLookup>()[0].ways_probed, static_cast<std::uint8_t>(tag == kTag ? 4 : 8));
+    }
+    bench.log.events.clear();
+    bench.path.invalidate_address_space(other, true, "test");
+    QVERIFY(bench.of<TftInvalidate>().empty());
+    bench.path.invalidate_address_space(kTag, true, "test");
+    QVERIFY(bench.only<TftInvalidate>().all);
+  }
+
+  void the_scheduler_hears_of_the_superpages_in_the_data_tlb() {
+    CacheHierarchyConfig caches = small_caches(CacheOrganisation::Seesaw);
+    caches.scheduler = SchedulerPolicy::QuarterRule;
+    TranslationCachesConfig tlbs = small_tlbs();
+    tlbs.data[1].entries = tlbs.data[1].ways = 8;
+    Bench bench(tlbs, caches);
+    const auto latency = [&](std::uint64_t region) {
+      const std::uint64_t address = region * 2 * kMegabyte;
+      if (bench.path.lookup({address}, AccessKind::Read, kTag) == nullptr)
+        bench.path.fill(page(address, address, PageSize::Size2M), AccessKind::Read);
+      bench.path.program_access({address}, {address}, 8, AccessKind::Read, PageSize::Size2M);
+      bench.log.events.clear();
+      bench.path.lookup({address}, AccessKind::Read, kTag);
+      bench.path.program_access({address}, {address}, 8, AccessKind::Read, PageSize::Size2M);
+      return bench.of<CacheLookup>()[0].latency;
+    };
+    QCOMPARE(latency(1), 2U);  // One of eight: scarce.
+    QCOMPARE(latency(2), 1U);  // Two are a quarter.
+    bench.path.invalidate_address({2 * kMegabyte}, kTag, "INVLPG");
+    QCOMPARE(latency(2), 2U);
+  }
+
+  void a_physically_indexed_cache_waits_for_the_first_level_tlb() {
+    for (const bool told : {true, false}) {
+      TranslationCachesConfig tlbs = small_tlbs();
+      tlbs.data[0].latency = 3;
+      Bench bench(tlbs, small_caches(CacheOrganisation::Pipt));
+      if (!told) bench.events.set_sinks(nullptr, nullptr);
+      bench.path.lookup({0x5000}, AccessKind::Read, kTag);
+      QCOMPARE(bench.path.counters().latency_cycles, 3U + 7U);
+      bench.path.fill(page(0x5000, 0x9000), AccessKind::Read);
+      bench.path.lookup({0x5000}, AccessKind::Read, kTag);
+      QCOMPARE(bench.path.counters().latency_cycles, 3U + 7U + 3U);
+      bench.path.lookup({0x5000}, AccessKind::Fetch, kTag);  // L1I is VIPT: the second level's 7 alone.
+      QCOMPARE(bench.path.counters().latency_cycles, 3U + 7U + 3U + 7U);
+      QCOMPARE(bench.cycles_charged(), told ? 20U : 0U);
+    }
+  }
+
+  void errors_of_a_virtually_tagged_cache_are_told() {
+    CacheHierarchyConfig caches = small_caches(CacheOrganisation::Vivt);
+    caches.l1d.aliases = AliasHandling::Ignore;
+    Bench bench(small_tlbs(), caches);
+    const auto access = [&](std::uint64_t address, std::uint64_t frame, AccessKind kind, std::uint16_t space) {
+      bench.path.lookup({address}, kind, {.address_space = space, .virtual_machine = 7});
+      bench.path.program_access({address}, {frame}, 8, kind, PageSize::Size4K);
+    };
+    access(0x1000, 0x9000, AccessKind::Read, 1);
+    access(0x2000, 0x9000, AccessKind::Write, 1);
+    QVERIFY(bench.of<CacheAlias>().empty());
+    access(0x1000, 0x9000, AccessKind::Read, 1);  // The other name's store is not in this copy.
+    CacheAlias alias = bench.only<CacheAlias>();
+    QCOMPARE(alias.kind, std::string_view("synonym"));
+    QCOMPARE(alias.cache, std::string_view("L1D"));
+    QCOMPARE(alias.virtual_address.value, 0x1000U);
+    QCOMPARE(alias.physical_address.value, 0x9000U);
+    bench.log.events.clear();
+    access(0x2000, 0xa000, AccessKind::Read, 2);  // Another program's page of the same name.
+    alias = bench.only<CacheAlias>();
+    QCOMPARE(alias.kind, std::string_view("homonym"));
+    QVERIFY(!alias.walk);
+  }
+
+  void a_virtually_tagged_cache_that_handles_aliases_drops_the_other_copy() {
+    CacheHierarchyConfig caches = small_caches(CacheOrganisation::Vivt);
+    caches.l1d.aliases = AliasHandling::Evict;
+    Bench bench(small_tlbs(), caches);
+    const auto access = [&](std::uint64_t address, std::uint64_t frame, std::uint16_t space) {
+      bench.path.lookup({address}, AccessKind::Write, {.address_space = space, .virtual_machine = 7});
+      bench.path.program_access({address}, {frame}, 8, AccessKind::Write, PageSize::Size4K);
+    };
+    access(0x1000, 0x9000, 1);
+    access(0x2000, 0x9000, 1);
+    const CacheEvict gone = bench.only<CacheEvict>();
+    QCOMPARE(gone.cache, std::string_view("L1D"));
+    QCOMPARE(gone.line.value, 0x9000U);
+    QVERIFY(gone.written_back);
+    access(0x2000, 0xa000, 2);
+    QVERIFY(bench.of<CacheAlias>().empty());
+    bench.path.invalidate_address_space({.address_space = 1, .virtual_machine = 7}, false, "MOV CR3");
+    access(0x2000, 0xb000, 1);  // Remapped.
+    QVERIFY(bench.of<CacheAlias>().empty());
+    QCOMPARE(bench.path.caches().alias_counters().homonym_errors, 0U);
+  }
+
   void a_fetch_of_a_superpage_does_not_reach_the_filter() {
     Bench bench(small_tlbs(), small_caches(CacheOrganisation::Seesaw));
     bench.path.fill(page(4 * kMegabyte, 8 * kMegabyte, PageSize::Size2M), AccessKind::Fetch);

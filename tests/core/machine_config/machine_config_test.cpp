@@ -65,6 +65,31 @@ class MachineConfigTest : public QObject {
     QCOMPARE(mine.value().translation.data.size(), std::size_t{3});
   }
 
+  void the_caches_policies_are_read() {
+    const auto config = parse_machine_config(
+        "caches:\n"
+        "  l1i: { organisation: vivt, aliases: evict }\n"
+        "  l1d: { organisation: seesaw, insertion: 4way-8way, way-prediction: true, write: write-through,"
+        " allocate: false }\n"
+        "  l2: { size: 256 KB, inclusive: true, write-back-arrival: update }\n"
+        "  l2i: { size: 64 KB }\n"
+        "  tft: { entries: 20, tag-bits: 12, tagged: true, enabled: true }\n"
+        "  scheduler: quarter-rule\n",
+        "mine.yaml");
+    QVERIFY2(config.ok(), config ? "" : config.error().text().c_str());
+    const CacheHierarchyConfig& caches = config.value().caches;
+    QVERIFY(caches.l1i.organisation == CacheOrganisation::Vivt && caches.l1i.aliases == AliasHandling::Evict);
+    QVERIFY(caches.l1d.insertion == InsertionPolicy::PartitionOrWhole && caches.l1d.way_prediction);
+    QVERIFY(caches.l1d.write == WritePolicy::WriteThrough && !caches.l1d.write_allocate);
+    QVERIFY(caches.l2->inclusive && caches.l2->arrival == WriteBackArrival::Update);
+    QCOMPARE(caches.l2i->name, std::string("L2I"));
+    QCOMPARE(caches.l2i->size, std::uint64_t{64} << 10);
+    QCOMPARE(caches.tft.entries, 20U);
+    QCOMPARE(caches.tft.tag_bits, 12U);
+    QVERIFY(caches.tft.tagged && caches.tft.enabled);
+    QVERIFY(caches.scheduler == SchedulerPolicy::QuarterRule);
+  }
+
   void the_text_for_a_run_file_stands_alone() {
     const QTemporaryDir folder;
     write_file(folder, "base.yaml", "extends: pc\nmemory: 64 MB\n");
