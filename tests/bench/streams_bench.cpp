@@ -3,6 +3,7 @@
 // Records a second of every reader and generator, in batches as the simulator reads them. The traces hold one and the
 // same synthetic stream with instruction fetches.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cinttypes>
@@ -43,7 +44,7 @@ std::string in_din(const ReferenceRecord& record) {
 /// The traces in a folder of their own, removed at the end.
 class Traces {
  public:
-  Traces() : folder_(std::filesystem::temp_directory_path() / ("streams_bench." + std::to_string(std::rand()))) {
+  Traces() : folder_(std::filesystem::temp_directory_path() / ("streams_bench." + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
     const auto stream = opened(kStream);
     std::string lackey, din;
