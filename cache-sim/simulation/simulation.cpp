@@ -369,7 +369,12 @@ void Simulation::State::look_up(Side& side, const ReferenceRecord& record, Place
   place.l1_tlb_hit = found.entry != nullptr && found.latency == 0 && !found.refilled;
   if (found.entry == nullptr) walk(side, record, tag, place);
   if (side.organisation == CacheOrganisation::Vivt) ++side.counts.late_lookups[static_cast<std::size_t>(place.size)];
-  if (place.l1_tlb_hit) return;
+  if (place.l1_tlb_hit) {
+    place.fills_filter = side.data && config.caches.tft.fill_on_miss && caches.tft() != nullptr && !place.filter.hit &&
+                         place.size == PageSize::Size2M;
+    place.l1_tlb_hit = !place.fills_filter;  // There is something left to do.
+    return;
+  }
   ++side.counts.tlb_misses[static_cast<std::size_t>(place.size)];
   if (!side.data) return;
   judge_scheduler();
