@@ -22,7 +22,11 @@ struct TranslationFilterTableConfig {
   unsigned entries = 16;            ///< Any number: the index is MOD entries (section IV-A2).
   unsigned tag_bits = kRegionBits;  ///< The lowest bits of the region's number that are kept and compared.
   bool tagged = false;              ///< Entries name their address space and virtual machine: no flush on a switch.
-  bool enabled = true;              ///< False: SEESAW without its fast path. Nobody asks; every way is read.
+  /// Filled also where the L1 TLB knew a 2 MB page that the table did not hold. The paper fills it with the L1 TLB
+  /// alone: then a region that the TLB never lets go, but whose entry another one took, stays slow for good. Ours, to
+  /// be compared.
+  bool fill_on_miss = false;
+  bool enabled = true;  ///< False: SEESAW without its fast path. Nobody asks; every way is read.
 };
 
 /// Why no such table can be built, in one sentence; empty if it can.

@@ -186,12 +186,13 @@ class StudyReader {
   }
 
   void read_tft(const YAML::Node& node) {
-    static const Keys kKeys{"entries", "tag-bits", "tagged"};
+    static const Keys kKeys{"entries", "tag-bits", "tagged", "fill-on-miss"};
     if (!yaml_.is_mapping(node, "'tft'", kKeys)) return;
     TranslationFilterTableConfig& tft = config_.caches.tft;
     yaml_.read(node, "entries", tft.entries, 1, 65535);
     yaml_.read(node, "tag-bits", tft.tag_bits, 1, TranslationFilterTableConfig::kRegionBits);
     yaml_.read(node, "tagged", tft.tagged);
+    yaml_.read(node, "fill-on-miss", tft.fill_on_miss);
   }
 
   // --- translation
