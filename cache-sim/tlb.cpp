@@ -26,14 +26,18 @@ Tlb::Tlb(TlbGeometry geometry, std::uint64_t seed)
       sets_(geometry_.entries / geometry_.ways),
       ways_(geometry_.ways),
       set_mask_(std::has_single_bit(sets_) ? sets_ - 1 : 0),
-      way_shift_(std::has_single_bit(ways_) ? static_cast<unsigned>(std::countr_zero(ways_)) : kNoShift),
       slots_(geometry_.entries),
       keys_(geometry_.entries),
+      last_(sets_),
       replacement_(geometry_.replacement, sets_, ways_, seed) {
   assert(problem_of(geometry_).empty());
   for (const PageSize size : geometry_.page_sizes) {
     if (holds(size)) continue;
-    classes_[class_count_++] = {.size = size, .shift = static_cast<std::uint8_t>(page_shift(size)), .valid = 0};
+    classes_[class_count_++] = {.size = size,
+                                .shift = static_cast<std::uint8_t>(page_shift(size)),
+                                .valid = 0,
+                                .page_mask = ~page_offset_mask(size),
+                                .key_bits = static_cast<std::uint64_t>(size) << 1 | 1U};
   }
 }
 
@@ -49,12 +53,18 @@ Tlb::SizeClass& Tlb::class_of(PageSize size) {
   return *found;
 }
 
+std::size_t Tlb::search(unsigned set, std::uint64_t page, std::uint32_t owner) {
+  const std::size_t index = find_in_set(std::size_t{set} * ways_, page, owner);
+  if (index != kNone) last_[set] = {.page = page, .owner = owner, .index = static_cast<std::uint32_t>(index)};
+  return index;
+}
+
 Tlb::FillOutcome Tlb::fill(const TlbEntry& entry) {
   assert(holds(entry.size));
   const unsigned shift = page_shift(entry.size);
   const unsigned set = set_of(entry.page.value >> shift);
   const std::size_t first = std::size_t{set} * ways_;
-  std::size_t index = find_in_set(first, page_key(entry.page, entry.size, shift), owner_of(entry.tag));
+  std::size_t index = find_in_set(first, class_of(entry.size).key_of(entry.page), owner_of(entry.tag));
   FillOutcome outcome;
   if (index == kNone) {
     index = free_slot(first);
@@ -81,15 +91,17 @@ void Tlb::put(std::size_t index, const TlbEntry& entry) {
   if (slots_[index].valid) --class_of(slots_[index].entry.size).valid;
   ++class_of(entry.size).valid;
   slots_[index] = {.valid = true, .entry = entry};
-  keys_[index] = {.page = page_key(entry.page, entry.size, page_shift(entry.size)),
+  keys_[index] = {.page = class_of(entry.size).key_of(entry.page),
                   .owner = owner_of(entry.tag),
                   .compared = entry.global ? 0xFFFF0000U : 0xFFFFFFFFU};
+  last_[index / ways_] = {};
 }
 
 void Tlb::drop(std::size_t index) {
   --class_of(slots_[index].entry.size).valid;
   slots_[index] = {};
   keys_[index] = {};
+  last_[index / ways_] = {};
 }
 
 template <typename Condition>
@@ -140,6 +152,7 @@ unsigned Tlb::valid_entries(PageSize size) const {
 void Tlb::rebuild_index() {
   for (SizeClass& held : classes_) held.valid = 0;
   keys_.assign(slots_.size(), Key{});
+  last_.assign(sets_, Answer{});
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     if (!slots_[index].valid) continue;
     const TlbEntry entry = slots_[index].entry;

@@ -78,13 +78,23 @@ class Tlb {
   [[nodiscard]] const TlbGeometry& geometry() const { return geometry_; }
   /// Looks up and, on a hit, updates the replacement state. `found` receives the entry on a hit, and stays good until
   /// the next change of this TLB.
-  TlbOutcome lookup(VirtualAddress address, TlbTag tag, const TlbEntry** found) {
-    const std::size_t index = find(address, tag);
-    if (index == kNone) return {};
-    const auto [set, way] = place(index);
-    replacement_.touch(set, way);
-    *found = &slots_[index].entry;
-    return {.hit = true, .set = static_cast<std::uint16_t>(set), .way = static_cast<std::uint16_t>(way)};
+  [[gnu::always_inline]] TlbOutcome lookup(VirtualAddress address, TlbTag tag, const TlbEntry** found) {
+    const std::uint32_t owner = owner_of(tag);
+    for (unsigned i = 0; i < class_count_; ++i) {
+      const SizeClass& held = classes_[i];
+      if (held.valid == 0) continue;
+      const unsigned set = set_of(address.value >> held.shift);
+      const std::uint64_t page = held.key_of(address);
+      // Most lookups of ordinary programs ask a set what it was asked last.
+      const Answer& last = last_[set];
+      const std::size_t index = last.page == page && last.owner == owner ? last.index : search(set, page, owner);
+      if (index == kNone) continue;
+      const auto way = static_cast<unsigned>(index - std::size_t{set} * ways_);
+      replacement_.touch(set, way);
+      *found = &slots_[index].entry;
+      return {.hit = true, .set = static_cast<std::uint16_t>(set), .way = static_cast<std::uint16_t>(way)};
+    }
+    return {};
   }
   /// The same without any change of state: for views.
   [[nodiscard]] const TlbEntry* peek(VirtualAddress address, TlbTag tag) const {
@@ -123,35 +133,33 @@ class Tlb {
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
-  struct Place {
-    unsigned set, way;
-  };
   /// What a lookup compares of one slot, packed: 16 bytes instead of a whole entry.
   struct Key {
     std::uint64_t page = 0;      ///< Base of the page | size << 1 | valid.
     std::uint32_t owner = 0;     ///< Address space | virtual machine << 16.
     std::uint32_t compared = 0;  ///< Bits of `owner` that count: a global entry ignores the address space.
   };
+  /// A question to one set and its answer: good until the set changes. No page is 0: a key says that it is valid.
+  struct Answer {
+    std::uint64_t page = 0;
+    std::uint32_t owner = 0;
+    std::uint32_t index = 0;
+  };
   /// One page size that this TLB holds.
   struct SizeClass {
     PageSize size = PageSize::Size4K;
     std::uint8_t shift = 12;
-    std::uint32_t valid = 0;  ///< Entries held: a lookup passes over a size that has none.
+    std::uint32_t valid = 0;      ///< Entries held: a lookup passes over a size that has none.
+    std::uint64_t page_mask = 0;  ///< Of an address: what its page's base keeps.
+    std::uint64_t key_bits = 0;   ///< Size << 1 | valid.
+    [[nodiscard]] std::uint64_t key_of(VirtualAddress address) const { return (address.value & page_mask) | key_bits; }
   };
 
   static std::uint32_t owner_of(TlbTag tag) {
     return tag.address_space | static_cast<std::uint32_t>(tag.virtual_machine) << 16;
   }
-  static std::uint64_t page_key(VirtualAddress address, PageSize size, unsigned shift) {
-    return address.value >> shift << shift | static_cast<std::uint64_t>(size) << 1 | 1U;
-  }
   [[nodiscard]] unsigned set_of(std::uint64_t page_number) const {
     return static_cast<unsigned>(set_mask_ != 0 || sets_ == 1 ? page_number & set_mask_ : page_number % sets_);
-  }
-  [[nodiscard]] Place place(std::size_t index) const {
-    const auto slot = static_cast<unsigned>(index);
-    const unsigned set = way_shift_ != kNoShift ? slot >> way_shift_ : slot / ways_;
-    return {set, slot - set * ways_};
   }
   [[nodiscard]] bool is_for(std::size_t index, std::uint64_t page, std::uint32_t owner) const {
     const Key& key = keys_[index];
@@ -163,12 +171,14 @@ class Tlb {
     }
     return kNone;
   }
+  /// The same, remembering the answer.
+  std::size_t search(unsigned set, std::uint64_t page, std::uint32_t owner);
   [[nodiscard]] std::size_t find(VirtualAddress address, TlbTag tag) const {
     for (unsigned i = 0; i < class_count_; ++i) {
       const SizeClass& held = classes_[i];
       if (held.valid == 0) continue;
       const std::size_t first = std::size_t{set_of(address.value >> held.shift)} * ways_;
-      const std::size_t index = find_in_set(first, page_key(address, held.size, held.shift), owner_of(tag));
+      const std::size_t index = find_in_set(first, held.key_of(address), owner_of(tag));
       if (index != kNone) return index;
     }
     return kNone;
@@ -181,17 +191,15 @@ class Tlb {
   unsigned drop_where(Condition condition);
   void rebuild_index();
 
-  static constexpr unsigned kNoShift = ~0U;
-
   TlbGeometry geometry_;
   unsigned sets_ = 1;
   unsigned ways_ = 1;
   std::uint64_t set_mask_ = 0;  ///< 0 where the number of sets is no power of two, or 1.
-  unsigned way_shift_ = kNoShift;
   std::array<SizeClass, 5> classes_{};
   unsigned class_count_ = 0;
   std::vector<TlbSlot> slots_;
-  std::vector<Key> keys_;  ///< Follows slots_; not state of its own.
+  std::vector<Key> keys_;     ///< Follows slots_; not state of its own.
+  std::vector<Answer> last_;  ///< Of each set. Changes no outcome: not state.
   ReplacementState replacement_;
 };
 

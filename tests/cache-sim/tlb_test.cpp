@@ -217,8 +217,12 @@ class TlbTest : public QObject {
     naive::TlbModel model(geometry);
     unsigned hits = 0;
     unsigned evictions = 0;
+    TlbEntry entry = random_entry(geometry, random);
     for (int step = 0; step < 20000; ++step) {
-      const TlbEntry entry = random_entry(geometry, random);
+      // Half of the time the page asked last again, often as another program: a set answers from memory only what the
+      // same program asked, and only until the set changes.
+      if (random.one_in(2)) entry = random_entry(geometry, random);
+      if (random.one_in(4)) entry.tag.address_space = static_cast<std::uint16_t>(random.below(3));
       const VirtualAddress address{entry.page.value + random.below(page_bytes(entry.size))};
       const std::uint64_t action = random.below(400);
       if (action < 250) {
@@ -260,6 +264,18 @@ class TlbTest : public QObject {
     }
     QVERIFY(same_content(tlb, model));
     QVERIFY(hits > 100 && evictions > 100);
+  }
+
+  void a_restored_tlb_forgets_what_it_was_asked_before() {
+    Tlb saved(small_tlb());
+    saved.fill(entry_of(0x2000));
+    Tlb tlb(small_tlb());
+    tlb.fill(entry_of(0x1000));
+    const TlbEntry* found = nullptr;
+    QVERIFY(tlb.lookup({0x1000}, {}, &found).hit);
+    test::restore(tlb, test::state_of(saved));
+    QVERIFY(!tlb.lookup({0x1000}, {}, &found).hit);
+    QVERIFY(tlb.lookup({0x2000}, {}, &found).hit);
   }
 
   void a_restored_tlb_goes_on_as_the_old_one_would() {
