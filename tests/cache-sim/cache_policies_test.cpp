@@ -154,7 +154,7 @@ QString disagreement(const CacheConfig& config, std::uint64_t seed, Tried& tried
       if (cache.mark_dirty_if_held(at.index, {at.physical}) != model.mark_dirty(at.index, at.physical))
         return where + ": mark dirty";
     } else {
-      const std::uint64_t bytes = 1 + random.below(2 * config.line);
+      const std::uint64_t bytes = 1 + random.below(2 * std::uint64_t{config.line});
       if (cache.sweep({at.physical}, bytes) != model.sweep(at.physical, bytes)) return where + ": sweep";
     }
     if (step % 100 != 0) continue;
@@ -178,7 +178,7 @@ class CachePoliciesTest : public QObject {
     for (unsigned kilobytes = 16; kilobytes <= 256; kilobytes *= 2) {
       for (unsigned ways = 1; ways <= 32; ways *= 2) {
         for (unsigned line = 4; line <= 4096 && line * ways <= kilobytes * 1024; line *= 4) {
-          CacheConfig config = config_of(kilobytes * 1024, ways);
+          CacheConfig config = config_of(std::uint64_t{kilobytes} * 1024, ways);
           config.line = line;
           QCOMPARE(problem_of(config), std::string());
           Cache cache(config);
@@ -451,7 +451,7 @@ class CachePoliciesTest : public QObject {
     test::Random random(seed);
     Cache cache(seesaw_config(kilobytes, InsertionPolicy::Partition));
     for (int step = 0; step < 10000; ++step) {
-      const std::uint64_t physical = random.below(kilobytes * 2048);
+      const std::uint64_t physical = random.below(std::uint64_t{kilobytes} * 2048);
       const bool superpage = random.one_in(2);
       const std::uint64_t index = superpage ? physical : physical % 4096 + page(random.below(64));
       cache.access(index, {physical}, random.one_in(4) ? kWrite : kRead, superpage && random.one_in(2));
