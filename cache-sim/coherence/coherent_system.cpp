@@ -171,7 +171,8 @@ bool CoherentSystem::request(unsigned core, Line line, const CoherenceRule& rule
     outcome.source = DataSource::OtherCache;
     outcome.latency += config_.l1d.latency;
   } else {
-    outcome.source = fetch(core, line, outcome);
+    outcome.source = fetch(line, outcome);
+    send(CoherenceMessage::DataHome, kHome, node_of(core), line);
   }
   return answer.shared;
 }
@@ -257,7 +258,7 @@ void CoherentSystem::evict(unsigned core, std::size_t slot, Line line, Coherence
   if (directory_) send(CoherenceMessage::PutAck, kHome, node_of(core), line);
 }
 
-DataSource CoherentSystem::fetch(unsigned core, Line line, CoherenceOutcome& outcome) {
+DataSource CoherentSystem::fetch(Line line, CoherenceOutcome& outcome) {
   DataSource source = DataSource::Memory;
   if (last_level_) {
     const Cache::Step step = last_level_->step(line.address.value, line.address, AccessKind::Read, false);
@@ -271,8 +272,13 @@ DataSource CoherentSystem::fetch(unsigned core, Line line, CoherenceOutcome& out
     outcome.latency += config_.memory_latency;
     read_memory(line, outcome);
   }
-  send(CoherenceMessage::DataHome, kHome, node_of(core), line);
   return source;
+}
+
+CoherenceOutcome CoherentSystem::read_home(PhysicalAddress physical) {
+  CoherenceOutcome outcome;
+  outcome.source = fetch(line_at(physical), outcome);
+  return outcome;
 }
 
 void CoherentSystem::write_back(Line line, CoherenceOutcome& outcome) {

@@ -123,6 +123,9 @@ class CoherentSystem {
   /// One reference of `core` that does not cross a line. `fast`: its TFT hit, so that SEESAW looks one partition up.
   CoherenceOutcome access(unsigned core, VirtualAddress virtual_address, PhysicalAddress physical, PageSize page_size,
                           AccessKind kind, bool fast);
+  /// A read of the home alone, for a first-level cache that is not coherent (instructions): nobody else is asked, and no
+  /// message is counted but memory's. `latency` is that of the last-level cache and memory.
+  CoherenceOutcome read_home(PhysicalAddress physical);
   /// `core` gives up its lines of [address, address + bytes): the sweep of a promotion. Returns lines dropped.
   unsigned sweep(unsigned core, PhysicalAddress address, std::uint64_t bytes);
 
@@ -180,7 +183,7 @@ class CoherentSystem {
   const CoherenceRule& probe(unsigned core, Line line, CoherenceEvent event, CoherenceNode requester,
                              CoherenceOutcome& outcome);
   void evict(unsigned core, std::size_t slot, Line line, CoherenceOutcome& outcome);
-  DataSource fetch(unsigned core, Line line, CoherenceOutcome& outcome);
+  DataSource fetch(Line line, CoherenceOutcome& outcome);
   void write_back(Line line, CoherenceOutcome& outcome);
   void displaced(const Cache::Step& step, CoherenceOutcome& outcome);
   bool recall(Line line, CoherenceOutcome& outcome);

@@ -193,6 +193,7 @@ void ProbeStream::probed(unsigned core, PhysicalAddress line, CoherenceEvent eve
   if (core != config_.observed) return;
   ReferenceRecord record;
   record.physical = line;
+  record.translated = true;
   record.size = config_.system.l1d.line;
   record.kind = invalidates(event) ? RecordKind::CoherenceInvalidate : RecordKind::CoherenceRead;
   record.core = static_cast<std::uint8_t>(core);

@@ -55,14 +55,14 @@ class ReportBuilder {
   // --- caches
 
   void add_levels() {
-    if (config_.has_l1i) report_.levels.push_back(first_level("l1i", fetch_, caches_.l1i()));
+    if (config_.has_l1i) report_.levels.push_back(first_level("l1i", fetch_, *caches_.l1i));
     if (config_.has_l1d) {
-      report_.levels.push_back(first_level("l1d", data_, caches_.l1d()));
+      report_.levels.push_back(first_level("l1d", data_, *caches_.l1d));
       add_walks(report_.levels.back(), 0);
     }
     std::size_t depth = 0;
-    if (caches_.l2() != nullptr) report_.levels.push_back(lower_level("l2", depth++, *caches_.l2()));
-    if (caches_.last_level() != nullptr) report_.levels.push_back(lower_level("llc", depth++, *caches_.last_level()));
+    if (caches_.l2 != nullptr) report_.levels.push_back(lower_level("l2", depth++, *caches_.l2));
+    if (caches_.last_level != nullptr) report_.levels.push_back(lower_level("llc", depth++, *caches_.last_level));
   }
 
   static LevelReport first_level(const char* name, const SideCounts& side, const Cache& cache) {
@@ -151,7 +151,7 @@ class ReportBuilder {
   // --- by page size and by the paper's Table I
 
   void add_cases() {
-    const bool seesaw = caches_.tft() != nullptr;
+    const bool seesaw = caches_.has_filter;
     data_.each([&](const ReferenceClass& what, const ReferenceTally& tally) {
       const bool superpage = is_superpage(what.size);
       add_case(superpage ? report_.superpage_data : report_.base_page_data, what, tally);
@@ -184,28 +184,28 @@ class ReportBuilder {
 
   void add_events() {
     report_.tft_fills = counts_.tft_fills;
-    report_.memory_reads = caches_.memory_counters().reads;
-    report_.memory_writes = caches_.memory_counters().writes;
+    report_.memory_reads = caches_.memory.reads;
+    report_.memory_writes = caches_.memory.writes;
     report_.context_switches = counts_.context_switches;
     report_.invalidations = counts_.invalidations;
     report_.splinters = counts_.splinters;
     report_.promotions = counts_.promotions;
     report_.swept_lines = counts_.swept_lines;
-    const CacheCounters l1d = caches_.l1d().counters();
+    const CacheCounters l1d = caches_.l1d->counters();
     report_.probes = l1d.probes;
     report_.probe_hits = l1d.probe_hits;
     report_.probe_ways = l1d.probe_ways;
     add_aliases();
     if (timing_is_out_of_order()) {
-      report_.replays = caches_.seesaw_counters().replays;
-      report_.assumed_slow = caches_.seesaw_counters().assumed_slow;
+      report_.replays = caches_.replays;
+      report_.assumed_slow = caches_.assumed_slow;
     }
     report_.way_predictions = l1d.way_predictions;
     report_.way_mispredictions = l1d.way_mispredictions;
   }
 
   void add_aliases() {
-    const AliasCounters aliases = caches_.alias_counters();
+    const AliasCounters aliases = caches_.aliases;
     report_.homonym_errors = aliases.homonym_errors;
     report_.synonym_errors = aliases.synonym_errors;
   }
@@ -232,12 +232,12 @@ class ReportBuilder {
   void add_energy() {
     const EnergyConfig& costs = config_.energy;
     SimulationReport::Energy& energy = report_.energy;
-    if (config_.has_l1i) energy.l1i = caches_.l1i().counters().energy;
-    const CacheCounters l1d = caches_.l1d().counters();
-    energy.l1d = l1d.energy + caches_.alias_counters().energy;
+    if (config_.has_l1i) energy.l1i = caches_.l1i->counters().energy;
+    const CacheCounters l1d = caches_.l1d->counters();
+    energy.l1d = l1d.energy + caches_.aliases.energy;
     energy.l1d_coherence = l1d.probe_energy;
-    if (caches_.l2() != nullptr) energy.l2 = caches_.l2()->counters().energy;
-    if (caches_.last_level() != nullptr) energy.llc = caches_.last_level()->counters().energy;
+    if (caches_.l2 != nullptr) energy.l2 = caches_.l2->counters().energy;
+    if (caches_.last_level != nullptr) energy.llc = caches_.last_level->counters().energy;
     energy.memory =
         static_cast<double>(report_.memory_reads + report_.memory_writes) * double{config_.caches.memory_energy};
     const std::uint64_t second_lookups = config_.translation && config_.translation->second_level
@@ -245,12 +245,12 @@ class ReportBuilder {
                                              : 0;
     energy.tlb =
         static_cast<double>(first_level_lookups_) * costs.l1_tlb + static_cast<double>(second_lookups) * costs.l2_tlb;
-    if (caches_.tft() != nullptr) energy.tft = static_cast<double>(data_.references()) * costs.tft;
+    if (caches_.has_filter) energy.tft = static_cast<double>(data_.references()) * costs.tft;
     energy.leakage = costs.leakage_mw() * report_.nanoseconds * 1e-3;
   }
 
   const SimulationConfig& config_;
-  const CacheHierarchy& caches_;
+  CachesView caches_;
   const SideCounts& fetch_;
   const SideCounts& data_;
   const SimulationCounts& counts_;
@@ -260,6 +260,18 @@ class ReportBuilder {
 };
 
 }  // namespace
+
+CachesView view_of(const CacheHierarchy& caches) {
+  return {.l1i = &caches.l1i(),
+          .l1d = &caches.l1d(),
+          .l2 = caches.l2(),
+          .last_level = caches.last_level(),
+          .memory = caches.memory_counters(),
+          .aliases = caches.alias_counters(),
+          .replays = caches.seesaw_counters().replays,
+          .assumed_slow = caches.seesaw_counters().assumed_slow,
+          .has_filter = caches.tft() != nullptr};
+}
 
 SimulationReport report_of(const Counted& counted) { return ReportBuilder(counted).build(); }
 

@@ -18,9 +18,23 @@ constexpr std::uint64_t hit_latency(CacheOrganisation organisation, std::uint64_
   return std::max(tlb, cache);
 }
 
+/// What a report says of one core's caches, and of what it shares. Null: there is none, or somebody else's report
+/// tells.
+struct CachesView {
+  const Cache* l1i = nullptr;
+  const Cache* l1d = nullptr;
+  const Cache* l2 = nullptr;
+  const Cache* last_level = nullptr;
+  MemoryCounters memory;
+  AliasCounters aliases;
+  std::uint64_t replays = 0, assumed_slow = 0;
+  bool has_filter = false;  ///< SEESAW, and its fast path is on.
+};
+[[nodiscard]] CachesView view_of(const CacheHierarchy& caches);
+
 struct Counted {
   const SimulationConfig& config;
-  const CacheHierarchy& caches;
+  CachesView caches;
   const SideCounts& fetch;
   const SideCounts& data;
   const SimulationCounts& counts;
