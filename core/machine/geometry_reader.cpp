@@ -75,7 +75,8 @@ std::optional<TlbGeometry> GeometryReader::read_tlb(const YAML::Node& node, std:
   static const Keys kKeys{"name", "entries", "ways", "pages", "latency", "replacement"};
   if (!yaml_.is_mapping(node, "a TLB", kKeys)) return std::nullopt;
   TlbGeometry geometry;
-  if (!yaml_.read(node, "name", geometry.name)) yaml_.fail(node, "a TLB needs a name", "for example name: L1 DTLB 4K");
+  if (!yaml_.read(node, "name", geometry.name) && side.empty())
+    yaml_.fail(node, "a TLB needs a name", "for example name: L1 DTLB 4K");
   yaml_.read(node, "entries", geometry.entries, 1, 65536);
   geometry.ways = geometry.entries;  // fully associative unless said otherwise
   yaml_.read(node, "ways", geometry.ways, 1, 65536);
