@@ -487,7 +487,7 @@ class CachePoliciesTest : public QObject {
     QCOMPARE(probe.ways_probed, std::uint8_t{16});
     QCOMPARE(probe.ways_probed_mask, 0xffffU);
     QCOMPARE(probe.energy, whole.config().energy);
-    Cache plain(config_of(128 * 1024, 32, CacheOrganisation::Vipt));
+    Cache plain(config_of(std::uint64_t{128} * 1024, 32, CacheOrganisation::Vipt));
     QCOMPARE(plain.coherence_probe({0}, CoherenceAction::Look).ways_probed, std::uint8_t{32});
     QCOMPARE(plain.counters().probe_hits, std::uint64_t{0});
   }
@@ -539,7 +539,7 @@ class CachePoliciesTest : public QObject {
   }
 
   void a_line_in_the_set_of_another_name_is_found_by_that_index_alone() {
-    Cache cache(config_of(64 * 1024, 4, CacheOrganisation::Vipt));  // 16 KB a way: two index bits are translated.
+    Cache cache(config_of(65536, 4, CacheOrganisation::Vipt));  // 16 KB a way: two index bits are translated.
     cache.access(page(1), {page(2)}, kWrite, false);
     QVERIFY(!cache.find({page(2)}));
     QVERIFY(cache.find(page(1), {page(2)}));
@@ -581,7 +581,7 @@ class CachePoliciesTest : public QObject {
   // --- the rest ------------------------------------------------------------------------------------------------------
 
   void a_sweep_reaches_the_end_of_the_address_space() {
-    Cache cache(config_of(32 * 1024, 8));
+    Cache cache(config_of(std::uint64_t{32} * 1024, 8));
     const std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
     cache.access(last, {last}, kRead, false);
     cache.access(0, {0}, kRead, false);
@@ -611,7 +611,7 @@ class CachePoliciesTest : public QObject {
     wrong[5].way_energy = -1;
     wrong[6].size = 0;
     wrong[7] = config_of(std::uint64_t{64} << 30, 1);
-    wrong[8] = config_of(3 * 21 * 64, 3, CacheOrganisation::Seesaw);
+    wrong[8] = config_of(4032, 3, CacheOrganisation::Seesaw);
     wrong[9] = config_of(48 << 10, 12);
     wrong[9].replacement = ReplacementKind::TreePlru;
     const QString problem = QString::fromStdString(problem_of(wrong[static_cast<std::size_t>(what)]));
@@ -621,7 +621,7 @@ class CachePoliciesTest : public QObject {
   void the_policies_go_together() {
     for (const CacheOrganisation organisation :
          {CacheOrganisation::Vipt, CacheOrganisation::Seesaw, CacheOrganisation::Pipt, CacheOrganisation::Vivt}) {
-      CacheConfig config = predicting(config_of(32 * 1024, 8, organisation));
+      CacheConfig config = predicting(config_of(std::uint64_t{32} * 1024, 8, organisation));
       config.insertion = InsertionPolicy::PartitionOrWhole;  // Means nothing without partitions.
       config.write = WritePolicy::WriteThrough;
       config.write_allocate = false;
