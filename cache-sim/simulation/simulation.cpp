@@ -5,6 +5,7 @@
 #include <cassert>
 #include <utility>
 
+#include "cache-sim/simulation/multicore_simulation.h"
 #include "cache-sim/simulation/simulated_core.h"
 #include "cache-sim/simulation/simulation_report.h"
 
@@ -28,7 +29,8 @@ std::string problem_of(const SimulationConfig& config) {
     return "SEESAW needs TLBs: its filter table learns from their fills which regions are superpages";
   if (std::string problem = problem_of(config.pages); !problem.empty()) return problem;
   if (std::string problem = problem_of(config.timing); !problem.empty()) return problem;
-  return problem_of(config.energy);
+  if (std::string problem = problem_of(config.energy); !problem.empty()) return problem;
+  return config.coherence ? problem_of_several_cores(config) : std::string{};
 }
 
 struct Simulation::State {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cache-sim/cache_hierarchy.h"
+#include "cache-sim/coherence/protocol.h"
 #include "cache-sim/simulation/energy.h"
 #include "cache-sim/simulation/page_walker.h"
 #include "cache-sim/simulation/timing.h"
@@ -40,6 +41,13 @@ struct LevelReport {
   double energy = 0;  ///< nJ, dynamic.
 };
 
+/// Several cores in place of one: MulticoreSimulation.
+struct CoherenceSettings {
+  unsigned cores = 2;  ///< 1 to 128.
+  CoherenceProtocol protocol = CoherenceProtocol::Directory;
+  unsigned message_latency = 0;  ///< Cycles of one message on its way. 0: not modelled; the paper gives none.
+};
+
 struct SimulationConfig {
   /// Without translation (no `tlb` section) virtual and physical addresses are the same, and nothing walks.
   std::optional<TranslationCachesConfig> translation;
@@ -53,6 +61,7 @@ struct SimulationConfig {
   LineCrossing line_crossing = LineCrossing::OneReference;
   TimingConfig timing;
   EnergyConfig energy;
+  std::optional<CoherenceSettings> coherence;
 };
 /// Why it cannot be simulated, in one sentence; empty if it can.
 [[nodiscard]] std::string problem_of(const SimulationConfig& config);
@@ -98,7 +107,7 @@ struct SimulationReport {
 /// Deterministic: the same configuration and stream give the same report, bit for bit.
 class Simulation {
  public:
-  /// `config` has no problem_of().
+  /// `config` has no problem_of(), and no `coherence`.
   explicit Simulation(SimulationConfig config);
   ~Simulation();
   Simulation(const Simulation&) = delete;
