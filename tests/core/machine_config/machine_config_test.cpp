@@ -74,7 +74,8 @@ class MachineConfigTest : public QObject {
         "  l2: { size: 256 KB, inclusive: true, write-back-arrival: update }\n"
         "  l2i: { size: 64 KB }\n"
         "  tft: { entries: 20, tag-bits: 12, tagged: true, enabled: true }\n"
-        "  scheduler: quarter-rule\n",
+        "  scheduler: quarter-rule\n"
+        "  sweep-on-invalidation: true\n",
         "mine.yaml");
     QVERIFY2(config.ok(), config ? "" : config.error().text().c_str());
     const CacheHierarchyConfig& caches = config.value().caches;
@@ -88,6 +89,7 @@ class MachineConfigTest : public QObject {
     QCOMPARE(caches.tft.tag_bits, 12U);
     QVERIFY(caches.tft.tagged && caches.tft.enabled);
     QVERIFY(caches.scheduler == SchedulerPolicy::QuarterRule);
+    QVERIFY(caches.sweep_on_invalidation);
   }
 
   void the_text_for_a_run_file_stands_alone() {
@@ -123,6 +125,8 @@ class MachineConfigTest : public QObject {
     row("impossible geometry", "caches:\n  l1d: { ways: 6 }\n",
         "m:2:8: cache \"L1D\": its size must be a multiple of ways times line size; change its numbers so that they "
         "agree");
+    row("a sweep without SEESAW", "caches: { sweep-on-invalidation: true }\n",
+        "m:1:9: only a SEESAW L1D is swept on an invalidation; change its numbers so that they agree");
     row("no such page", "tlb:\n  data: [{ name: D, entries: 8, pages: [5K] }]\n",
         "m:2:41: this is no page size; one of 4K, 16K, 64K, 2M, 1G");
     row("page size twice",
