@@ -54,16 +54,18 @@ int write_json(const nlohmann::ordered_json& json, const std::string& target) {
       .file = target, .message = "the file cannot be written", .remedy = "check the folder and its permissions"});
 }
 
-Progress::Progress(std::string_view what) : what_(what), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::string_view what, std::string_view unit)
+    : what_(what), unit_(unit), terminal_(isatty(STDERR_FILENO) == 1) {}
 
-void Progress::show(StepIndex steps) {
+void Progress::show(std::uint64_t count, double done) {
   if (!terminal_) return;
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(200);
   shown_ = true;
-  std::fprintf(stderr, "\r%s: %.1f million instructions (Ctrl-C stops)\x1b[K", what_.c_str(),
-               static_cast<double>(steps) / 1e6);
+  std::fprintf(stderr, "\r%s: %.1f million %s", what_.c_str(), static_cast<double>(count) / 1e6, unit_.c_str());
+  if (done >= 0) std::fprintf(stderr, ", %.0f %%", 100 * done);
+  std::fputs(" (Ctrl-C stops)\x1b[K", stderr);
   std::fflush(stderr);
 }
 

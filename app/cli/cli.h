@@ -38,15 +38,16 @@ int write_json(const nlohmann::ordered_json& json, const std::string& target);
 /// A line on standard error that is written over again and again; nothing where that is not a terminal.
 class Progress {
  public:
-  explicit Progress(std::string_view what);
+  explicit Progress(std::string_view what, std::string_view unit = "instructions");
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  void show(StepIndex steps);
+  /// `done`: 0 to 1 of the whole, or below 0 where nobody knows.
+  void show(std::uint64_t count, double done = -1);
   void clear();
 
  private:
-  std::string what_;
+  std::string what_, unit_;
   bool terminal_;
   bool shown_ = false;
   std::chrono::steady_clock::time_point next_{};
@@ -97,6 +98,19 @@ struct ExportCommandOptions {
   std::string output;
 };
 int export_run(const ExportCommandOptions& options);
+
+struct CacheOptions {
+  std::string trace;  ///< As open_stream() takes it.
+  std::string config = "sandy-bridge";
+  std::string format = "guess";
+  std::string core_model;   ///< Empty: the configuration's.
+  std::uint64_t limit = 0;  ///< Records; 0: none.
+  std::string json;
+  bool list = false;
+};
+const std::vector<std::string>& trace_format_names();
+int cache(const CacheOptions& options);
+int cache_list();
 
 int lesson_list(const std::string& json);
 int lesson_check(const std::vector<std::string>& paths, const std::string& json);

@@ -59,8 +59,9 @@ void add_step(CLI::App& app, StepOptions& options) {
 void add_export(CLI::App& app, ExportCommandOptions& options) {
   CLI::App& command = *app.add_subcommand("export", "write a recorded run for other tools");
   command.add_option("FILE", options.run_file, "a run file made with 'run --record'")->required();
-  command.add_option("--format", options.format,
-                     "chrome (ui.perfetto.dev opens it), csv; or memory references: trace, din, xdin")
+  command
+      .add_option("--format", options.format,
+                  "chrome (ui.perfetto.dev opens it), csv; or memory references: trace, din, xdin")
       ->check(CLI::IsMember(std::vector<std::string>(export_format_names().begin(), export_format_names().end())))
       ->required();
   command.add_option("--from", options.from, "first step")->capture_default_str();
@@ -77,6 +78,31 @@ void add_export(CLI::App& app, ExportCommandOptions& options) {
   command.footer(
       "Examples:\n  shearling export kernel.run --format chrome -o kernel.json\n  shearling export kernel.run --format "
       "csv --from 1000 --to 1100 -o -");
+}
+
+void add_cache(CLI::App& app, CacheOptions& options) {
+  CLI::App& command = *app.add_subcommand("cache", "simulate caches and TLBs on a trace or a generated stream");
+  CLI::Option* trace =
+      command.add_option("TRACE", options.trace,
+                         "a trace file (plain, gzip or zstd), '-' for standard input, or synthetic:NAME,key=value");
+  command.add_option("--config", options.config, "a built-in configuration, or a YAML file (docs/cache-study.md)")
+      ->capture_default_str();
+  command.add_option("--format", options.format, "the trace's format; guessed from its first bytes or lines")
+      ->check(CLI::IsMember(trace_format_names()))
+      ->capture_default_str();
+  command.add_option("--limit", options.limit, "stop after so many records")->check(CLI::PositiveNumber);
+  command.add_option("--core-model", options.core_model, "in place of the configuration's timing.core")
+      ->check(CLI::IsMember({"in-order", "out-of-order"}));
+  command.add_option("--json", options.json, kJsonHelp);
+  CLI::Option* list =
+      command.add_flag("--list", options.list, "list built-in configurations, TLBs and generated streams");
+  command.callback([trace, list] {
+    if (trace->empty() && list->empty()) throw CLI::RequiredError("TRACE");
+  });
+  command.footer(
+      "Examples:\n  shearling cache --list\n  shearling cache synthetic:pointer-chase --config seesaw-32k\n  shearling "
+      "cache trace.din.gz --config my.yaml --json -\n  valgrind --tool=lackey --trace-mem=yes --log-fd=9 ls 9>&1 "
+      ">/dev/null | shearling cache - --config cachegrind");
 }
 
 struct LessonOptions {
@@ -109,7 +135,7 @@ int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
 
 /// CLI11's complaint as one line; a misspelt command is named, which CLI11 does not do.
 int complain_about_usage(const CLI::ParseError& error, std::string_view command) {
-  static constexpr std::array<std::string_view, 4> kCommands{"run", "step", "export", "lesson"};
+  static constexpr std::array<std::string_view, 5> kCommands{"run", "step", "export", "cache", "lesson"};
   const bool is_command =
       command.starts_with('-') || std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end();
   if (!command.empty() && !is_command)
@@ -133,10 +159,12 @@ int run_program(int argc, char** argv) {
   RunOptions run_options;
   StepOptions step_options;
   ExportCommandOptions export_options;
+  CacheOptions cache_options;
   LessonOptions lesson_options;
   add_run(app, run_options);
   add_step(app, step_options);
   add_export(app, export_options);
+  add_cache(app, cache_options);
   add_lesson(app, lesson_options);
   try {
     app.parse(argc, argv);
@@ -150,6 +178,7 @@ int run_program(int argc, char** argv) {
   if (app.got_subcommand("run")) return run(run_options);
   if (app.got_subcommand("step")) return step(step_options);
   if (app.got_subcommand("export")) return export_run(export_options);
+  if (app.got_subcommand("cache")) return cache_options.list ? cache_list() : cache(cache_options);
   return run_lesson_command(*app.get_subcommand("lesson"), lesson_options);
 }
 
