@@ -112,6 +112,19 @@ const std::vector<std::string>& trace_format_names();
 int cache(const CacheOptions& options);
 int cache_list();
 
+struct SeesawOptions {
+  std::string figure;            ///< Empty: an overview of all.
+  std::uint64_t references = 0;  ///< Data references of each run; 0: the default.
+  unsigned jobs = 0;             ///< 0: all cores.
+  std::string tlbs = "printed";
+  std::string tft_fill = "printed";
+  std::string json;
+  std::string sweep, output, shard, export_format;
+  std::vector<std::string> merge_inputs;
+};
+int seesaw(const SeesawOptions& options);
+int seesaw_merge(const SeesawOptions& options);
+
 int lesson_list(const std::string& json);
 int lesson_check(const std::vector<std::string>& paths, const std::string& json);
 int lesson_run(const std::string& id, const std::string& json);

@@ -105,6 +105,51 @@ void add_cache(CLI::App& app, CacheOptions& options) {
       ">/dev/null | shearling cache - --config cachegrind");
 }
 
+void add_seesaw_merge(CLI::App& seesaw, SeesawOptions& options) {
+  CLI::App& merge = *seesaw.add_subcommand("merge", "put the results of shards together");
+  merge.add_option("OUTPUT", options.output, "the results file to write or to add to")->required();
+  merge.add_option("INPUT", options.merge_inputs, "results files of shards")->required();
+}
+
+void add_seesaw(CLI::App& app, SeesawOptions& options) {
+  CLI::App& command =
+      *app.add_subcommand("seesaw", "the SEESAW paper's figures, model beside paper; sweeps over configurations");
+  CLI::Option* figure =
+      command.add_option("--figure", options.figure, "2, 3, or 7 to 15; left out: an overview of all");
+  command.add_option("--json", options.json, kJsonHelp);
+  command.add_option("--references", options.references, "data references of each run; the first quarter warms up")
+      ->check(CLI::Range(std::uint64_t{1000}, std::uint64_t{1'000'000'000}));
+  command.add_option("--tlbs", options.tlbs, "Table II's TLBs as printed, or with their labels swapped")
+      ->check(CLI::IsMember({"printed", "swapped"}))
+      ->capture_default_str();
+  command
+      .add_option("--tft-fill", options.tft_fill,
+                  "the filter table is filled with the L1 TLB, as the paper has it, or on every miss of its own")
+      ->check(CLI::IsMember({"printed", "every-miss"}))
+      ->capture_default_str();
+  command.add_option("--jobs", options.jobs, "threads; left out: one a core. Changes no result")
+      ->check(CLI::Range(1, 1024));
+  CLI::Option* sweep =
+      command.add_option("--sweep", options.sweep, "a plan (YAML): run its configurations over its streams");
+  CLI::Option* output =
+      command.add_option("--output", options.output, "the results file (SQLite); runs that it holds are not repeated");
+  CLI::Option* shard = command.add_option("--shard", options.shard, "i/n: every n-th run of the plan, from the i-th");
+  command
+      .add_flag_callback(
+          "--resume", [] {}, "go on where the results file stops: always so, and said for clarity")
+      ->needs(sweep);
+  command.add_option("--export", options.export_format, "print the results file")->check(CLI::IsMember({"csv"}));
+  sweep->needs(output)->excludes(figure);
+  shard->needs(sweep);
+  add_seesaw_merge(command, options);
+  command.footer(
+      "Examples:\n  shearling seesaw\n  shearling seesaw --figure 7\n  shearling seesaw --figure 13 --references "
+      "4000000 "
+      "--json figure-13.json\n  shearling seesaw --sweep plan.yaml --output part-2.sqlite --shard 2/16\n  shearling "
+      "seesaw "
+      "merge all.sqlite part-*.sqlite\n  shearling seesaw --output all.sqlite --export csv");
+}
+
 struct LessonOptions {
   std::string json;
   std::vector<std::string> paths;
@@ -135,7 +180,7 @@ int run_lesson_command(const CLI::App& lesson, const LessonOptions& options) {
 
 /// CLI11's complaint as one line; a misspelt command is named, which CLI11 does not do.
 int complain_about_usage(const CLI::ParseError& error, std::string_view command) {
-  static constexpr std::array<std::string_view, 5> kCommands{"run", "step", "export", "cache", "lesson"};
+  static constexpr std::array<std::string_view, 6> kCommands{"run", "step", "export", "cache", "seesaw", "lesson"};
   const bool is_command =
       command.starts_with('-') || std::find(kCommands.begin(), kCommands.end(), command) != kCommands.end();
   if (!command.empty() && !is_command)
@@ -160,11 +205,13 @@ int run_program(int argc, char** argv) {
   StepOptions step_options;
   ExportCommandOptions export_options;
   CacheOptions cache_options;
+  SeesawOptions seesaw_options;
   LessonOptions lesson_options;
   add_run(app, run_options);
   add_step(app, step_options);
   add_export(app, export_options);
   add_cache(app, cache_options);
+  add_seesaw(app, seesaw_options);
   add_lesson(app, lesson_options);
   try {
     app.parse(argc, argv);
@@ -179,6 +226,9 @@ int run_program(int argc, char** argv) {
   if (app.got_subcommand("step")) return step(step_options);
   if (app.got_subcommand("export")) return export_run(export_options);
   if (app.got_subcommand("cache")) return cache_options.list ? cache_list() : cache(cache_options);
+  if (app.got_subcommand("seesaw"))
+    return app.get_subcommand("seesaw")->got_subcommand("merge") ? seesaw_merge(seesaw_options)
+                                                                 : seesaw(seesaw_options);
   return run_lesson_command(*app.get_subcommand("lesson"), lesson_options);
 }
 

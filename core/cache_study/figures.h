@@ -18,8 +18,9 @@ namespace shearling {
 struct FigureOptions {
   /// Data references of each run, of which the first quarter warms up.
   std::uint64_t references = 1'000'000;
-  unsigned jobs = 0;                           ///< Threads; 0: all cores. Changes no result.
-  bool swapped_tlbs = false;                   ///< The TLBs of Table II with their labels exchanged.
+  unsigned jobs = 0;          ///< Threads; 0: all cores. Changes no result.
+  bool fill_on_miss = false;  ///< The filter table also where the L1 TLB knew a page that the table did not.
+  bool swapped_tlbs = false;  ///< The TLBs of Table II with their labels exchanged.
   std::function<void(double share)> progress;  ///< On any thread, never on two at once.
   const std::atomic<bool>* interrupted = nullptr;
 };

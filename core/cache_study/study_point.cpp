@@ -187,7 +187,7 @@ std::string StudyPoint::run_key() const {
   key += "|" + std::to_string(size) + "|" + std::to_string(way_count());
   if (design == StudyDesign::Plain) return key;
   key += "|" + std::to_string(static_cast<int>(core)) + "|" + std::to_string(ghz);
-  if (is_seesaw(design)) key += "|" + std::to_string(tft_entries);
+  if (is_seesaw(design)) key += "|" + std::to_string(tft_entries) + (fill_on_miss ? "m" : "");
   if (design == StudyDesign::Pipt) key += "|" + std::to_string(pipt_tlb);
   return key;
 }
@@ -196,6 +196,10 @@ LabelKind apply_label(std::string_view label, StudyPoint& point) {
   if (label == "mean") return LabelKind::Mean;
   if (label == "in-order" || label == "out-of-order") {
     point.core = label == "in-order" ? CoreModel::InOrder : CoreModel::OutOfOrder;
+    return LabelKind::Setting;
+  }
+  if (label == "filled with the TLB" || label == "filled on every miss") {
+    point.fill_on_miss = label == "filled on every miss";
     return LabelKind::Setting;
   }
   for (const NamedDesign& one : kDesigns) {
@@ -223,6 +227,7 @@ SimulationConfig configuration_of(const StudyPoint& point, const StudySetup& set
   config.caches = caches_of(point, inputs);
   config.timing = timing_of(point, inputs);
   config.pages = pages;
+  config.caches.tft.fill_on_miss = point.fill_on_miss || setup.fill_on_miss;
   if (point.design == StudyDesign::Plain) return config;
   config.translation = translation_of(point, setup);
   config.energy.llc_leakage_mw = inputs.machine.llc_leakage;

@@ -36,6 +36,7 @@ struct StudyPoint {
   std::uint64_t size = std::uint64_t{64} << 10;
   unsigned ways = 0;  ///< 0: as VIPT needs them, 4 KB each.
   unsigned tft_entries = 16;
+  bool fill_on_miss = false;     ///< The filter table, against the paper (cache-sim/translation_filter_table.h).
   unsigned memhog = 0;           ///< Per cent.
   std::optional<double> probes;  ///< Coherence probes for 1000 data references; the workload's own where not given.
   std::size_t pipt_tlb = 0;      ///< Of StudyInputs::pipt_tlbs.
@@ -60,6 +61,7 @@ LabelKind apply_label(std::string_view label, StudyPoint& point);
 struct StudySetup {
   StudyInputs inputs;
   bool swapped_tlbs = false;  ///< The TLBs of Table II with their labels exchanged.
+  bool fill_on_miss = false;  ///< At every point.
 };
 /// For a point of a design that is simulated (neither BestOther nor Footprint). It has no problem_of().
 [[nodiscard]] SimulationConfig configuration_of(const StudyPoint& point, const StudySetup& setup,

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <span>
 
-#include "cache-sim/streams/open_stream.h"
 #include "core/base/assert.h"
+#include "core/cache_study/multicore_stream.h"
 #include "core/cache_study/worker_pool.h"
 
 namespace shearling {
@@ -144,7 +144,7 @@ class StudyRunner {
  private:
   bool run_task(std::size_t index) {
     const Task& task = tasks_[index];
-    OpenedStream opened = open_stream(task.stream);
+    OpenedStream opened = open_study_stream(task.stream);
     SHEARLING_ASSERT(opened.index() == 0, "a workload of the study is no synthetic stream");
     ReferenceStream& stream = *std::get<0>(opened);
     std::vector<std::unique_ptr<Observer>> observers = observers_of(task, *stream.suggested_pages());
