@@ -9,8 +9,9 @@
 #include <variant>
 
 #include "app/cli/cli.h"
-#include "cache-sim/simulation/simulation.h"
 #include "cache-sim/streams/open_stream.h"
+#include "core/cache_study/multicore.h"
+#include "core/cache_study/multicore_stream.h"
 #include "core/cache_study/study_config.h"
 
 namespace shearling::cli {
@@ -107,12 +108,43 @@ void print_what_happened(const SimulationReport& report) {
   }
 }
 
-void print_report(const SimulationReport& report) {
+void print_core(const std::string& name, const SimulationReport& core, const CoherenceCounters& counters) {
+  const auto l1d = std::find_if(core.levels.begin(), core.levels.end(),
+                                [](const LevelReport& level) { return level.name == "l1d"; });
+  std::printf("%-6s %14llu %14llu %8.3f%% %16llu %12llu %12llu %14llu\n", name.c_str(), Number{l1d->accesses},
+              Number{l1d->misses}, percent(l1d->misses, l1d->accesses), Number{l1d->ways_probed},
+              Number{counters.probes}, Number{counters.probe_hits}, Number{counters.probe_ways});
+}
+
+void print_coherence(const StudyReport& report) {
+  const CoherenceReport& coherence = *report.coherence;
+  std::printf("\n%zu cores, %s\n%-6s %14s %14s %9s %16s %12s %12s %14s\n", report.cores.size(),
+              name_of(coherence.protocol), "l1d", "accesses", "misses", "miss", "ways probed", "probes", "probe hits",
+              "by probes");
+  for (std::size_t core = 0; core < report.cores.size(); ++core)
+    print_core("core" + std::to_string(core), report.cores[core], coherence.cores[core]);
+  print_core("all", report.total, coherence.total);
+  std::printf("\nmessages");
+  for (std::size_t i = 0; i < coherence.messages.size(); ++i) {
+    if (coherence.messages[i] != 0)
+      std::printf("  %s %llu", name_of(static_cast<CoherenceMessage>(i)), Number{coherence.messages[i]});
+  }
+  std::printf("\nprobes of L1D: %.3f uJ\n", coherence.total.probe_energy * 1e-3);
+  if (coherence.total.lookup_energy_saved + coherence.total.probe_energy_saved == 0) return;
+  std::printf(
+      "L1D's saving against lookups of all ways: %.3f uJ for the program, %.3f uJ for probes, %.1f%% of the whole\n",
+      coherence.total.lookup_energy_saved * 1e-3, coherence.total.probe_energy_saved * 1e-3,
+      100 * coherence.coherence_share_of_saving());
+}
+
+void print_report(const StudyReport& study) {
+  const SimulationReport& report = study.total;
   std::printf("%llu references, %llu instructions\n", Number{report.references}, Number{report.instructions});
   print_levels(report);
   print_translation(report);
   print_cases(report);
   print_what_happened(report);
+  if (study.coherence) print_coherence(study);
   std::printf("\n%.0f cycles: %.0f base, %.0f for L1, %.0f beyond L1, %.0f for replays; %.3f ms\n", report.cycles,
               report.base_cycles, report.l1_cycles, report.beyond_l1_cycles, report.replay_cycles,
               report.nanoseconds * 1e-6);
@@ -122,7 +154,7 @@ void print_report(const SimulationReport& report) {
 // --- one run ---------------------------------------------------------------------------------------------------------
 
 /// Takes the stream to its end, the limit, or Ctrl-C.
-Ending simulate(Simulation& simulation, ReferenceStream& stream, std::uint64_t limit) {
+Ending simulate(StudySimulation& simulation, ReferenceStream& stream, std::uint64_t limit) {
   Progress progress("simulating", "references");
   const std::uint64_t taken = simulation.run(stream, limit, [&](std::uint64_t so_far) {
     progress.show(so_far, stream.progress());
@@ -141,8 +173,8 @@ Result<SimulationConfig> configuration(const CacheOptions& options) {
   return config;
 }
 
-int report(const CacheOptions& options, const Simulation& simulation, Ending ending) {
-  const SimulationReport report = simulation.report();
+int report(const CacheOptions& options, const StudySimulation& simulation, Ending ending) {
+  const StudyReport report = simulation.report();
   const int ended_as = ending == Ending::End ? kAsAsked : kLimitReached;
   if (options.json.empty()) {
     print_report(report);
@@ -171,15 +203,16 @@ const std::vector<std::string>& trace_format_names() {
 int cache(const CacheOptions& options) {
   Result<SimulationConfig> config = configuration(options);
   if (!config) return complain(config.error());
-  OpenedStream opened = open_stream(options.trace, format_of(options.format));
+  OpenedStream opened = open_study_stream(options.trace, format_of(options.format));
   if (const auto* error = std::get_if<StreamError>(&opened)) return complain(diagnostic_of(*error));
   ReferenceStream& stream = *std::get<0>(opened);
   // A generator that was asked for superpages knows better than the configuration.
   const PageMapConfig* pages = stream.suggested_pages();
   if (pages != nullptr && pages->superpage_share > 0) config.value().pages = *pages;
-  Simulation simulation(std::move(config).value());
+  StudySimulation simulation(std::move(config).value());
   const Ending ending = simulate(simulation, stream, options.limit);
   if (stream.error() != nullptr) return complain(diagnostic_of(*stream.error()));
+  if (const auto problem = simulation.problem(options.trace)) return complain(*problem);
   return report(options, simulation, ending);
 }
 
@@ -191,7 +224,7 @@ int cache_list() {
   for (const BuiltInStudyConfig& one : built_in_tlbs())
     std::printf("  %-22s %s\n", one.name.c_str(), one.description.c_str());
   std::printf("\nGenerated streams (synthetic:NAME,parameter=value,...):\n");
-  for (const GeneratorDescription& one : generators()) {
+  for (const GeneratorDescription& one : study_generators()) {
     std::printf("  %-22s %s\n", one.name.c_str(), one.description.c_str());
     for (const GeneratorDescription::Parameter& parameter : one.parameters)
       std::printf("      %-18s %s (default %s)\n", parameter.name.c_str(), parameter.description.c_str(),

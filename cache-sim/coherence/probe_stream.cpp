@@ -12,6 +12,9 @@ namespace shearling {
 namespace {
 
 constexpr unsigned kRegionShift = 36;  // Each thread's data and the shared data lie 64 GB apart.
+// The shared data begin seven superpages later, or their first one and each thread's would be one entry of a filter
+// table that is indexed by the lowest bits of a superpage's number.
+constexpr std::uint64_t kSharedOffset = std::uint64_t{7} << 21;
 constexpr std::uint64_t kWord = 8;
 
 bool is_share(double value) { return value >= 0 && value <= 1; }
@@ -75,7 +78,8 @@ class ThreadStream final : public ReferenceStream {
   void start_run() {
     const bool shared = random_.chance(sharing_);
     bytes_ = shared ? config_.shared_bytes : config_.private_bytes;
-    base_ = std::uint64_t{shared ? kMostCores + 1 : core_ + 1} << kRegionShift;
+    base_ = shared ? (std::uint64_t{kMostCores + 1} << kRegionShift) + kSharedOffset
+                   : std::uint64_t{core_ + 1} << kRegionShift;
     double place = 1;
     const double even = as_fraction(random_.bits());
     for (unsigned power = 0; power < config_.skew; ++power) place *= even;

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "cache-sim/coherence/directory.h"
+#include "cache-sim/simulation/multicore_simulation.h"
 #include "core/machine/description_files.h"
 #include "core/machine/geometry_reader.h"
 #include "core/machine/yaml_reader.h"
@@ -31,6 +33,7 @@ struct Draft {
   std::string description;
   bool l1i_organised = false, l1d_organised = false;  ///< Somebody said how.
   bool instruction_tlbs = false;
+  Diagnostic coherence_place;  ///< Of the section that asked for several cores; no message.
 };
 
 /// What a document that names no more than a level gets: Sandy Bridge-E's cycles and SIPT's energies, as
@@ -107,8 +110,9 @@ class StudyReader {
   StudyReader(YamlReader& yaml, Draft& draft) : yaml_(yaml), geometry_(yaml), draft_(draft), config_(draft.config) {}
 
   void read(const YAML::Node& document) {
-    static const Keys kKeys{"extends", "description", "seed",   "l1i",    "l1d",   "l2",   "llc",          "memory",
-                            "tlb",     "seesaw",      "energy", "timing", "pages", "walk", "line-crossing"};
+    static const Keys kKeys{"extends", "description", "seed",          "l1i",      "l1d",    "l2",
+                            "llc",     "memory",      "tlb",           "seesaw",   "energy", "timing",
+                            "pages",   "walk",        "line-crossing", "coherence"};
     if (!yaml_.is_mapping(document, "a cache configuration", kKeys)) return;
     std::string description;
     read_seed(document);
@@ -120,6 +124,7 @@ class StudyReader {
     section(document, "timing", &StudyReader::read_timing);
     section(document, "pages", &StudyReader::read_pages);
     section(document, "walk", &StudyReader::read_walk);
+    section(document, "coherence", &StudyReader::read_coherence);
     static const Keys kCrossings{"one-reference", "each-line"};
     yaml_.read_choice(document, "line-crossing", kCrossings, config_.line_crossing);
     yaml_.read(document, "description", draft_.description);
@@ -280,6 +285,21 @@ class StudyReader {
     read_page_size(node, "nested-page", config_.walk.nested_page);
   }
 
+  // --- several cores
+
+  void read_coherence(const YAML::Node& node) {
+    static const Keys kKeys{"cores", "protocol", "message-latency"};
+    static const Keys kProtocols{"directory", "snoopy"};
+    if (node.IsNull()) return config_.coherence.reset();  // "coherence: ~": one core
+    if (!yaml_.is_mapping(node, "'coherence'", kKeys)) return;
+    if (!config_.coherence) config_.coherence.emplace();
+    CoherenceSettings& coherence = *config_.coherence;
+    yaml_.read(node, "cores", coherence.cores, 1, kMostCores);
+    yaml_.read_choice(node, "protocol", kProtocols, coherence.protocol);
+    yaml_.read(node, "message-latency", coherence.message_latency, 0, GeometryReader::kMostCycles);
+    draft_.coherence_place = {{}, yaml_.line_of(node), yaml_.column_of(node), {}, {}};
+  }
+
   // --- energy and time
 
   void read_energy(const YAML::Node& node) {
@@ -333,6 +353,7 @@ Status apply(const DescriptionLayer& layer, Draft& draft) {
     if (!document.IsNull()) StudyReader(yaml, draft).read(document);
   }
   if (yaml.failed()) return yaml.diagnostics().front();
+  if (draft.coherence_place.file.empty()) draft.coherence_place.file = layer.file;
   return Done{};
 }
 
@@ -348,6 +369,17 @@ Draft fresh_draft() {
   draft.config.timing = default_timing(CoreModel::OutOfOrder);
   draft.config.caches.scheduler = SchedulerPolicy::QuarterRule;
   return draft;
+}
+
+/// At the section that asks for several cores, whichever layers describe their caches. No message where they fit.
+Diagnostic problem_of_cores(const Draft& draft) {
+  Diagnostic diagnostic = draft.coherence_place;
+  SimulationConfig one_core = draft.config;
+  one_core.coherence.reset();
+  if (!draft.config.coherence || !problem_of(one_core).empty()) return diagnostic;
+  diagnostic.message = problem_of_several_cores(draft.config);
+  diagnostic.remedy = "change the caches ('l2: ~' leaves l2 out), or leave 'coherence' out to simulate one core";
+  return diagnostic;
 }
 
 Result<Draft> joined(const Result<std::vector<DescriptionLayer>>& layers) {
@@ -366,6 +398,7 @@ Result<Draft> joined(const Result<std::vector<DescriptionLayer>>& layers) {
     config.translation->seed = config.caches.seed;
     if (!draft.instruction_tlbs) config.translation->instruction = config.translation->data;
   }
+  if (const Diagnostic problem = problem_of_cores(draft); !problem.message.empty()) return problem;
   if (const std::string problem = problem_of(config); !problem.empty())
     return Diagnostic{layers.value().back().file, 0, 0, problem, "change the configuration so that its parts agree"};
   return draft;

@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cache-sim/streams/open_stream.h"
 #include "core/base/assert.h"
+#include "core/cache_study/multicore.h"
+#include "core/cache_study/multicore_stream.h"
 #include "core/cache_study/study_config.h"
 #include "core/cache_study/sweep.h"
 
@@ -22,7 +23,7 @@ Diagnostic diagnostic_of(const StreamError& error) {
   return {error.source, static_cast<unsigned>(error.line), 0, error.message + place, error.remedy};
 }
 
-/// Every number of a report is a sum: what a part of a run did is the difference of two reports.
+/// Every number of a report is a sum, shares apart: what a part of a run did is the difference of two reports.
 void subtract(ordered_json& report, const ordered_json& before) {
   if (report.is_number_integer()) {
     report = report.get<std::uint64_t>() - before.get<std::uint64_t>();
@@ -30,11 +31,14 @@ void subtract(ordered_json& report, const ordered_json& before) {
     report = report.get<double>() - before.get<double>();
   } else if (report.is_object()) {
     for (auto& [key, value] : report.items()) subtract(value, before.at(key));
+  } else if (report.is_array()) {
+    for (std::size_t i = 0; i < report.size(); ++i) subtract(report[i], before[i]);
   }
 }
 
 /// Takes `most` records, or what there is; false where somebody said no.
-bool take(Simulation& simulation, ReferenceStream& stream, std::uint64_t most, const std::function<bool()>& go_on) {
+bool take(StudySimulation& simulation, ReferenceStream& stream, std::uint64_t most,
+          const std::function<bool()>& go_on) {
   bool going = true;
   simulation.run(stream, most, [&](std::uint64_t) { return going = !go_on || go_on(); });
   return going;
@@ -56,14 +60,14 @@ Result<SweepPlan> load_sweep_plan(const std::string& path) {
   Result<SweepPlan> plan = parse_sweep_plan(text.str(), path, check);
   if (!plan) return plan;
   for (const std::string& name : plan.value().streams) {
-    const OpenedStream opened = open_stream(stream_source(plan.value(), name));
+    const OpenedStream opened = open_study_stream(stream_source(plan.value(), name));
     if (const auto* error = std::get_if<StreamError>(&opened)) return diagnostic_of(*error);
   }
   return plan;
 }
 
 Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()>& go_on) {
-  OpenedStream opened = open_stream(run.source);
+  OpenedStream opened = open_study_stream(run.source);
   if (const auto* error = std::get_if<StreamError>(&opened)) return diagnostic_of(*error);
   ReferenceStream& stream = *std::get<0>(opened);
   Result<SimulationConfig> config = parse_study_config(run.configuration->yaml, run.configuration_file);
@@ -71,7 +75,7 @@ Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()
   // A generator knows how its workload's memory is mapped; a trace leaves that to the configuration.
   if (const PageMapConfig* pages = stream.suggested_pages(); pages != nullptr) config.value().pages = *pages;
 
-  Simulation simulation(std::move(config).value());
+  StudySimulation simulation(std::move(config).value());
   ordered_json before;
   if (run.warm_up != 0) {
     if (!take(simulation, stream, run.warm_up, go_on)) return std::string();
@@ -79,8 +83,12 @@ Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()
   }
   if (!take(simulation, stream, run.references, go_on)) return std::string();
   if (const StreamError* error = stream.error(); error != nullptr) return diagnostic_of(*error);
+  if (auto problem = simulation.problem(run.source)) return *std::move(problem);
   ordered_json report = to_json(simulation.report());
-  if (run.warm_up != 0) subtract(report, before);
+  if (run.warm_up != 0) {
+    subtract(report, before);
+    renew_shares(report);
+  }
   return report.dump();
 }
 
