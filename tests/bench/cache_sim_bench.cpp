@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// References a second of the cache simulator alone: L1 and L2 TLBs, then L1D, L2, LLC, for plain VIPT and for SEESAW,
-// unwatched (counters only) and watched (a report of everything). The streams are made beforehand.
+// References a second of the cache simulator alone: L1 and L2 TLBs, then L1D, L2, LLC. First the parts that the machine
+// uses, for plain VIPT and for SEESAW, unwatched (counters only) and watched (a report of everything). Then for every
+// organisation the parts without timing (hierarchy/) and the whole stand-alone Simulation with page map, walker, timing
+// and energy (simulation/), on the same streams. The streams are made beforehand.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstdio>
+#include <functional>
 #include <random>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "cache-sim/cache_hierarchy.h"
+#include "cache-sim/simulation/simulation.h"
+#include "cache-sim/streams/open_stream.h"
 #include "cache-sim/translation_caches.h"
 
 namespace {
@@ -148,6 +158,179 @@ BENCHMARK(seesaw_with_twin)->Apply(streams);
 BENCHMARK(vipt_watched)->Apply(streams);
 BENCHMARK(seesaw_with_twin_watched)->Apply(streams);
 
+// --- every organisation ----------------------------------------------------------------------------------------------
+
+struct Organisation {
+  const char* name;
+  CacheOrganisation organisation;
+  InsertionPolicy insertion = InsertionPolicy::Partition;
+  bool way_prediction = false;
+};
+constexpr std::array kOrganisations{
+    Organisation{"PIPT", CacheOrganisation::Pipt},
+    Organisation{"VIVT", CacheOrganisation::Vivt},
+    Organisation{"VIPT", CacheOrganisation::Vipt},
+    Organisation{"VIPT with way prediction", CacheOrganisation::Vipt, InsertionPolicy::Partition, true},
+    Organisation{"SEESAW 4way", CacheOrganisation::Seesaw},
+    Organisation{"SEESAW 4way-8way", CacheOrganisation::Seesaw, InsertionPolicy::PartitionOrWhole},
+    Organisation{"SEESAW with way prediction", CacheOrganisation::Seesaw, InsertionPolicy::Partition, true},
+};
+
+CacheHierarchyConfig caches_of(const Organisation& one) {
+  CacheHierarchyConfig config = cache_config(one.organisation, false);
+  config.l1d.insertion = one.insertion;
+  config.l1d.way_prediction = one.way_prediction;
+  if (one.organisation == CacheOrganisation::Vivt) config.l1d.aliases = AliasHandling::Evict;
+  return config;
+}
+
+/// Records in memory, and the pages that they are meant for.
+struct Recording {
+  std::vector<ReferenceRecord> records;
+  PageMapConfig pages;
+};
+
+Recording runs(double superpages) {
+  Recording recording;
+  for (const Reference& reference : make_stream(kRuns)) {
+    ReferenceRecord record;
+    record.address = reference.address;
+    record.size = 8;
+    record.kind = reference.kind == AccessKind::Write ? RecordKind::Write : RecordKind::Read;
+    recording.records.push_back(record);
+  }
+  recording.pages.superpage_share = superpages;
+  return recording;
+}
+
+Recording generated(const std::string& specification) {
+  const OpenedStream opened = open_stream(specification);
+  if (const auto* error = std::get_if<StreamError>(&opened)) {
+    std::fprintf(stderr, "%s: %s\n", error->source.c_str(), error->message.c_str());
+    return {};
+  }
+  ReferenceStream& stream = *std::get<std::unique_ptr<ReferenceStream>>(opened);
+  Recording recording;
+  recording.records.resize(kReferences);
+  std::size_t have = 0;
+  while (have < kReferences) {
+    const std::size_t count = stream.read(std::span(recording.records).subspan(have));
+    if (count == 0) break;
+    have += count;
+  }
+  recording.records.resize(have);
+  if (const PageMapConfig* pages = stream.suggested_pages()) recording.pages = *pages;
+  return recording;
+}
+
+class RecordedStream : public ReferenceStream {
+ public:
+  explicit RecordedStream(const std::vector<ReferenceRecord>& records) : records_(records) {}
+  void rewind() { at_ = 0; }
+  std::size_t read(std::span<ReferenceRecord> batch) override {
+    const std::size_t count = std::min(batch.size(), records_.size() - at_);
+    std::copy_n(records_.begin() + static_cast<std::ptrdiff_t>(at_), count, batch.begin());
+    at_ += count;
+    return count;
+  }
+
+ private:
+  const std::vector<ReferenceRecord>& records_;
+  std::size_t at_ = 0;
+};
+
+SimulationConfig simulation_config(const Organisation& one, const PageMapConfig& pages) {
+  SimulationConfig config;
+  config.translation = translation_config();
+  config.translation->instruction = config.translation->data;
+  config.caches = caches_of(one);
+  config.pages = pages;
+  return config;
+}
+
+void simulate(benchmark::State& state, const Organisation& one, const Recording& recording) {
+  const SimulationConfig config = simulation_config(one, recording.pages);
+  if (const std::string problem = problem_of(config); !problem.empty()) return state.SkipWithError(problem.c_str());
+  Simulation simulation(config);
+  RecordedStream stream(recording.records);
+  for (auto _ : state) {
+    stream.rewind();
+    simulation.run(stream);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(recording.records.size()));
+  const SimulationReport report = simulation.report();
+  const auto l1d =
+      std::find_if(report.levels.begin(), report.levels.end(), [](const auto& l) { return l.name == "l1d"; });
+  state.counters["miss%"] = 100.0 * static_cast<double>(l1d->misses) / static_cast<double>(l1d->accesses);
+}
+
+/// TLBs and caches on the loads and stores of the recording, translated beforehand: no page map, walk references,
+/// timing or energy report.
+void look_up(benchmark::State& state, const Organisation& one, const Recording& recording) {
+  struct Translated {
+    VirtualAddress address;
+    AccessKind kind;
+    MappedPage page;
+  };
+  PageMap pages(recording.pages);
+  std::vector<Translated> references;
+  for (const ReferenceRecord& record : recording.records) {
+    if (!is_reference(record.kind) || record.kind == RecordKind::Fetch) continue;
+    references.push_back({record.address, record.kind == RecordKind::Read ? AccessKind::Read : AccessKind::Write,
+                          pages.translate(record.address, record.address_space)});
+  }
+  TranslationCaches tlbs(translation_config());
+  CacheHierarchy caches(caches_of(one));
+  const bool late = one.organisation == CacheOrganisation::Vivt;
+  const bool filter = one.organisation == CacheOrganisation::Seesaw;
+  const auto translate = [&](const Translated& reference) {
+    const TranslationHit hit = tlbs.lookup_quietly(reference.address, reference.kind, {});
+    if (hit.entry == nullptr) {
+      TlbEntry entry;
+      entry.page = reference.page.page;
+      entry.frame = reference.page.frame;
+      entry.size = reference.page.size;
+      tlbs.fill(entry, reference.kind);
+    }
+    return hit.entry == nullptr || hit.refilled;
+  };
+  std::uint64_t cycles = 0;
+  const auto look = [&](const Translated& reference) {
+    const bool filled = !late && translate(reference);
+    const std::uint64_t offset = reference.address.value & page_offset_mask(reference.page.size);
+    const HierarchyCost cost = caches.access_quietly({.virtual_address = reference.address,
+                                                      .physical_address = {reference.page.frame.value | offset},
+                                                      .page_size = reference.page.size,
+                                                      .kind = reference.kind});
+    if (filter && filled && reference.page.size == PageSize::Size2M) caches.superpage_filled(reference.address);
+    if (late && !cost.l1_hit) translate(reference);
+    cycles += cost.latency;
+  };
+  for (auto _ : state) {
+    for (const Translated& reference : references) look(reference);
+  }
+  benchmark::DoNotOptimize(cycles);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(references.size()));
+}
+
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const std::array<std::pair<const char*, Recording>, 4> recordings{{
+      {"runs, 4 KB pages", runs(0)},
+      {"runs, 2 MB pages", runs(1)},
+      {"mcf", generated("synthetic:mcf,count=1M")},
+      {"redis with fetches", generated("synthetic:redis,count=1M,fetches=3")},
+  }};
+  for (const auto& [stream, recording] : recordings) {
+    for (const Organisation& one : kOrganisations) {
+      const std::string name = std::string(one.name) + "/" + stream;
+      benchmark::RegisterBenchmark(("hierarchy/" + name).c_str(), look_up, one, std::cref(recording));
+      benchmark::RegisterBenchmark(("simulation/" + name).c_str(), simulate, one, std::cref(recording));
+    }
+  }
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
