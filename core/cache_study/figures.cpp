@@ -330,10 +330,11 @@ class PanelMaker {
       if (const auto value = metric_(runs_, point)) values.push_back(*value);
     }
     if (values.empty()) return std::nullopt;
-    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-    if (cell.is_mean || values.size() == 1) return FigureValue{mean, mean, mean};
-    return FigureValue{mean, *std::min_element(values.begin(), values.end()),
-                       *std::max_element(values.begin(), values.end())};
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    // Equal values have their own mean: rounding must not leave the range.
+    const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+    const double mean = std::clamp(sum / static_cast<double>(values.size()), *low, *high);
+    return cell.is_mean ? FigureValue{mean, mean, mean} : FigureValue{mean, *low, *high};
   }
 
   Runs& runs_;
