@@ -14,6 +14,12 @@ namespace {
 QString percent(double share) {
   return QStringLiteral("%1 %").arg(share * 100, 0, 'f', share > 0 && share < 0.1 ? 1 : 0);
 }
+QString size_text(std::uint64_t bytes) {
+  return bytes >= 1U << 20 ? QStringLiteral("%1 MB").arg(bytes >> 20) : QStringLiteral("%1 KB").arg(bytes >> 10);
+}
+
+}  // namespace
+
 QString organisation_name(CacheOrganisation organisation) {
   switch (organisation) {
     case CacheOrganisation::Vipt:
@@ -27,11 +33,6 @@ QString organisation_name(CacheOrganisation organisation) {
   }
   return {};
 }
-QString size_text(std::uint64_t bytes) {
-  return bytes >= 1U << 20 ? QStringLiteral("%1 MB").arg(bytes >> 20) : QStringLiteral("%1 KB").arg(bytes >> 10);
-}
-
-}  // namespace
 
 std::optional<ShownLookup> lookup_to_show(const Moment& moment) {
   const MachineView& view = *moment.machine;
@@ -149,14 +150,11 @@ void CacheSetsView::paint_tft(QPainter& painter, const QRectF& box) const {
   const auto* lookup =
       shown_ && shown_->tft ? std::get_if<TftLookup>(&moment_.machine->events[*shown_->tft].payload) : nullptr;
   const auto& entries = moment_.machine->caches.tft;
-  // The rows around the one that was asked, as many as there is room for.
-  const double height = theme().px(30);
-  const auto room = static_cast<std::size_t>(std::max(1.0, (box.bottom() - line.bottom() - theme().px(4)) / height));
-  std::size_t first = lookup != nullptr && lookup->index >= room / 2 ? lookup->index - room / 2 : 0;
-  first = std::min(first, entries.size() - std::min(room, entries.size()));
-  for (std::size_t index = first; index < std::min(entries.size(), first + room); ++index) {
-    const QRectF row(box.left() + theme().px(6), line.bottom() + static_cast<double>(index - first) * height,
-                     box.width() - theme().px(12), height - 2);
+  const TableFlow flow = table_flow({box.left() + theme().px(6), line.bottom(), box.width() - theme().px(12),
+                                     box.bottom() - line.bottom() - theme().px(4)},
+                                    entries.size(), lookup != nullptr ? lookup->index : 0, theme().zoom());
+  for (std::size_t index = flow.first; index < flow.first + flow.rows.size(); ++index) {
+    const QRectF& row = flow.rows[index - flow.first];
     const bool asked = lookup != nullptr && lookup->index == index;
     if (asked) draw_box(painter, row, theme().tint(Role::Seesaw, 0.14), theme().role(Role::Seesaw).mark, 1.5, 4);
     QString text = QStringLiteral("%1  ").arg(index, 2) +

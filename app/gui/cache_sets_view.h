@@ -11,6 +11,9 @@
 
 namespace shearling::gui {
 
+/// "SEESAW".
+QString organisation_name(CacheOrganisation organisation);
+
 /// The L1D lookup of a step to show, with the TFT's and the twin's that belong to it; indices into the events.
 struct ShownLookup {
   std::size_t lookup = 0;

@@ -85,6 +85,27 @@ std::vector<QRectF> way_boxes(const QRectF& row, unsigned ways, unsigned partiti
   return boxes;
 }
 
+TableFlow table_flow(const QRectF& box, std::size_t entries, std::size_t matters, double zoom) {
+  constexpr double kHighest = 30;
+  constexpr double kLowest = 20;
+  constexpr double kNarrowest = 160;
+  TableFlow flow;
+  if (entries == 0 || box.height() < kLowest * zoom) return flow;
+  const auto most = static_cast<std::size_t>(box.height() / (kLowest * zoom));
+  const std::size_t columns = most < entries && box.width() >= 2 * kNarrowest * zoom ? 2 : 1;
+  const std::size_t shown = std::min(entries, most * columns);
+  const std::size_t rows = (shown + columns - 1) / columns;
+  const double height = std::min(kHighest * zoom, box.height() / static_cast<double>(rows));
+  const double width = box.width() / static_cast<double>(columns);
+  flow.first = std::min(matters >= shown / 2 ? matters - shown / 2 : 0, entries - shown);
+  for (std::size_t index = 0; index < shown; ++index) {
+    const auto column = static_cast<double>(index / rows);
+    const auto row = static_cast<double>(index % rows);
+    flow.rows.emplace_back(box.left() + column * width, box.top() + row * height, width - 2, height - 2);
+  }
+  return flow;
+}
+
 AddressSplit split_address(std::uint64_t address, unsigned line_bytes, unsigned sets, unsigned partitions) {
   AddressSplit split;
   split.offset_bits = static_cast<unsigned>(std::bit_width(line_bytes)) - 1;

@@ -43,6 +43,14 @@ WalkGridLayout walk_grid_layout(const QSizeF& size, unsigned guest_levels, unsig
 /// Ways of a cache set in a row, with a wider gap between partitions.
 std::vector<QRectF> way_boxes(const QRectF& row, unsigned ways, unsigned partitions, double gap);
 
+/// Rows of a short table: as high as there is room for, in two columns where one does not hold them; where even these
+/// do not, those around the row that matters.
+struct TableFlow {
+  std::size_t first = 0;  ///< Entry that the first row is for.
+  std::vector<QRectF> rows;
+};
+TableFlow table_flow(const QRectF& box, std::size_t entries, std::size_t matters, double zoom);
+
 /// Lengths of the parts of an address as the cache sees them.
 struct AddressSplit {
   unsigned offset_bits = 6, set_bits = 6, partition_bits = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// shearling-gui [GUEST|LESSON|F.run] [--vmm T]
+// shearling-gui [GUEST|LESSON|F.run|FIGURE.json] [--vmm T]
 #include <optional>
 
 #include <QApplication>
@@ -32,9 +32,10 @@ int main(int argc, char** argv) {
   parser.setApplicationDescription(
       QApplication::translate("main", "Watch a virtual machine monitor at work, forwards and backwards."));
   parser.addHelpOption();
-  parser.addPositionalArgument(QStringLiteral("path"),
-                               QApplication::translate("main", "A guest, a lesson or a run file."),
-                               QStringLiteral("[path]"));
+  parser.addPositionalArgument(
+      QStringLiteral("path"),
+      QApplication::translate("main", "A guest, a lesson, a run file or a figure; nothing: what was open last."),
+      QStringLiteral("[path]"));
   const QCommandLineOption vmm(QStringLiteral("vmm"), QApplication::translate("main", "The technique: bare or vt-x."),
                                QStringLiteral("technique"));
   parser.addOption(vmm);
@@ -52,6 +53,9 @@ int main(int argc, char** argv) {
   shearling::gui::MainWindow window;
   window.show();
   const QStringList paths = parser.positionalArguments();
-  window.open(paths.isEmpty() ? QStringLiteral("privilege-levels") : paths.front(), technique);
+  if (!paths.isEmpty())
+    window.open(paths.front(), technique);
+  else if (!window.reopen())
+    window.open(QStringLiteral("privilege-levels"), technique);
   return QApplication::exec();
 }

@@ -12,15 +12,11 @@
 #include <QCloseEvent>
 #include <QFileDialog>
 #include <QFileInfo>
-#include <QImage>
 #include <QLabel>
 #include <QMenuBar>
 #include <QMessageBox>
-#include <QPageSize>
 #include <QPainter>
-#include <QPdfWriter>
 #include <QSettings>
-#include <QSvgGenerator>
 #include <QTimer>
 #include <QToolBar>
 #include <QToolButton>
@@ -29,6 +25,7 @@
 #include "app/gui/cache_sets_view.h"
 #include "app/gui/card_dock.h"
 #include "app/gui/lesson_view.h"
+#include "app/gui/plots_view.h"
 #include "app/gui/rows.h"
 #include "app/gui/stage_view.h"
 #include "app/gui/table_views.h"
@@ -113,6 +110,7 @@ void MainWindow::make_docks() {
   stage_ = new StageView;
   microscope_ = new MicroscopeView;
   memory_ = new MemoryView;
+  plots_ = new PlotsView(study_maker());
   add_dock(QStringLiteral("lesson"), tr("Lesson"), lesson_);
   add_dock(QStringLiteral("stage"), tr("Stage"), stage_);
   add_dock(QStringLiteral("microscope"), tr("Microscope"), microscope_);
@@ -122,6 +120,7 @@ void MainWindow::make_docks() {
   add_dock(QStringLiteral("walk"), tr("Walk grid"), new WalkGridView);
   add_dock(QStringLiteral("tlbs"), tr("TLBs"), new TlbsView);
   add_dock(QStringLiteral("cache"), tr("Cache sets"), new CacheSetsView);
+  add_dock(QStringLiteral("plots"), tr("Plots"), plots_);
   add_dock(QStringLiteral("timeline"), tr("Timeline"), new TimelineView);
   add_dock(QStringLiteral("memory"), tr("Memory"), memory_);
   add_dock(QStringLiteral("console"), tr("Console"), new ConsoleView);
@@ -156,6 +155,12 @@ void MainWindow::make_actions() {
   connect(lessons, &QMenu::aboutToShow, this, [this, lessons] { fill_lessons(lessons); });
   add(file, {"open-run", QT_TR_NOOP("Open &run file..."), QT_TR_NOOP("Open a recorded run and go through it"), {}},
       [this] { ask_run_file(); });
+  add(file,
+      {"open-figure",
+       QT_TR_NOOP("Open &figure..."),
+       QT_TR_NOOP("Open a figure of the cache study, as `shearling seesaw --figure N --json F` writes it"),
+       {Qt::CTRL | Qt::SHIFT | Qt::Key_O}},
+      [this] { ask_figure(); });
   file->addSeparator();
   add(file,
       {"export-window",
@@ -288,6 +293,12 @@ void MainWindow::make_actions() {
       [this] { zoom_by(1 / kZoomStep); });
   add(view, {"zoom-reset", QT_TR_NOOP("&100 %"), QT_TR_NOOP("Type of the usual size"), {Qt::CTRL | Qt::Key_0}},
       [] { theme().set_zoom(1); });
+  add(view,
+      {"plots",
+       QT_TR_NOOP("P&lots"),
+       QT_TR_NOOP("The caches of this run, and the SEESAW paper's figures beside the model's"),
+       {Qt::Key_F3}},
+      [this] { show_view(QStringLiteral("plots")); });
   QAction* movement =
       add(view, {"movement", QT_TR_NOOP("&Movement"), QT_TR_NOOP("Arrows move; switch off for stillness"), {}},
           [this] { stage_->set_movement(action(QStringLiteral("movement"))->isChecked()); });
@@ -312,7 +323,10 @@ void MainWindow::make_actions() {
          QT_TR_NOOP("Walk grid, TLBs, Memory, Control structure"),
          {Qt::ALT | Qt::Key_3}}},
        {Preset::Cache,
-        {"preset-cache", QT_TR_NOOP("&Cache"), QT_TR_NOOP("Cache sets, TLBs, Microscope"), {Qt::ALT | Qt::Key_4}}}}};
+        {"preset-cache",
+         QT_TR_NOOP("&Cache"),
+         QT_TR_NOOP("Cache sets, Plots, TLBs, Microscope"),
+         {Qt::ALT | Qt::Key_4}}}}};
   for (const auto& [preset, texts] : presets) add(window, texts, [this, preset = preset] { arrange(preset); });
   add(window,
       {"reset-layout", QT_TR_NOOP("&Reset layout"), QT_TR_NOOP("The arrangement of the Lecture preset, at 100 %"), {}},
@@ -393,6 +407,8 @@ void MainWindow::make_connections() {
   });
   connect(lesson_, &LessonView::position_wanted, controller_, &SessionController::seek);
   connect(lesson_, &LessonView::problem_found, this, &MainWindow::show_problem);
+  connect(plots_, &PlotsView::problem_found, this, &MainWindow::show_problem);
+  connect(plots_, &PlotsView::file_wanted, this, &MainWindow::ask_figure);
   connect(lesson_, &LessonView::views_wanted, this, [this](const QStringList& views) {
     // The first is the most important: it is raised last.
     for (auto view = views.rbegin(); view != views.rend(); ++view) show_view(*view);
@@ -461,10 +477,11 @@ void MainWindow::arrange(Preset preset) {
       break;
     case Preset::Cache:
       first("cache");
-      beside("cache", "microscope");
-      below("microscope", "tlbs");
-      bottom("timeline");
-      show({"cache", "microscope", "tlbs", "timeline"});
+      beside("cache", "plots");
+      below("plots", "microscope");
+      tabifyDockWidget(at("microscope"), at("tlbs"));
+      show({"cache", "plots", "microscope", "tlbs"});
+      at("tlbs")->raise();
       break;
   }
   // The others have a place too, out of sight: a layout that is kept must know of every dock.
@@ -517,9 +534,8 @@ void MainWindow::apply_shares() {
       share({"tlbs", "memory", "control"}, {330, 300, 300}, Qt::Vertical);
       break;
     case Preset::Cache:
-      share({"timeline"}, {low ? 200 : 230}, Qt::Vertical);
-      share({"cache", "microscope"}, {600, 400}, Qt::Horizontal);
-      share({"microscope", "tlbs"}, {360, 320}, Qt::Vertical);
+      share({"cache", "plots"}, {570, 430}, Qt::Horizontal);
+      share({"plots", "tlbs"}, {600, 300}, Qt::Vertical);
       break;
   }
 }
@@ -533,6 +549,7 @@ void MainWindow::show_view(const QString& view) {
     static const std::map<QString, QStringList> partners = {
         {QStringLiteral("walk"), {QStringLiteral("stage"), QStringLiteral("cache")}},
         {QStringLiteral("cache"), {QStringLiteral("stage"), QStringLiteral("walk")}},
+        {QStringLiteral("plots"), {QStringLiteral("timeline"), QStringLiteral("cache"), QStringLiteral("walk")}},
         {QStringLiteral("control"), {QStringLiteral("registers"), QStringLiteral("memory")}}};
     QStringList candidates = {QStringLiteral("microscope"), QStringLiteral("source"), QStringLiteral("registers"),
                               QStringLiteral("stage")};
@@ -656,12 +673,45 @@ void MainWindow::restore() {
   theme().choose(static_cast<ThemeChoice>(std::clamp(settings.value(QStringLiteral("theme"), 0).toInt(), 0, 3)));
   theme().set_zoom(settings.value(QStringLiteral("zoom"), 1.0).toDouble());
   restoreGeometry(settings.value(QStringLiteral("geometry")).toByteArray());
+  if (const QString figure = settings.value(QStringLiteral("figure")).toString(); QFileInfo::exists(figure))
+    plots_->open_file(figure);
   // A state that does not fit this version leaves the default layout.
   arranged_ = restoreState(settings.value(QStringLiteral("state")).toByteArray(), kStateVersion);
 }
 
+bool MainWindow::reopen() {
+  const QSettings settings;
+  const QString path = settings.value(QStringLiteral("open/path")).toString();
+  const std::string name = path.toStdString();
+  if (path.isEmpty() || (!QFileInfo::exists(path) && !find_guest(name) && !load_lesson(name).ok())) return false;
+  const QVariant technique = settings.value(QStringLiteral("open/technique"));
+  open(path, technique.isValid() ? std::optional(technique.toInt() == 0 ? VmmTechnique::Bare : VmmTechnique::VtX)
+                                 : std::nullopt);
+  // The machine is asked for by now: what is posted after that meets it.
+  for (const QString& address : settings.value(QStringLiteral("open/breakpoints")).toStringList()) {
+    bool good = false;
+    const quint64 value = address.toULongLong(&good, 0);
+    if (good) controller_->post(ToggleBreakpoint{value});
+  }
+  return true;
+}
+
+void MainWindow::keep_opened(QSettings& settings) const {
+  settings.remove(QStringLiteral("open"));
+  if (!opened_) return;
+  const QFileInfo file(opened_->path);
+  settings.setValue(QStringLiteral("open/path"), file.exists() ? file.absoluteFilePath() : opened_->path);
+  if (opened_->technique)
+    settings.setValue(QStringLiteral("open/technique"), *opened_->technique == VmmTechnique::Bare ? 0 : 1);
+  QStringList breakpoints;
+  for (const std::uint64_t address : controller_->machine().breakpoints) breakpoints.push_back(hex(address));
+  settings.setValue(QStringLiteral("open/breakpoints"), breakpoints);
+}
+
 void MainWindow::keep() const {
   QSettings settings;
+  keep_opened(settings);
+  settings.setValue(QStringLiteral("figure"), plots_->file());
   settings.setValue(QStringLiteral("theme"), static_cast<int>(theme().choice()));
   settings.setValue(QStringLiteral("zoom"), presenter_ ? zoom_before_presenter_ : theme().zoom());
   settings.setValue(QStringLiteral("geometry"), saveGeometry());
@@ -724,7 +774,13 @@ void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique
     if (!QFileInfo::exists(QString::fromStdString(load.image_path))) load.image_path.clear();
     lesson_->close_lesson();
     guest_path_.clear();
+    opened_ = {path, std::nullopt};
     controller_->post(std::move(load));
+    return;
+  }
+  if (path.endsWith(QLatin1String(".json"))) {
+    show_view(QStringLiteral("plots"));
+    plots_->open_file(path);
     return;
   }
   const ParsedLesson lesson = load_lesson(path.toStdString());
@@ -737,6 +793,7 @@ void MainWindow::open_lesson(const QString& id_or_path) {
   ParsedLesson parsed = load_lesson(id_or_path.toStdString());
   if (!parsed.ok()) return show_problem(parsed.diagnostics.front());
   show_view(QStringLiteral("lesson"));
+  opened_ = {id_or_path, std::nullopt};
   lesson_->open(std::move(parsed.lesson));
 }
 
@@ -745,15 +802,12 @@ void MainWindow::open_guest(const QString& path, VmmTechnique technique) {
   if (!load) return show_problem(load.error());
   lesson_->close_lesson();
   guest_path_ = path;
+  opened_ = {path, technique};
   controller_->post(std::move(load).value());
 }
 
 void MainWindow::choose_technique(VmmTechnique technique) {
-  if (guest_path_.isEmpty()) return;
-  Result<Load> load = load_request(guest_path_.toStdString(), technique);
-  if (!load) return show_problem(load.error());
-  lesson_->close_lesson();
-  controller_->post(std::move(load).value());
+  if (!guest_path_.isEmpty()) open_guest(guest_path_, technique);
 }
 
 void MainWindow::toggle_breakpoint_here() { controller_->post(ToggleBreakpoint{controller_->machine().pc.value}); }
@@ -772,6 +826,11 @@ void MainWindow::ask_lesson() {
 void MainWindow::ask_run_file() {
   const QString path =
       QFileDialog::getOpenFileName(this, tr("Open run file"), {}, tr("Run files (*.run);;All files (*)"));
+  if (!path.isEmpty()) open(path);
+}
+
+void MainWindow::ask_figure() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open figure"), {}, tr("Figures (*.json);;All files (*)"));
   if (!path.isEmpty()) open(path);
 }
 
@@ -807,35 +866,10 @@ void MainWindow::ask_export(CardDock* dock) {
 }
 
 bool MainWindow::export_view(QWidget& widget, const QString& file) {
-  const QSize size = widget.size();
-  if (file.endsWith(QLatin1String(".svg"), Qt::CaseInsensitive)) {
-    QSvgGenerator generator;
-    generator.setFileName(file);
-    generator.setSize(size);
-    generator.setViewBox(QRect(QPoint(), size));
-    generator.setTitle(windowTitle());
-    QPainter painter;
-    if (!painter.begin(&generator)) return false;
-    widget.render(&painter);
-    return painter.end();
-  }
-  if (file.endsWith(QLatin1String(".pdf"), Qt::CaseInsensitive)) {
-    QPdfWriter writer(file);
-    writer.setPageSize(QPageSize(QSizeF(size) * 72.0 / 96.0, QPageSize::Point));
-    writer.setPageMargins({});
-    writer.setResolution(96);
-    QPainter painter;
-    if (!painter.begin(&writer)) return false;
-    widget.render(&painter);
-    return painter.end();
-  }
-  if (!file.endsWith(QLatin1String(".png"), Qt::CaseInsensitive)) return false;
-  constexpr int kOversampling = 2;  // Sharp on a slide.
-  QImage image(size * kOversampling, QImage::Format_ARGB32);
-  image.setDevicePixelRatio(kOversampling);
-  image.fill(theme().palette().ground);
-  widget.render(&image);
-  return image.save(file);
+  const auto* dock = qobject_cast<CardDock*>(&widget);
+  std::optional<Page> page = dock == nullptr ? std::nullopt : dock->view()->page();
+  if (!page) page = page_of(widget);
+  return write_picture(*page, file, windowTitle());
 }
 
 void MainWindow::show_palette() {

@@ -17,6 +17,7 @@
 class QActionGroup;
 class QLabel;
 class QMenu;
+class QSettings;
 class QToolBar;
 
 namespace shearling::gui {
@@ -26,6 +27,7 @@ class CodeView;
 class LessonView;
 class MemoryView;
 class MicroscopeView;
+class PlotsView;
 class StageView;
 
 enum class Preset : std::uint8_t { Lecture, Lab, Paging, Cache };
@@ -37,8 +39,10 @@ class MainWindow : public QMainWindow {
   explicit MainWindow(bool remembers = true, QWidget* parent = nullptr);
   ~MainWindow() override;
 
-  /// Opens whatever the path is: a lesson, a run file or a guest. Problems are told in the window.
+  /// Opens whatever the path is: a lesson, a run file, a figure or a guest. Problems are told in the window.
   void open(const QString& path, std::optional<VmmTechnique> technique = std::nullopt);
+  /// Opens what the last session had open, with its breakpoints; false where that is nothing, or no longer there.
+  bool reopen();
   void open_lesson(const QString& id_or_path);
   void open_guest(const QString& path, VmmTechnique technique);
 
@@ -48,6 +52,7 @@ class MainWindow : public QMainWindow {
   void show_view(const QString& id);
   [[nodiscard]] SessionController& controller() { return *controller_; }
   [[nodiscard]] LessonView& lesson() { return *lesson_; }
+  [[nodiscard]] PlotsView& plots() { return *plots_; }
   [[nodiscard]] CardDock* dock(const QString& id) const;
   [[nodiscard]] QAction* action(const QString& id) const;
   [[nodiscard]] QStringList action_ids() const;
@@ -84,6 +89,7 @@ class MainWindow : public QMainWindow {
   void ask_guest();
   void ask_lesson();
   void ask_run_file();
+  void ask_figure();
   void ask_export(CardDock* dock);
   void show_palette();
   void show_keys();
@@ -93,6 +99,7 @@ class MainWindow : public QMainWindow {
   void zoom_by(double factor);
   void restore();
   void keep() const;
+  void keep_opened(QSettings& settings) const;
   void fill_lessons(QMenu* menu);
 
   SessionController* controller_ = nullptr;
@@ -102,6 +109,7 @@ class MainWindow : public QMainWindow {
   MicroscopeView* microscope_ = nullptr;
   MemoryView* memory_ = nullptr;
   LessonView* lesson_ = nullptr;
+  PlotsView* plots_ = nullptr;
   QToolBar* toolbar_ = nullptr;
   QLabel* isa_chip_ = nullptr;
   QLabel* technique_chip_ = nullptr;
@@ -114,6 +122,11 @@ class MainWindow : public QMainWindow {
   QActionGroup* techniques_ = nullptr;
   QActionGroup* themes_ = nullptr;
   QString guest_path_;
+  struct Opened {
+    QString path;
+    std::optional<VmmTechnique> technique;  ///< Of a guest.
+  };
+  std::optional<Opened> opened_;
   bool remembers_ = true;
   bool arranged_ = false;
   bool keeps_shares_ = false;  ///< The preset's sizes follow the window's.

@@ -177,7 +177,10 @@ QString Theme::style_sheet() const {
     QTabBar { qproperty-drawBase: 0; }
     QLineEdit, QComboBox { background: @surface; border: 1px solid @line; border-radius: 6px; padding: 4px 8px; color: @text; }
     QLineEdit:focus, QComboBox:focus { border-color: @muted; }
-    QComboBox::drop-down { border: none; width: 18px; }
+    QComboBox::drop-down { border: none; width: 22px; }
+    QComboBox::down-arrow { image: url(:/shearling/icons/down.svg); width: @13px; height: @13px; }
+    QProgressBar { background: @button; border: 1px solid @line; border-radius: 4px; max-height: 10px; }
+    QProgressBar::chunk { background: @muted; border-radius: 3px; }
     QComboBox QAbstractItemView { background: @surface; border: 1px solid @line; selection-background-color: @button; selection-color: @text; }
     QToolTip { background: @surface; color: @text; border: 1px solid @line; padding: 6px; }
     QStatusBar { background: @ground; color: @muted; }

@@ -4,8 +4,11 @@
 // address, an event, a step). Views hold no state of the simulation, only the last moment they were shown.
 #pragma once
 
+#include <optional>
+
 #include <QWidget>
 
+#include "app/gui/picture.h"
 #include "app/gui/session_controller.h"
 #include "app/gui/theme.h"
 
@@ -18,6 +21,8 @@ class View : public QWidget {
     connect(&theme(), &Theme::changed, this, [this] { theme_changed(); });
   }
   virtual void show_moment(const Moment& moment) = 0;
+  /// What an export of the view shows; nothing: what the screen shows.
+  virtual std::optional<Page> page() { return std::nullopt; }
 
  signals:
   void title_changed(const QString& title);

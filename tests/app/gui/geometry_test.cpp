@@ -14,6 +14,7 @@ class GeometryTest : public QObject {
   void the_walk_grid_gives_each_reference_a_cell_of_its_own_data();
   void the_walk_grid_gives_each_reference_a_cell_of_its_own();
   void the_partitions_of_a_set_stand_apart();
+  void a_short_table_shows_all_it_can();
   void an_address_splits_as_the_cache_sees_it();
   void zooming_keeps_the_cycle_under_the_pointer();
   void the_timeline_never_shows_more_than_the_run();
@@ -74,6 +75,34 @@ void GeometryTest::the_partitions_of_a_set_stand_apart() {
   QCOMPARE(boxes[4].left() - boxes[3].right(), 12.0);
   QCOMPARE(boxes[7].right(), 800.0);
   QVERIFY(way_boxes({0, 0, 100, 10}, 0, 1, 6).empty());
+}
+
+void GeometryTest::a_short_table_shows_all_it_can() {
+  const auto inside = [](const QRectF& box, const TableFlow& flow) {
+    for (std::size_t one = 0; one < flow.rows.size(); ++one) {
+      if (!box.contains(flow.rows[one])) return false;
+      for (std::size_t other = 0; other < one; ++other) {
+        if (flow.rows[one].intersects(flow.rows[other])) return false;
+      }
+    }
+    return true;
+  };
+  constexpr std::size_t kEntries = 16;
+  for (const QRectF& box : {QRectF(10, 20, 300, 600), QRectF(0, 0, 300, 330), QRectF(0, 0, 340, 170)}) {
+    const TableFlow flow = table_flow(box, kEntries, 5, 1);
+    QCOMPARE(flow.rows.size(), kEntries);
+    QVERIFY(inside(box, flow));
+  }
+  // Too low and too narrow for all: the one that matters is among those shown.
+  const QRectF low(0, 0, 200, 100);
+  for (std::size_t matters = 0; matters < kEntries; ++matters) {
+    const TableFlow flow = table_flow(low, kEntries, matters, 1);
+    QCOMPARE(flow.rows.size(), std::size_t{5});
+    QVERIFY(flow.first <= matters && matters < flow.first + flow.rows.size());
+    QVERIFY(flow.first + flow.rows.size() <= kEntries);
+    QVERIFY(inside(low, flow));
+  }
+  QVERIFY(table_flow(low, 0, 0, 1).rows.empty());
 }
 
 void GeometryTest::an_address_splits_as_the_cache_sees_it() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The real window, driven by keys, with a real machine behind it. Runs under Xvfb where there is no display.
+#include <fstream>
 #include <set>
 
 #include <QAction>
@@ -15,11 +16,13 @@
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
+#include <nlohmann/json.hpp>
 
 #include "app/gui/actions_dialogs.h"
 #include "app/gui/card_dock.h"
 #include "app/gui/lesson_view.h"
 #include "app/gui/main_window.h"
+#include "app/gui/plots_view.h"
 #include "core/lesson/lesson.h"
 #include "isa-x86/isa_x86.h"
 
@@ -42,6 +45,9 @@ class WindowTest : public QObject {
   void presenter_and_back_restores_the_layout();
   void views_export_in_three_formats();
   void the_layout_comes_back_and_a_foreign_one_does_not_harm();
+  void what_was_open_comes_back_with_its_breakpoints();
+  void what_is_no_longer_there_is_not_opened();
+  void a_figure_opens_in_the_plots();
   void a_guest_that_is_none_is_told();
   void nothing_is_clipped_on_a_small_screen();
 
@@ -50,6 +56,7 @@ class WindowTest : public QObject {
   bool arrives_at(StepIndex position);
   bool rests();
   void save(const QString& name);
+  static void keep_settings_in(const QTemporaryDir& folder);
   static std::vector<RegisterRow> registers(const MainWindow& window);
 
   std::unique_ptr<MainWindow> window_;
@@ -243,7 +250,7 @@ void WindowTest::every_preset_shows_its_views() {
         QStringLiteral("microscope")}},
       {Preset::Paging,
        {QStringLiteral("walk"), QStringLiteral("tlbs"), QStringLiteral("memory"), QStringLiteral("control")}},
-      {Preset::Cache, {QStringLiteral("cache"), QStringLiteral("tlbs"), QStringLiteral("microscope")}}};
+      {Preset::Cache, {QStringLiteral("cache"), QStringLiteral("plots"), QStringLiteral("tlbs")}}};
   for (const auto& [preset, views] : presets) {
     window_->arrange(preset);
     QCoreApplication::processEvents();
@@ -282,12 +289,16 @@ void WindowTest::views_export_in_three_formats() {
   QVERIFY(!window_->export_view(*window_, QStringLiteral("/nowhere/at/all.svg")));
 }
 
-void WindowTest::the_layout_comes_back_and_a_foreign_one_does_not_harm() {
-  const QTemporaryDir folder;
+void WindowTest::keep_settings_in(const QTemporaryDir& folder) {
   QSettings::setDefaultFormat(QSettings::IniFormat);
   QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, folder.path());
   QApplication::setOrganizationName(QStringLiteral("Shearling"));
   QApplication::setApplicationName(QStringLiteral("window-test"));
+}
+
+void WindowTest::the_layout_comes_back_and_a_foreign_one_does_not_harm() {
+  const QTemporaryDir folder;
+  keep_settings_in(folder);
   {
     MainWindow first;
     first.show();
@@ -311,6 +322,79 @@ void WindowTest::the_layout_comes_back_and_a_foreign_one_does_not_harm() {
   QTRY_VERIFY(third.dock(QStringLiteral("stage"))->isVisible());
 }
 
+void WindowTest::what_was_open_comes_back_with_its_breakpoints() {
+  const QTemporaryDir folder;
+  keep_settings_in(folder);
+  const std::set<std::uint64_t> breakpoints = {0x100040, 0xffffffff80001000};
+  {
+    MainWindow first;
+    QVERIFY(!first.reopen());
+    first.show();
+    first.open_guest(QStringLiteral("cpuid-trap"), VmmTechnique::VtX);
+    for (const std::uint64_t address : breakpoints) first.controller().post(ToggleBreakpoint{address});
+    QTRY_VERIFY_WITH_TIMEOUT(first.controller().machine().breakpoints == breakpoints, 20'000);
+    first.close();
+  }
+  {
+    MainWindow second;
+    second.show();
+    QVERIFY(second.reopen());
+    QTRY_VERIFY_WITH_TIMEOUT(second.controller().machine().breakpoints == breakpoints, 20'000);
+    QVERIFY(second.controller().machine().technique == VmmTechnique::VtX);
+    QCOMPARE(second.controller().machine().state, RunState::Paused);
+    QVERIFY(QString::fromStdString(second.controller().machine().guest).startsWith(QStringLiteral("cpuid-trap")));
+    second.open_lesson(QStringLiteral("privilege-levels"));
+    QTRY_VERIFY_WITH_TIMEOUT(second.controller().machine().breakpoints.empty(), 20'000);
+    second.close();
+  }
+  MainWindow third;
+  third.show();
+  QVERIFY(third.reopen());
+  QVERIFY(third.lesson().has_lesson());
+  QTRY_VERIFY_WITH_TIMEOUT(third.controller().machine().state == RunState::Paused, 20'000);
+  QVERIFY(third.controller().machine().breakpoints.empty());
+}
+
+void WindowTest::what_is_no_longer_there_is_not_opened() {
+  const QTemporaryDir folder;
+  keep_settings_in(folder);
+  {
+    QSettings settings;
+    settings.setValue(QStringLiteral("open/path"), folder.filePath(QStringLiteral("gone.elf")));
+    settings.setValue(QStringLiteral("figure"), folder.filePath(QStringLiteral("gone.json")));
+  }
+  MainWindow window;
+  window.show();
+  QVERIFY(!window.reopen());
+  QVERIFY(window.findChild<QMessageBox*>() == nullptr);
+}
+
+void WindowTest::a_figure_opens_in_the_plots() {
+  const QTemporaryDir folder;
+  const QString path = folder.filePath(QStringLiteral("figure.json"));
+  const FigureCell one{.paper = FigureValue{4, 3, 5}, .model = FigureValue{6, 6, 6}};
+  const Figure figure{
+      .number = 8,
+      .title = "A figure",
+      .panels = {{.title = "", .axis = "gain, %", .categories = {"here"}, .series = {{"32 KB", {one}}}}},
+      .trends = {},
+      .notes = {}};
+  std::ofstream(path.toStdString()) << to_json(figure).dump(2);
+  window_->open(path);
+  QVERIFY(window_->dock(QStringLiteral("plots"))->isVisible());
+  QVERIFY(window_->plots().figure() == figure);
+  std::ofstream(path.toStdString()) << "{ not JSON";
+  window_->open(path);
+  QTRY_COMPARE(window_->findChildren<QMessageBox*>().size(), 1);
+  QVERIFY(window_->findChild<QMessageBox*>()->informativeText().contains(QStringLiteral("figure.json:1:")));
+  window_->findChild<QMessageBox*>()->close();
+  QTRY_VERIFY(window_->findChild<QMessageBox*>() == nullptr);
+  window_->arrange(Preset::Lecture);
+  QVERIFY(!window_->dock(QStringLiteral("plots"))->isVisible());
+  window_->action(QStringLiteral("plots"))->trigger();
+  QTRY_VERIFY(window_->dock(QStringLiteral("plots"))->isVisible());
+}
+
 void WindowTest::a_guest_that_is_none_is_told() {
   window_->open_guest(QStringLiteral("no-such-guest"), VmmTechnique::Bare);
   QTRY_VERIFY(window_->findChild<QMessageBox*>() != nullptr);
@@ -326,9 +410,9 @@ void WindowTest::nothing_is_clipped_on_a_small_screen() {
     QVERIFY2(window_->width() <= 1280 && window_->height() <= 720,
              qPrintable(QStringLiteral("%1 x %2").arg(window_->width()).arg(window_->height())));
     for (const char* id : {"lesson", "stage", "microscope", "registers", "source", "timeline", "walk", "tlbs", "cache",
-                           "memory", "control", "console"}) {
+                           "memory", "control", "console", "plots"}) {
       const CardDock* dock = window_->dock(QLatin1String(id));
-      if (!dock->isVisible()) continue;
+      if (!dock->isVisible() || dock->visibleRegion().isEmpty()) continue;  // Not there, or a tab behind another.
       QVERIFY2(window_->rect().contains(dock->geometry()), id);
       QVERIFY2(dock->height() >= 90 && dock->width() >= 180, id);
     }

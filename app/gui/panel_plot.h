@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One panel of a figure as a bar plot. Pointing at a bar, or walking from bar to bar with the arrow keys, says what
+// stands there. The bars and ranges are QCustomPlot's own data, so that an export draws what the screen shows.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include <qcustomplot.h>
+
+#include "app/gui/figure_paint.h"
+
+namespace shearling::gui {
+
+class PanelHeading;
+
+class PanelPlot : public QCustomPlot {
+  Q_OBJECT
+ public:
+  explicit PanelPlot(QWidget* parent = nullptr);
+  /// `shades`: the name of each series of the figure, in the legend's order.
+  void set_panel(const FigurePanel& panel, const std::vector<std::string>& shades);
+  [[nodiscard]] const FigurePanel& panel() const { return panel_; }
+  [[nodiscard]] const BarLayout& layout_of_bars() const { return layout_; }
+  /// Null where the panel has no value of that side.
+  [[nodiscard]] QCPBars* bars(std::size_t series, Side side) const;
+  [[nodiscard]] QCPErrorBars* ranges(std::size_t series, Side side) const;
+  /// The value stands at the end of each bar: there is room for all of them.
+  [[nodiscard]] bool writes_values() const { return writes_values_; }
+  [[nodiscard]] std::optional<CellPlace> chosen() const { return chosen_; }
+  void choose(std::optional<CellPlace> place);
+  /// Width below which the bars can no longer be told apart.
+  [[nodiscard]] int least_width() const;
+  [[nodiscard]] int least_height() const;
+  /// Fits the labels to a size other than the widget's: for an exported page.
+  void fit(int width);
+
+ signals:
+  /// The cell in words; empty when none is pointed at.
+  void told(const QString& text);
+
+ protected:
+  void mouseMoveEvent(QMouseEvent* event) override;
+  void leaveEvent(QEvent* event) override;
+  void keyPressEvent(QKeyEvent* event) override;
+  void focusInEvent(QFocusEvent* event) override;
+  void focusOutEvent(QFocusEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
+
+ private:
+  void apply_theme();
+  void add_series(std::size_t series);
+  void fit_values();
+  void point_out();
+
+  FigurePanel panel_;
+  std::vector<std::string> shades_;
+  BarLayout layout_;
+  std::map<std::pair<std::size_t, Side>, QCPBars*> bars_;
+  std::map<std::pair<std::size_t, Side>, QCPErrorBars*> ranges_;
+  PanelHeading* heading_ = nullptr;
+  QCPItemRect* band_ = nullptr;
+  std::optional<CellPlace> chosen_;
+  bool writes_values_ = false;
+};
+
+}  // namespace shearling::gui
