@@ -171,6 +171,7 @@ TimingConfig timing_of(const StudyPoint& point, const StudyInputs& inputs) {
 StudyPoint StudyPoint::with(StudyDesign other) const {
   StudyPoint point = *this;
   point.design = other;
+  if (other == StudyDesign::Vipt) point.ways = 0;  // whatever the design compared with it has
   return point;
 }
 

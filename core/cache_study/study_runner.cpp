@@ -110,6 +110,11 @@ class FootprintPoint final : public Observer {
   std::map<std::uint16_t, Extent> extents_;  ///< By address space.
 };
 
+SimulationConfig simulable(SimulationConfig config) {
+  SHEARLING_ASSERT(problem_of(config).empty(), "a figure asks for a machine that cannot be");
+  return config;
+}
+
 struct Task {
   std::string stream;
   std::vector<StudyPoint> points;
@@ -166,7 +171,7 @@ class StudyRunner {
       if (point.design == StudyDesign::Footprint)
         observers.push_back(std::make_unique<FootprintPoint>(pages));
       else
-        observers.push_back(std::make_unique<SimulatedPoint>(configuration_of(point, setup_, pages)));
+        observers.push_back(std::make_unique<SimulatedPoint>(simulable(configuration_of(point, setup_, pages))));
     }
     return observers;
   }

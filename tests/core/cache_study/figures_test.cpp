@@ -119,6 +119,7 @@ class FiguresTest : public QObject {
     QCOMPARE(latency(8), 5U);
     QCOMPARE(latency(16), 13U);
     QCOMPARE(configuration_of(point, setup(), {}).translation->data.front().latency, 3U);  // 0.67 ns at 4 GHz
+    QCOMPARE(point.with(StudyDesign::Vipt).way_count(), 32U);                              // the baseline keeps its own
   }
 
   void a_figure_has_a_model_value_wherever_it_can() {
