@@ -194,6 +194,7 @@ int report(const CacheOptions& options, const StudySimulation& simulation, Endin
 const std::vector<std::string>& trace_format_names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
+    names.reserve(kFormats.size());
     for (const auto& [name, format] : kFormats) names.emplace_back(name);
     return names;
   }();

@@ -15,11 +15,6 @@ std::uint64_t slowest(const std::vector<TlbGeometry>& tlbs) {
   return latency;
 }
 
-/// The mean latency of one class of references: all of a class take equally long, way prediction apart.
-double mean_latency(const ReferenceTally& tally) {
-  return static_cast<double>(tally.latency) / static_cast<double>(tally.accesses);
-}
-
 class ReportBuilder {
  public:
   explicit ReportBuilder(const Counted& counted)
@@ -168,16 +163,13 @@ class ReportBuilder {
     sum.accesses += tally.accesses;
     if (!what.hit) sum.misses += tally.accesses;
     sum.ways_probed += tally.ways;
-    sum.latency_cycles += static_cast<std::uint64_t>(latency_of(tally) * static_cast<double>(tally.accesses) + 0.5);
+    sum.latency_cycles += latency_of(tally);
   }
 
-  /// Of one L1D lookup of a class, with the L1 TLBs' part in it.
-  [[nodiscard]] double latency_of(const ReferenceTally& tally) const {
-    const double cache = mean_latency(tally);
-    const auto tlb = static_cast<double>(tlb_latency_);
-    const CacheOrganisation organisation = config_.caches.l1d.organisation;
-    if (organisation == CacheOrganisation::Pipt) return tlb + cache;
-    return organisation == CacheOrganisation::Vivt ? cache : std::max(tlb, cache);
+  /// Of all L1D lookups of a class, with the L1 TLBs' part in it. All of a class take equally long, but for way
+  /// prediction and a scheduler that changes its assumption: there the mean stands for them.
+  [[nodiscard]] std::uint64_t latency_of(const ReferenceTally& tally) const {
+    return hit_latency(config_.caches.l1d.organisation, tlb_latency_ * tally.accesses, tally.latency);
   }
 
   // --- events
@@ -219,7 +211,8 @@ class ReportBuilder {
     report_.base_cycles = static_cast<double>(report_.instructions) * timing.base_cycles_per_instruction;
     data_.each([&](const ReferenceClass& what, const ReferenceTally& tally) {
       if (what.write) return;
-      report_.l1_cycles += exposed_l1(timing, latency_of(tally)) * static_cast<double>(tally.accesses);
+      const auto accesses = static_cast<double>(tally.accesses);
+      report_.l1_cycles += exposed_l1(timing, static_cast<double>(latency_of(tally)) / accesses) * accesses;
     });
     report_.beyond_l1_cycles = counts_.beyond_l1_cycles;
     report_.replay_cycles = static_cast<double>(report_.replays) * timing.replay_penalty;
