@@ -317,9 +317,14 @@ void CacheSetsView::paintEvent(QPaintEvent*) {
   if (view.caches.twin)
     paint_cache(painter, {left, y + each + gap, right, each}, *view.caches.twin, shown_ ? shown_->twin : std::nullopt,
                 false);
-  y += middle + gap;
   const double totals = theme().px(200);
-  if (is_seesaw()) paint_cases(painter, {margin, y, width - totals - 2 * gap, height() - y});
+  if (!is_seesaw()) {
+    // Nothing stands between the ways and the totals.
+    y += (view.caches.twin ? middle : each) + gap;
+    return paint_totals(painter, {margin, y, totals, height() - y});
+  }
+  y += middle + gap;
+  paint_cases(painter, {margin, y, width - totals - 2 * gap, height() - y});
   paint_totals(painter, {margin + width - totals, y, totals, height() - y});
 }
 

@@ -24,33 +24,17 @@ bool any_panel(const Figure& figure, bool (*holds)(const FigurePanel&)) {
   return std::any_of(figure.panels.begin(), figure.panels.end(), holds);
 }
 
-/// The series of all panels, each name once.
-std::vector<QString> series_names(const Figure& figure) {
-  std::vector<QString> names;
-  for (const FigurePanel& panel : figure.panels) {
-    for (const FigureSeries& series : panel.series) {
-      const QString name = text_of(series.name);
-      if (!name.isEmpty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
-  }
-  return names;
-}
-
 /// Puts entries of a legend one behind the other, and into the next line where one does not fit.
 class LegendFlow {
  public:
   LegendFlow(QPainter& painter, double top, double width) : painter_(painter), y_(top), width_(width) {}
 
-  void add(const QString& name, const std::vector<std::pair<QColor, Side>>& swatches) {
+  void add(const QString& name, const QColor& colour, Side side) {
     const double swatch = theme().px(16);
-    const double gap = theme().px(4);
-    const double swatches_width = static_cast<double>(swatches.size()) * (swatch + gap);
-    const double wanted = begin(swatches_width + gap + QFontMetricsF(font_).horizontalAdvance(name));
-    for (std::size_t index = 0; index < swatches.size(); ++index) {
-      const QRectF box(x_ + static_cast<double>(index) * (swatch + gap), y_ + (line() - swatch) / 2, swatch, swatch);
-      draw_bar(painter_, box, swatches[index].first, swatches[index].second);
-    }
-    write(name, swatches_width + gap, wanted);
+    const double gap = theme().px(8);
+    const double wanted = begin(swatch + gap + QFontMetricsF(font_).horizontalAdvance(name));
+    draw_bar(painter_, {x_, y_ + (line() - swatch) / 2, swatch, swatch}, colour, side);
+    write(name, swatch + gap, wanted);
   }
 
   void add_range(const QString& name) {
@@ -167,12 +151,25 @@ CellPlace BarLayout::nearest(double key) const {
 // --- how they look
 // ----------------------------------------------------------------------------------------------------
 
-QColor series_colour(std::size_t series, std::size_t count) {
+std::vector<std::string> series_names(const Figure& figure) {
+  std::vector<std::string> names;
+  for (const FigurePanel& panel : figure.panels) {
+    for (const FigureSeries& series : panel.series) {
+      if (std::find(names.begin(), names.end(), series.name) == names.end()) names.push_back(series.name);
+    }
+  }
+  return names;
+}
+
+QColor series_colour(const std::vector<std::string>& names, std::size_t series) {
   constexpr double kLightest = 0.4;
   constexpr double kDarkest = 0.42;
   const Palette& palette = theme().palette();
   const QColor mark = theme().role(Role::Seesaw).mark;
-  if (count < 2) return mark;
+  const std::size_t count = names.size();
+  const std::string& name = names[series];
+  if (count < 2 || name == "SEESAW") return mark;
+  if (name == "VIPT" || name == "others") return theme().role(Role::Hardware).mark;
   const double place = static_cast<double>(series) / static_cast<double>(count - 1) * 2 - 1;  // -1 to 1
   if (place < 0) return mix(mark, palette.surface, 1 + place * (1 - kLightest));
   return mix(mark, palette.text, 1 - place * (1 - kDarkest));
@@ -217,17 +214,13 @@ double draw_figure_head(QPainter& painter, double width, const Figure& figure) {
   const bool paper = any_panel(figure, [](const FigurePanel& panel) { return has_values(panel, Side::Paper); });
   const QColor grey = theme().role(Role::Hardware).mark;
   if (paper) {
-    legend.add(words("the paper"), {{grey, Side::Paper}});
-    legend.add(words("the model"), {{grey, Side::Model}});
+    legend.add(words("the paper"), grey, Side::Paper);
+    legend.add(words("the model"), grey, Side::Model);
   }
   if (any_panel(figure, has_ranges)) legend.add_range(words("lowest to highest"));
-  const std::vector<QString> names = series_names(figure);
-  for (std::size_t index = 0; index < names.size(); ++index) {
-    const QColor colour = series_colour(index, names.size());
-    std::vector<std::pair<QColor, Side>> swatches = {{colour, Side::Model}};
-    if (paper) swatches.insert(swatches.begin(), {colour, Side::Paper});
-    legend.add(names[index], swatches);
-  }
+  const std::vector<std::string> names = series_names(figure);
+  for (std::size_t index = 0; index < names.size(); ++index)
+    legend.add(text_of(names[index]), series_colour(names, index), Side::Model);
   return legend.bottom() + theme().px(4);
 }
 

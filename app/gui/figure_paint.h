@@ -57,8 +57,11 @@ class BarLayout {
   double bar_width_ = 0, gap_ = 0;
 };
 
-/// Shade of a series: light to dark (in the dark theme dark to light) in their order.
-QColor series_colour(std::size_t series, std::size_t count);
+/// The names of all panels' series, each once, in the legend's order.
+std::vector<std::string> series_names(const Figure& figure);
+/// Colour of a series: shades of SEESAW's hue from light to dark (in the dark theme from dark to light) in their order;
+/// SEESAW itself and what it is compared with as everywhere in the window.
+QColor series_colour(const std::vector<std::string>& names, std::size_t series);
 QColor bar_outline();
 /// Lines at 45 degrees that fill a box, cut off at its borders.
 std::vector<QLineF> hatch_lines(const QRectF& box, double spacing);

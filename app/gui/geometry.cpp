@@ -87,7 +87,7 @@ std::vector<QRectF> way_boxes(const QRectF& row, unsigned ways, unsigned partiti
 
 TableFlow table_flow(const QRectF& box, std::size_t entries, std::size_t matters, double zoom) {
   constexpr double kHighest = 30;
-  constexpr double kLowest = 20;
+  constexpr double kLowest = 18;
   constexpr double kNarrowest = 160;
   TableFlow flow;
   if (entries == 0 || box.height() < kLowest * zoom) return flow;

@@ -534,8 +534,8 @@ void MainWindow::apply_shares() {
       share({"tlbs", "memory", "control"}, {330, 300, 300}, Qt::Vertical);
       break;
     case Preset::Cache:
-      share({"cache", "plots"}, {570, 430}, Qt::Horizontal);
-      share({"plots", "tlbs"}, {600, 300}, Qt::Vertical);
+      share({"cache", "plots"}, {550, 450}, Qt::Horizontal);
+      share({"plots", "tlbs"}, low ? QList<int>{650, 220} : QList<int>{600, 300}, Qt::Vertical);
       break;
   }
 }

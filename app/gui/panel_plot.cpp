@@ -105,7 +105,6 @@ PanelPlot::PanelPlot(QWidget* parent) : QCustomPlot(parent), heading_(new PanelH
   setMouseTracking(true);
   plotLayout()->insertRow(0);
   plotLayout()->addElement(0, 0, heading_);
-  plotLayout()->setRowSpacing(0);
   xAxis->grid()->setVisible(false);
   xAxis->setTickLength(0);
   xAxis->setSubTicks(false);
@@ -125,9 +124,9 @@ PanelPlot::PanelPlot(QWidget* parent) : QCustomPlot(parent), heading_(new PanelH
   connect(&gui::theme(), &Theme::changed, this, &PanelPlot::apply_theme);
 }
 
-void PanelPlot::set_panel(const FigurePanel& panel, const std::vector<std::string>& shades) {
+void PanelPlot::set_panel(const FigurePanel& panel, const std::vector<std::string>& names) {
   panel_ = panel;
-  shades_ = shades;
+  names_ = names;
   layout_ = BarLayout(panel);
   setAccessibleName(QString::fromStdString(panel.title));
   if (chosen_ && cell_text(panel_, *chosen_).isEmpty()) chosen_.reset();
@@ -145,9 +144,8 @@ QCPErrorBars* PanelPlot::ranges(std::size_t series, Side side) const {
 }
 
 void PanelPlot::add_series(std::size_t series) {
-  const auto shade =
-      static_cast<std::size_t>(std::find(shades_.begin(), shades_.end(), panel_.series[series].name) - shades_.begin());
-  const QColor colour = series_colour(shade, shades_.size());
+  const auto place = std::find(names_.begin(), names_.end(), panel_.series[series].name) - names_.begin();
+  const QColor colour = series_colour(names_, static_cast<std::size_t>(place));
   for (const Side side : kSides) {
     if (!layout_.has(side)) continue;
     QVector<double> keys, heights, below, above;
@@ -194,8 +192,8 @@ void PanelPlot::fit_values() {
   const double each = axisRect()->width() / xAxis->range().size();
   writes_values_ = widest <= each * layout_.bar_width();
   const double height = std::max(1, axisRect()->height());
-  constexpr int kMostTicks = 6;
-  yAxis->ticker()->setTickCount(std::clamp(static_cast<int>(height / gui::theme().px(28)), 2, kMostTicks));
+  constexpr int kMostTicks = 7;
+  yAxis->ticker()->setTickCount(std::clamp(static_cast<int>(height / gui::theme().px(26)), 2, kMostTicks));
   const double margin = std::min(0.3, (writes_values_ ? metrics.height() + 2 : 4) / height) * (most - least);
   yAxis->setRange(least < 0 ? least - margin : 0, most > 0 ? most + margin : 0);
 }
@@ -204,6 +202,7 @@ void PanelPlot::apply_theme() {
   const Theme& theme = gui::theme();
   const Palette& palette = theme.palette();
   setBackground(QBrush(palette.surface));
+  plotLayout()->setRowSpacing(static_cast<int>(theme.px(10)));  // Half of a number at the axis' upper end.
   heading_->set_texts(QString::fromStdString(panel_.title), QString::fromStdString(panel_.axis));
   clearPlottables();
   bars_.clear();

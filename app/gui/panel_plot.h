@@ -19,8 +19,8 @@ class PanelPlot : public QCustomPlot {
   Q_OBJECT
  public:
   explicit PanelPlot(QWidget* parent = nullptr);
-  /// `shades`: the name of each series of the figure, in the legend's order.
-  void set_panel(const FigurePanel& panel, const std::vector<std::string>& shades);
+  /// `names`: of the figure's series; they decide the colours.
+  void set_panel(const FigurePanel& panel, const std::vector<std::string>& names);
   [[nodiscard]] const FigurePanel& panel() const { return panel_; }
   [[nodiscard]] const BarLayout& layout_of_bars() const { return layout_; }
   /// Null where the panel has no value of that side.
@@ -55,7 +55,7 @@ class PanelPlot : public QCustomPlot {
   void point_out();
 
   FigurePanel panel_;
-  std::vector<std::string> shades_;
+  std::vector<std::string> names_;
   BarLayout layout_;
   std::map<std::pair<std::size_t, Side>, QCPBars*> bars_;
   std::map<std::pair<std::size_t, Side>, QCPErrorBars*> ranges_;

@@ -45,18 +45,10 @@ constexpr std::array<PaperFigureName, 11> kPaperFigures = {
 
 constexpr double kTextColumn = 340;
 
-std::vector<std::string> shades_of(const Figure& figure) {
-  std::vector<std::string> names;
-  for (const FigurePanel& panel : figure.panels) {
-    for (const FigureSeries& series : panel.series) {
-      if (std::find(names.begin(), names.end(), series.name) == names.end()) names.push_back(series.name);
-    }
-  }
-  return names;
-}
-
-bool has_any_value(const FigurePanel& panel) {
-  return has_values(panel, Side::Paper) || has_values(panel, Side::Model);
+bool has_any_value(const Figure& figure) {
+  return std::any_of(figure.panels.begin(), figure.panels.end(), [](const FigurePanel& panel) {
+    return has_values(panel, Side::Paper) || has_values(panel, Side::Model);
+  });
 }
 
 int rows_of(std::size_t plots, int columns) { return (static_cast<int>(plots) + columns - 1) / columns; }
@@ -120,7 +112,7 @@ PlotsView::PlotsView(FigureMaker maker, QWidget* parent)
       told_(new QLabel(this)) {
   title_ = new DrawnPart(
       [this](QPainter& painter, double width) {
-        return figure_.panels.empty() ? 0.0 : draw_figure_head(painter, width, figure_);
+        return has_any_value(figure_) ? draw_figure_head(painter, width, figure_) : 0.0;
       },
       head_);
   choice_->setAccessibleName(tr("Figure that is plotted"));
@@ -258,11 +250,13 @@ QString PlotsView::file() const { return shown_.kind == Source::Kind::File ? sho
 
 void PlotsView::set_figure(Figure figure) {
   if (figure == figure_ && !plots_.empty()) return;
+  const bool had_values = has_any_value(figure_);
   const bool same_panels = figure.panels.size() == plots_.size();
   const bool same_text = figure.title == figure_.title && figure.notes == figure_.notes &&
-                         figure.trends == figure_.trends && same_panels && figure.number == figure_.number;
+                         figure.trends == figure_.trends && same_panels && figure.number == figure_.number &&
+                         had_values == has_any_value(figure);
   figure_ = std::move(figure);
-  const std::vector<std::string> shades = shades_of(figure_);
+  const std::vector<std::string> names = series_names(figure_);
   if (!same_panels) {
     qDeleteAll(plots_);
     plots_.clear();
@@ -272,8 +266,8 @@ void PlotsView::set_figure(Figure figure) {
     }
     columns_ = 0;
   }
-  for (std::size_t panel = 0; panel < plots_.size(); ++panel) plots_[panel]->set_panel(figure_.panels[panel], shades);
-  const bool some = std::any_of(figure_.panels.begin(), figure_.panels.end(), has_any_value);
+  for (std::size_t panel = 0; panel < plots_.size(); ++panel) plots_[panel]->set_panel(figure_.panels[panel], names);
+  const bool some = has_any_value(figure_);
   stack_->setCurrentIndex(some ? 0 : 1);
   told_->setVisible(some);
   if (same_text) {
@@ -396,12 +390,12 @@ void PlotsView::arrange_parts() {
     told_->setMaximumWidth(head_->maximumWidth());
     foot_scroll_->setMaximumWidth(head_->maximumWidth());
   }
-  // Above and below: the words get what they need, but no more than a third.
+  // Above and below: the words get what they need, but no more than a part of the height.
   const int words = foot_->heightForWidth(std::max(80, width() - 12));
-  const bool none = figure_.trends.empty() && figure_.notes.empty();
-  foot_scroll_->setVisible(!none);
-  foot_scroll_->setMinimumHeight(beside ? 0 : std::min(words, height() / 4));
-  foot_scroll_->setMaximumHeight(beside ? QWIDGETSIZE_MAX : std::min(words, height() / 3));
+  foot_scroll_->setVisible(has_any_value(figure_) && words > 0);
+  const int most = height() / (height() < theme().px(520) ? 6 : 3);
+  foot_scroll_->setMinimumHeight(beside ? 0 : std::min(words, most));
+  foot_scroll_->setMaximumHeight(beside ? QWIDGETSIZE_MAX : std::min(words, most));
   arrange_plots();
 }
 
@@ -441,7 +435,7 @@ void PlotsView::arrange_plots() {
     plot_grid_->addWidget(plot, static_cast<int>(index) / columns, static_cast<int>(index) % columns);
     plot->show();
   }
-  for (int column = 0; column < static_cast<int>(plots_.size()); ++column)
+  for (int column = 0; column < plot_grid_->columnCount(); ++column)
     plot_grid_->setColumnStretch(column, column < columns ? 1 : 0);
 }
 

@@ -2,13 +2,15 @@
 //
 // Opens the real window on a guest or a lesson, triggers actions one after the other, and saves a picture: for looking
 // at it, and for the documentation's pictures.
-//   gui_screenshot OUT.png WIDTHxHEIGHT PATH [--vmm T] [ACTION ...]     an ACTION may be "view:walk" or "theme:1"
+//   gui_screenshot OUT.png WIDTHxHEIGHT PATH [--vmm T] [ACTION ...]     an ACTION may be "view:walk", "theme:1",
+//   "zoom:2", "figure:8"
 #include <QAction>
 #include <QApplication>
 #include <QDeadlineTimer>
 #include <QThread>
 
 #include "app/gui/main_window.h"
+#include "app/gui/plots_view.h"
 #include "isa-x86/isa_x86.h"
 
 using namespace shearling;
@@ -19,7 +21,7 @@ namespace {
 void settle(MainWindow& window, int milliseconds) {
   QDeadlineTimer wait(milliseconds);
   const QDeadlineTimer most(10'000);
-  while (!wait.hasExpired() || (window.controller().running() && !most.hasExpired())) {
+  while (!wait.hasExpired() || (window.controller().running() && !most.hasExpired()) || window.plots().computes()) {
     QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
     QThread::msleep(2);
   }
@@ -52,6 +54,10 @@ int main(int argc, char** argv) {
       window.show_view(action.mid(5));
     else if (action.startsWith(QLatin1String("theme:")))
       theme().choose(static_cast<ThemeChoice>(action.mid(6).toInt()));
+    else if (action.startsWith(QLatin1String("zoom:")))
+      theme().set_zoom(action.mid(5).toDouble());
+    else if (action.startsWith(QLatin1String("figure:")))
+      window.plots().compute(action.mid(7).toInt());
     else if (window.action(action) != nullptr)
       window.action(action)->trigger();
     else
