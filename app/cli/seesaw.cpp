@@ -53,7 +53,7 @@ class ProgressBar {
 
  private:
   static std::string duration(double seconds) {
-    const auto whole = static_cast<unsigned long>(seconds + 0.5);
+    const auto whole = static_cast<unsigned long>(std::lround(seconds));
     std::array<char, 32> text{};
     if (whole < 3600)
       std::snprintf(text.data(), text.size(), "%lu:%02lu", whole / 60, whole % 60);

@@ -214,7 +214,8 @@ class PlanReader {
 
   static std::string description_of(const SweepConfiguration& one) {
     std::string text;
-    for (const auto& [name, value] : one.axes) text += (text.empty() ? "" : ", ") + name + ": " + value;
+    for (const auto& [name, value] : one.axes)
+      text.append(text.empty() ? "" : ", ").append(name).append(": ").append(value);
     return text;
   }
 
