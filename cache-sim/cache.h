@@ -198,6 +198,13 @@ class Cache {
   }
   /// The same without its report.
   Step step(std::uint64_t index, PhysicalAddress physical, AccessKind kind, bool fast, bool superpage = false);
+  /// Counts `times` more hits like the last access, with nothing between: the line is the set's most recent one
+  /// already, so that counters are all that changes. Not with way prediction, nor for writes that a write-through cache
+  /// passes on.
+  void hit_again(bool fast, bool write, std::uint64_t times) {
+    assert(!config_.way_prediction && !(write && writes_through_));
+    tally_.accesses[fast && seesaw_ ? 1 : 0][write ? 1 : 0] += times;
+  }
   [[nodiscard]] CacheOutcome outcome_of(const Step& step) const;
   [[nodiscard]] std::uint32_t latency_of(const Step& step) const { return cost_of(step.lookup).latency; }
   [[nodiscard]] float energy_of(const Step& step) const { return cost_of(step.lookup).energy; }

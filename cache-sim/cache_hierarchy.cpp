@@ -145,6 +145,23 @@ HierarchyCost CacheHierarchy::access_quietly(const CacheReference& reference) {
   return run(reference, silent);
 }
 
+bool CacheHierarchy::can_hit_again(AccessKind kind) const {
+  const Cache& cache = kind == AccessKind::Fetch ? l1i_ : l1d_;
+  const bool has_twin = kind != AccessKind::Fetch && twin_.has_value();
+  return guard_of(cache) == nullptr && !has_twin && !cache.config().way_prediction;
+}
+
+void CacheHierarchy::hit_again(const CacheReference& reference, std::uint64_t times) {
+  assert(can_hit_again(reference.kind) && !reference.walk);
+  Silent silent;
+  const bool filtered = reference.kind != AccessKind::Fetch && tft_;
+  const bool filter_hit = filtered && ask_filter(reference, silent, times);
+  Cache& cache = reference.kind == AccessKind::Fetch ? l1i_ : l1d_;
+  cache.hit_again(filter_hit, reference.kind == AccessKind::Write, times);
+  if (filter_hit) seesaw_.superpage_tft_hit_l1_hit += times;
+  if (filtered) assume(reference, filter_hit, silent, times);
+}
+
 HierarchyCost CacheHierarchy::access_below(PhysicalAddress physical, AccessKind kind) {
   Silent silent;
   return fetch(kind == AccessKind::Fetch ? Level::SecondOfInstructions : Level::Second, physical,
@@ -338,28 +355,29 @@ bool CacheHierarchy::invalidate_in(Cache& cache, PhysicalAddress line, Observer&
 /// a base page (a narrow tag, or software that does not invalidate what it splinters) is refuted by the translation:
 /// every way is read, at the slow time.
 template <typename Observer>
-bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& observer) {
+bool CacheHierarchy::ask_filter(const CacheReference& reference, Observer& observer, std::uint64_t times) {
   const bool superpage = is_superpage(reference.page_size);
   const TftOutcome tft =
       reference.filter.asked ? reference.filter : tft_->lookup(reference.virtual_address, reference.owner);
   observer.asked(tft);
   if (tft.hit && superpage) return true;
-  ++(superpage ? seesaw_.superpage_tft_miss : seesaw_.base_page);
-  seesaw_.false_positives += tft.hit ? 1U : 0U;
+  (superpage ? seesaw_.superpage_tft_miss : seesaw_.base_page) += times;
+  seesaw_.false_positives += tft.hit ? times : 0U;
   return false;
 }
 
 /// The scheduler (section IV-B3). Returns the cycles that a fast lookup loses where it assumed a slow one.
 template <typename Observer>
-std::uint64_t CacheHierarchy::assume(const CacheReference& reference, bool fast, Observer& observer) {
+std::uint64_t CacheHierarchy::assume(const CacheReference& reference, bool fast, Observer& observer,
+                                     std::uint64_t times) {
   if (fast == assumes_fast_) return 0;
   if (!fast) {
     if (reference.kind != AccessKind::Read) return 0;  // Nothing waits for a store's data.
-    ++seesaw_.replays;
+    seesaw_.replays += times;
     observer.replayed();
     return 0;
   }
-  ++seesaw_.assumed_slow;
+  seesaw_.assumed_slow += times;
   const CacheConfig& config = config_.l1d;
   const std::uint64_t cycles = config.latency > config.fast_latency ? config.latency - config.fast_latency : 0;
   observer.slowed(cycles);

@@ -156,6 +156,10 @@ class CacheHierarchy {
   HierarchyOutcome access(const CacheReference& reference);
   /// Changes state and counters exactly as access() does: for when nobody watches.
   HierarchyCost access_quietly(const CacheReference& reference);
+  /// Whether hit_again() can stand for access_quietly(): aliases, a plain twin and way prediction remember more.
+  [[nodiscard]] bool can_hit_again(AccessKind kind) const;
+  /// Counts `times` more references like the last one to this L1, which hit there and went no further.
+  void hit_again(const CacheReference& reference, std::uint64_t times);
   /// A lookup of what lies below L1, for a line that L1 holds: what cachegrind does where the other line of one
   /// reference missed. `levels` does not count L1.
   HierarchyCost access_below(PhysicalAddress physical, AccessKind kind);
@@ -250,9 +254,9 @@ class CacheHierarchy {
   template <typename Observer>
   [[gnu::noinline]] HierarchyCost go_down(FirstLevel first, const CacheReference& reference, Observer& observer);
   template <typename Observer>
-  bool ask_filter(const CacheReference& reference, Observer& observer);
+  bool ask_filter(const CacheReference& reference, Observer& observer, std::uint64_t times = 1);
   template <typename Observer>
-  std::uint64_t assume(const CacheReference& reference, bool fast, Observer& observer);
+  std::uint64_t assume(const CacheReference& reference, bool fast, Observer& observer, std::uint64_t times = 1);
   template <typename Observer>
   HierarchyCost fetch(Level level, PhysicalAddress physical, AccessKind kind, Observer& observer);
   template <typename Observer>

@@ -51,6 +51,21 @@ struct RecentPage {
   std::size_t counted_as = 0;
 };
 
+/// The line that the last reference of one side hit. A record of a kind that has hit there already changes nothing but
+/// counters, as long as nothing else happens: these are settled later, in one go for each page. A write is remembered
+/// apart from a read, because the first one makes the line dirty.
+struct RecentLine {
+  static constexpr std::uint64_t kNone = 1;  ///< No line begins there.
+  struct Repeats {
+    std::uint64_t times = 0;              ///< Not settled yet.
+    std::uint64_t latency = 0, ways = 0;  ///< Of each.
+  };
+  bool allowed = false;
+  std::uint64_t line = kNone;      ///< Address.
+  unsigned kinds = 0;              ///< A bit for each kind of record that has hit.
+  std::array<Repeats, 4> repeats;  ///< By kind of record.
+};
+
 /// Instruction fetches or data.
 struct CoreSide {
   bool data = false;
@@ -59,6 +74,7 @@ struct CoreSide {
   std::uint64_t line = 64;
   std::uint64_t tlb_latency = 0;  ///< Of the L1 TLBs, which are looked up at once.
   RecentPage recent;
+  RecentLine recent_line;
   SideCounts counts;
 };
 
@@ -128,6 +144,8 @@ class SimulatedCore {
   /// The region that holds it became a superpage; base pages at `old_frames` are no more.
   void promoted(const ReferenceRecord& record, const std::vector<PhysicalAddress>& old_frames);
 
+  /// Brings all counters up to date. Whoever looks at them, or changes the caches from outside, calls it before.
+  void settle();
   [[nodiscard]] Caches& caches() { return caches_; }
   [[nodiscard]] const Caches& caches() const { return caches_; }
   [[nodiscard]] const SideCounts& fetch() const { return fetch_.counts; }
@@ -146,6 +164,11 @@ class SimulatedCore {
   void count_beyond(const CoreSide& side, RecordKind kind, std::uint64_t translation, const HierarchyCost& cost,
                     const Descent& descent);
 
+  void allow_repeats();
+  static bool is_repeat(const CoreSide& side, const ReferenceRecord& record);
+  static void remember_line(CoreSide& side, const ReferenceRecord& record, const HierarchyCost& cost);
+  void forget_lines() { fetch_.recent_line.line = data_.recent_line.line = RecentLine::kNone; }
+  void settle(CoreSide& side);
   static bool is_recent(const CoreSide& side, const ReferenceRecord& record);
   void find_place(CoreSide& side, const ReferenceRecord& record, FoundPlace& place);
   [[nodiscard]] MappedPage mapping(const ReferenceRecord& record);
@@ -197,6 +220,7 @@ SimulatedCore<Caches>::SimulatedCore(const SimulationConfig& config, SharedMemor
       if (tlb->holds(PageSize::Size2M)) superpage_tlbs_.push_back(tlb);
     }
   }
+  allow_repeats();
   forget_recent();
   judge_scheduler();
 }
@@ -213,7 +237,11 @@ inline void SimulatedCore<Caches>::take(const ReferenceRecord& record) {
   }
   const std::uint64_t size = std::max<std::uint64_t>(record.size, 1);
   const std::uint64_t last = record.address.value + (one_reference_ ? std::min(size, longest_reference_) : size) - 1;
-  if (((record.address.value ^ last) & ~(side.line - 1)) == 0) return refer(side, record);
+  if (((record.address.value ^ last) & ~(side.line - 1)) == 0) {
+    if (!is_repeat(side, record)) return refer(side, record);
+    ++side.recent_line.repeats[static_cast<std::size_t>(record.kind)].times;
+    return;
+  }
   if (one_reference_) return refer_to_two_lines(side, record, {last & ~(side.line - 1)});
   refer_to_each_line(side, record);
 }
@@ -226,7 +254,8 @@ template <typename Caches>
   side.counts.count(side.recent.counted_as, record.kind == RecordKind::Write, cost.l1_hit, cost.l1_latency,
                     cost.l1_ways);
   if (cost.l1_hit && cost.levels == 1 && place.l1_tlb_hit) [[likely]]
-    return;
+    return remember_line(side, record, cost);
+  forget_lines();
   if (place.fills_filter) fill_filter(side, record);
   const Descent descent = descent_of(cost);
   counts_.count_lookups(descent);
@@ -256,6 +285,7 @@ void SimulatedCore<Caches>::refer_to_two_lines(CoreSide& side, const ReferenceRe
   ReferenceRecord rest = record;
   rest.address = second;
   rest.physical.value += second.value - record.address.value;
+  forget_lines();
   FoundPlace place, rest_place;
   HierarchyCost cost = access(side, record, place);
   const std::size_t counted_as = side.recent.counted_as;
@@ -346,6 +376,59 @@ void SimulatedCore<Caches>::count_beyond(const CoreSide& side, RecordKind kind, 
   counts_.beyond_l1_cycles += exposed_beyond_l1(config_.timing, static_cast<double>(beyond));
 }
 
+// --- repeated references ---------------------------------------------------------------------------------------------
+
+template <typename Caches>
+void SimulatedCore<Caches>::allow_repeats() {
+  if constexpr (requires { caches_.can_hit_again(AccessKind::Read); }) {  // Else others reach into these caches.
+    fetch_.recent_line.allowed = caches_.can_hit_again(AccessKind::Fetch);
+    data_.recent_line.allowed = caches_.can_hit_again(AccessKind::Read) && !loads_before_it_modifies_;
+  }
+}
+
+template <typename Caches>
+inline bool SimulatedCore<Caches>::is_repeat(const CoreSide& side, const ReferenceRecord& record) {
+  return (record.address.value & ~(side.line - 1)) == side.recent_line.line &&
+         (side.recent_line.kinds >> static_cast<unsigned>(record.kind) & 1U) != 0 && is_recent(side, record);
+}
+
+template <typename Caches>
+inline void SimulatedCore<Caches>::remember_line(CoreSide& side, const ReferenceRecord& record,
+                                                 const HierarchyCost& cost) {
+  RecentLine& recent = side.recent_line;
+  if (!recent.allowed) return;
+  const std::uint64_t line = record.address.value & ~(side.line - 1);
+  const auto kind = static_cast<unsigned>(record.kind);
+  recent.kinds = (recent.line == line ? recent.kinds : 0U) | 1U << kind;
+  recent.line = line;
+  recent.repeats[kind].latency = cost.l1_latency;
+  recent.repeats[kind].ways = cost.l1_ways;
+}
+
+template <typename Caches>
+void SimulatedCore<Caches>::settle(CoreSide& side) {
+  if constexpr (requires { caches_.can_hit_again(AccessKind::Read); }) {
+    for (std::size_t kind = 0; kind < side.recent_line.repeats.size(); ++kind) {
+      RecentLine::Repeats& repeats = side.recent_line.repeats[kind];
+      if (repeats.times == 0) continue;
+      const auto record_kind = static_cast<RecordKind>(kind);
+      CacheReference& reference = side.recent.reference;
+      reference.kind = access_kind(record_kind);
+      caches_.hit_again(reference, repeats.times);
+      side.counts.count_hits(side.recent.counted_as, record_kind == RecordKind::Write, repeats.latency, repeats.ways,
+                             repeats.times);
+      repeats.times = 0;
+    }
+  }
+}
+
+template <typename Caches>
+void SimulatedCore<Caches>::settle() {
+  forget_lines();
+  settle(fetch_);
+  settle(data_);
+}
+
 // --- translation -----------------------------------------------------------------------------------------------------
 
 template <typename Caches>
@@ -361,6 +444,7 @@ inline bool SimulatedCore<Caches>::is_recent(const CoreSide& side, const Referen
 
 template <typename Caches>
 void SimulatedCore<Caches>::find_place(CoreSide& side, const ReferenceRecord& record, FoundPlace& place) {
+  settle(side);
   if (!tlbs_ && !record.translated) {
     place.physical = {record.address.value};
   } else if (!tlbs_ || side.organisation == CacheOrganisation::Vivt) {
@@ -463,6 +547,7 @@ void SimulatedCore<Caches>::remember(CoreSide& side, const ReferenceRecord& reco
 
 template <typename Caches>
 void SimulatedCore<Caches>::forget_recent() {
+  settle();
   for (CoreSide* side : {&fetch_, &data_}) {
     side->recent.mask = 0;
     side->recent.page = 1;

@@ -51,6 +51,7 @@ struct Simulation::State {
 };
 
 void Simulation::State::happen(const ReferenceRecord& record) {
+  core.settle();
   switch (record.kind) {
     case RecordKind::Splinter:
       ++core.counts().splinters;
@@ -100,6 +101,7 @@ std::uint64_t Simulation::run(ReferenceStream& stream, std::uint64_t most,
 }
 
 SimulationReport Simulation::report() const {
+  state_->core.settle();
   return report_of({.config = state_->config,
                     .caches = view_of(state_->core.caches()),
                     .fetch = state_->core.fetch(),
@@ -108,6 +110,9 @@ SimulationReport Simulation::report() const {
 }
 
 const SimulationConfig& Simulation::config() const { return state_->config; }
-const CacheHierarchy& Simulation::caches() const { return state_->core.caches(); }
+const CacheHierarchy& Simulation::caches() const {
+  state_->core.settle();
+  return state_->core.caches();
+}
 
 }  // namespace shearling

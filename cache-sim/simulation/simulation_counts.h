@@ -43,6 +43,13 @@ class SideCounts {
     tally.latency += latency;
     tally.ways += ways;
   }
+  /// The same for `times` hits that are all alike.
+  void count_hits(std::size_t page_index, bool write, std::uint64_t latency, std::uint64_t ways, std::uint64_t times) {
+    ReferenceTally& tally = tallies_[page_index | std::size_t{write} << 1U | 1U];
+    tally.accesses += times;
+    tally.latency += times * latency;
+    tally.ways += times * ways;
+  }
   /// Calls `visit(class, tally)` for every class that has references.
   template <typename Visitor>
   void each(Visitor visit) const {

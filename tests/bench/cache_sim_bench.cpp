@@ -43,7 +43,7 @@ std::vector<Reference> make_stream(Stream stream) {
   std::uint64_t run_left = 0;
   std::uint64_t run_at = 0;
   for (std::size_t i = 0; i < kReferences; ++i) {
-    std::uint64_t offset = i * 8 % (16 * 1024);
+    std::uint64_t offset = i * 8 % (std::size_t{16} * 1024);
     if (stream == kRuns) {
       if (run_left == 0) {
         run_left = 1 + random() % 32;
@@ -52,7 +52,7 @@ std::vector<Reference> make_stream(Stream stream) {
       --run_left;
       offset = run_at += 8;
     }
-    if (stream == kMixed) offset = random() % 10 != 0 ? random() % (24 * 1024) : random() % (4 << 20);
+    if (stream == kMixed) offset = random() % 10 != 0 ? random() % (std::size_t{24} * 1024) : random() % (4 << 20);
     if (stream == kRandom) offset = random() % (1 << 30);
     references.push_back(
         {{0x40000000 + (offset & ~std::uint64_t{7})}, random() % 3 == 0 ? AccessKind::Write : AccessKind::Read});
@@ -73,8 +73,11 @@ CacheHierarchyConfig cache_config(CacheOrganisation organisation, bool twin) {
   CacheHierarchyConfig config;
   config.l1d.organisation = organisation;
   config.l1d.plain_twin = twin;
-  config.l2 =
-      CacheConfig{.name = "L2", .size = 256 * 1024, .ways = 8, .organisation = CacheOrganisation::Pipt, .latency = 12};
+  config.l2 = CacheConfig{.name = "L2",
+                          .size = std::uint64_t{256} * 1024,
+                          .ways = 8,
+                          .organisation = CacheOrganisation::Pipt,
+                          .latency = 12};
   config.last_level =
       CacheConfig{.name = "LLC", .size = 2 << 20, .ways = 16, .organisation = CacheOrganisation::Pipt, .latency = 25};
   return config;
