@@ -72,8 +72,9 @@ Result<std::string> simulate_run(const SweepRun& run, const std::function<bool()
   ReferenceStream& stream = *std::get<0>(opened);
   Result<SimulationConfig> config = parse_study_config(run.configuration->yaml, run.configuration_file);
   if (!config) return config.error();
-  // A generator knows how its workload's memory is mapped; a trace leaves that to the configuration.
-  if (const PageMapConfig* pages = stream.suggested_pages(); pages != nullptr) config.value().pages = *pages;
+  // As in `shearling cache`: a generator that was asked for superpages knows better than the configuration.
+  const PageMapConfig* pages = stream.suggested_pages();
+  if (pages != nullptr && pages->superpage_share > 0) config.value().pages = *pages;
 
   StudySimulation simulation(std::move(config).value());
   ordered_json before;
