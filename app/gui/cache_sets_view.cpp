@@ -285,14 +285,8 @@ void CacheSetsView::paint_totals(QPainter& painter, const QRectF& box) const {
             colour.text);
 }
 
-void CacheSetsView::paintEvent(QPaintEvent*) {
-  QPainter painter(this);
-  prepare(painter);
+void CacheSetsView::paint(QPainter& painter) {
   const MachineView& view = *moment_.machine;
-  if (view.state == RunState::Empty) {
-    draw_empty(painter, rect(), tr("No machine is running"), tr("Open a guest or a lesson (Ctrl+O)"));
-    return;
-  }
   const double margin = theme().px(8);
   const double gap = theme().px(14);
   const double width = this->width() - 2 * margin;

@@ -32,7 +32,7 @@ class CacheSetsView : public PaintedView {
   [[nodiscard]] QSize minimumSizeHint() const override { return {420, 320}; }
 
  protected:
-  void paintEvent(QPaintEvent* event) override;
+  void paint(QPainter& painter) override;
 
  private:
   void paint_address(QPainter& painter, const QRectF& box) const;

@@ -37,6 +37,11 @@ class LegendFlow {
     write(name, swatch + gap, wanted);
   }
 
+  void add_series(const std::vector<std::string>& names) {
+    for (std::size_t index = 0; index < names.size(); ++index)
+      if (!names[index].empty()) add(text_of(names[index]), series_colour(names, index), Side::Model);
+  }
+
   void add_range(const QString& name) {
     const double mark = theme().px(10);
     const double wanted = begin(mark + theme().px(8) + QFontMetricsF(font_).horizontalAdvance(name));
@@ -151,13 +156,28 @@ CellPlace BarLayout::nearest(double key) const {
 // --- how they look
 // ----------------------------------------------------------------------------------------------------
 
-std::vector<std::string> series_names(const Figure& figure) {
+std::vector<std::string> main_legend(const Figure& figure) {
   std::vector<std::string> names;
+  const auto known = [&](const FigureSeries& series) {
+    return std::find(names.begin(), names.end(), series.name) != names.end();
+  };
   for (const FigurePanel& panel : figure.panels) {
+    if (!names.empty() && std::none_of(panel.series.begin(), panel.series.end(), known)) continue;
     for (const FigureSeries& series : panel.series) {
-      if (std::find(names.begin(), names.end(), series.name) == names.end()) names.push_back(series.name);
+      if (!known(series)) names.push_back(series.name);
     }
   }
+  return names;
+}
+
+std::vector<std::string> legend_of(const Figure& figure, const FigurePanel& panel) {
+  std::vector<std::string> names = main_legend(figure);
+  const bool in_it = std::all_of(panel.series.begin(), panel.series.end(), [&](const FigureSeries& series) {
+    return std::find(names.begin(), names.end(), series.name) != names.end();
+  });
+  if (in_it) return names;
+  names.clear();
+  for (const FigureSeries& series : panel.series) names.push_back(series.name);
   return names;
 }
 
@@ -205,6 +225,12 @@ void draw_bar(QPainter& painter, const QRectF& bar, const QColor& colour, Side s
   painter.drawRect(box);
 }
 
+double draw_legend(QPainter& painter, double width, const std::vector<std::string>& names) {
+  LegendFlow legend(painter, 0, width);
+  legend.add_series(names);
+  return legend.bottom();
+}
+
 double draw_figure_head(QPainter& painter, double width, const Figure& figure) {
   constexpr double kEndless = 1e6;
   const Palette& palette = theme().palette();
@@ -218,9 +244,7 @@ double draw_figure_head(QPainter& painter, double width, const Figure& figure) {
     legend.add(words("the model"), grey, Side::Model);
   }
   if (any_panel(figure, has_ranges)) legend.add_range(words("lowest to highest"));
-  const std::vector<std::string> names = series_names(figure);
-  for (std::size_t index = 0; index < names.size(); ++index)
-    legend.add(text_of(names[index]), series_colour(names, index), Side::Model);
+  legend.add_series(main_legend(figure));
   return legend.bottom() + theme().px(4);
 }
 

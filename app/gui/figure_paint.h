@@ -57,8 +57,10 @@ class BarLayout {
   double bar_width_ = 0, gap_ = 0;
 };
 
-/// The names of all panels' series, each once, in the legend's order.
-std::vector<std::string> series_names(const Figure& figure);
+/// Names of the series of the first panel, and of every other one that shares a series with it: the figure's legend.
+std::vector<std::string> main_legend(const Figure& figure);
+/// The legend that a panel's series are in: the figure's, or one of its own.
+std::vector<std::string> legend_of(const Figure& figure, const FigurePanel& panel);
 /// Colour of a series: shades of SEESAW's hue from light to dark (in the dark theme from dark to light) in their order;
 /// SEESAW itself and what it is compared with as everywhere in the window.
 QColor series_colour(const std::vector<std::string>& names, std::size_t series);
@@ -68,7 +70,9 @@ std::vector<QLineF> hatch_lines(const QRectF& box, double spacing);
 /// The paper's: hatched; the model's: filled.
 void draw_bar(QPainter& painter, const QRectF& bar, const QColor& colour, Side side);
 
-/// Title and legend; returns the height. The painter's origin is the part's upper left corner.
+/// Names of series with their colours; returns the height. The painter's origin is the part's upper left corner.
+double draw_legend(QPainter& painter, double width, const std::vector<std::string>& names);
+/// Title and legend; returns the height.
 double draw_figure_head(QPainter& painter, double width, const Figure& figure);
 /// Trends, reproduced or not, and notes; returns the height.
 double draw_figure_foot(QPainter& painter, double width, const Figure& figure);

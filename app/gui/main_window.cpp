@@ -549,7 +549,7 @@ void MainWindow::show_view(const QString& view) {
     static const std::map<QString, QStringList> partners = {
         {QStringLiteral("walk"), {QStringLiteral("stage"), QStringLiteral("cache")}},
         {QStringLiteral("cache"), {QStringLiteral("stage"), QStringLiteral("walk")}},
-        {QStringLiteral("plots"), {QStringLiteral("timeline"), QStringLiteral("cache"), QStringLiteral("walk")}},
+        {QStringLiteral("plots"), {QStringLiteral("cache"), QStringLiteral("walk"), QStringLiteral("stage")}},
         {QStringLiteral("control"), {QStringLiteral("registers"), QStringLiteral("memory")}}};
     QStringList candidates = {QStringLiteral("microscope"), QStringLiteral("source"), QStringLiteral("registers"),
                               QStringLiteral("stage")};
@@ -564,6 +564,8 @@ void MainWindow::show_view(const QString& view) {
     wanted->show();
     QTimer::singleShot(0, this, &MainWindow::apply_shares);
   }
+  // In large type the Plots need the whole place.
+  if (presenter_ && id == QLatin1String("plots")) docks_.at(QStringLiteral("microscope"))->hide();
   wanted->raise();
 }
 

@@ -16,10 +16,13 @@ namespace shearling::gui {
 class PanelHeading : public QCPLayoutElement {
  public:
   using QCPLayoutElement::QCPLayoutElement;
-  void set_texts(const QString& title, const QString& axis) {
+  /// `legend`: the names of its series, where the figure's legend does not have them.
+  void set_texts(const QString& title, const QString& axis, std::vector<std::string> legend) {
     title_ = title;
     axis_ = axis;
-    const int height = static_cast<int>(theme().px(kLine) * ((title_.isEmpty() ? 0 : 1) + (axis_.isEmpty() ? 0 : 1)));
+    legend_ = std::move(legend);
+    const int lines = (title_.isEmpty() ? 0 : 1) + (axis_.isEmpty() ? 0 : 1);
+    const int height = static_cast<int>(theme().px(kLine * lines + (legend_.empty() ? 0 : kLegend)));
     setMinimumSize(1, height);
     setMaximumSize(QWIDGETSIZE_MAX, height);
   }
@@ -33,13 +36,22 @@ class PanelHeading : public QCPLayoutElement {
       draw_text(*painter, line, text, font, colour);
       line.translate(0, line.height());
     };
-    write(title_, theme().words(14, QFont::DemiBold), theme().palette().text);
+    // A long title is set smaller rather than cut.
+    const QFont title = theme().words(14, QFont::DemiBold);
+    const bool fits = QFontMetricsF(title).horizontalAdvance(title_) <= line.width();
+    write(title_, fits ? title : theme().words(12, QFont::DemiBold), theme().palette().text);
     write(axis_, theme().words(13), theme().palette().muted);
+    if (legend_.empty()) return;
+    painter->translate(line.topLeft());
+    draw_legend(*painter, line.width(), legend_);
+    painter->translate(-line.topLeft());
   }
 
  private:
   static constexpr double kLine = 20;
+  static constexpr double kLegend = 26;
   QString title_, axis_;
+  std::vector<std::string> legend_;
 };
 
 namespace {
@@ -124,11 +136,12 @@ PanelPlot::PanelPlot(QWidget* parent) : QCustomPlot(parent), heading_(new PanelH
   connect(&gui::theme(), &Theme::changed, this, &PanelPlot::apply_theme);
 }
 
-void PanelPlot::set_panel(const FigurePanel& panel, const std::vector<std::string>& names) {
-  panel_ = panel;
-  names_ = names;
-  layout_ = BarLayout(panel);
-  setAccessibleName(QString::fromStdString(panel.title));
+void PanelPlot::set_panel(const Figure& figure, std::size_t panel) {
+  panel_ = figure.panels[panel];
+  names_ = legend_of(figure, panel_);
+  own_legend_ = names_ != main_legend(figure);
+  layout_ = BarLayout(panel_);
+  setAccessibleName(QString::fromStdString(panel_.title));
   if (chosen_ && cell_text(panel_, *chosen_).isEmpty()) chosen_.reset();
   apply_theme();
 }
@@ -192,8 +205,6 @@ void PanelPlot::fit_values() {
   const double each = axisRect()->width() / xAxis->range().size();
   writes_values_ = widest <= each * layout_.bar_width();
   const double height = std::max(1, axisRect()->height());
-  constexpr int kMostTicks = 7;
-  yAxis->ticker()->setTickCount(std::clamp(static_cast<int>(height / gui::theme().px(26)), 2, kMostTicks));
   const double margin = std::min(0.3, (writes_values_ ? metrics.height() + 2 : 4) / height) * (most - least);
   yAxis->setRange(least < 0 ? least - margin : 0, most > 0 ? most + margin : 0);
 }
@@ -203,7 +214,8 @@ void PanelPlot::apply_theme() {
   const Palette& palette = theme.palette();
   setBackground(QBrush(palette.surface));
   plotLayout()->setRowSpacing(static_cast<int>(theme.px(10)));  // Half of a number at the axis' upper end.
-  heading_->set_texts(QString::fromStdString(panel_.title), QString::fromStdString(panel_.axis));
+  heading_->set_texts(QString::fromStdString(panel_.title), QString::fromStdString(panel_.axis),
+                      own_legend_ ? names_ : std::vector<std::string>());
   clearPlottables();
   bars_.clear();
   ranges_.clear();
@@ -226,22 +238,40 @@ void PanelPlot::apply_theme() {
   const auto categories = static_cast<double>(std::max<std::size_t>(1, panel_.categories.size()));
   xAxis->setRange(-0.5, categories - 0.5);
   fit_values();
-  fit(width());
+  fit(size());
   point_out();
 }
 
 // The names of the categories lie, lean or stand, as there is room.
-void PanelPlot::fit(int width) {
+int PanelPlot::label_rotation(int width) const {
+  const QFontMetricsF metrics(xAxis->tickLabelFont());
+  const double each = category_width(width);
+  if (widest_category() + gui::theme().px(6) <= each) return 0;
+  return metrics.height() * 1.5 <= each ? -45 : -90;
+}
+
+double PanelPlot::widest_category() const {
   const QFontMetricsF metrics(xAxis->tickLabelFont());
   double widest = 0;
   for (const std::string& category : panel_.categories)
     widest = std::max(widest, metrics.horizontalAdvance(QString::fromStdString(category)));
+  return widest;
+}
+
+double PanelPlot::category_width(int width) const {
   const double values = QFontMetricsF(yAxis->tickLabelFont()).horizontalAdvance(QStringLiteral("00.0"));
-  const double each = (width - values) / static_cast<double>(std::max<std::size_t>(1, panel_.categories.size()));
-  const bool lies = widest + gui::theme().px(6) <= each;
-  const bool leans = metrics.height() * 1.5 <= each;
-  xAxis->setTickLabelRotation(lies ? 0 : leans ? -45 : -90);
-  const double bar = each * layout_.bar_width();
+  return (width - values) / static_cast<double>(std::max<std::size_t>(1, panel_.categories.size()));
+}
+
+void PanelPlot::fit(const QSize& size) {
+  constexpr int kMostTicks = 7;
+  xAxis->setTickLabelRotation(label_rotation(size.width()));
+  // A leaning name reaches to the left: one that the plot's border would cut is not drawn at all.
+  const double reaches = label_rotation(size.width()) == -45 ? widest_category() * 0.71 : 0;
+  axisRect()->setMinimumMargins({static_cast<int>(std::max(0.0, reaches - category_width(size.width()) / 2)), 0, 0, 0});
+  const double axis = size.height() - height_beside_bars(size.width());
+  yAxis->ticker()->setTickCount(std::clamp(static_cast<int>(axis / gui::theme().px(28)), 2, kMostTicks));
+  const double bar = category_width(size.width()) * layout_.bar_width();
   for (const auto& [place, errors] : ranges_) errors->setWhiskerWidth(std::clamp(bar * 0.5, 2.0, gui::theme().px(9)));
 }
 
@@ -251,7 +281,17 @@ int PanelPlot::least_width() const {
   return static_cast<int>(std::max(gui::theme().px(200), bars * kNarrowestBar + gui::theme().px(50)));
 }
 
-int PanelPlot::least_height() const { return static_cast<int>(gui::theme().px(132)); }
+double PanelPlot::height_beside_bars(int width) const {
+  constexpr double kOneLine = 34;  // Of labels, with what lies around it.
+  const std::map<int, double> shares = {{0, 0.0}, {-45, 0.71}, {-90, 1.0}};
+  return heading_->minimumSize().height() + shares.at(label_rotation(width)) * widest_category() +
+         gui::theme().px(kOneLine);
+}
+
+int PanelPlot::least_height(int width) const {
+  constexpr double kLeastBars = 84;
+  return static_cast<int>(height_beside_bars(width) + gui::theme().px(kLeastBars));
+}
 
 // --- pointing
 // ---------------------------------------------------------------------------------------------------------
@@ -321,7 +361,7 @@ void PanelPlot::focusOutEvent(QFocusEvent* event) {
 }
 
 void PanelPlot::resizeEvent(QResizeEvent* event) {
-  fit(event->size().width());
+  fit(event->size());
   QCustomPlot::resizeEvent(event);
 }
 

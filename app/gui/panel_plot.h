@@ -19,8 +19,7 @@ class PanelPlot : public QCustomPlot {
   Q_OBJECT
  public:
   explicit PanelPlot(QWidget* parent = nullptr);
-  /// `names`: of the figure's series; they decide the colours.
-  void set_panel(const FigurePanel& panel, const std::vector<std::string>& names);
+  void set_panel(const Figure& figure, std::size_t panel);
   [[nodiscard]] const FigurePanel& panel() const { return panel_; }
   [[nodiscard]] const BarLayout& layout_of_bars() const { return layout_; }
   /// Null where the panel has no value of that side.
@@ -32,9 +31,10 @@ class PanelPlot : public QCustomPlot {
   void choose(std::optional<CellPlace> place);
   /// Width below which the bars can no longer be told apart.
   [[nodiscard]] int least_width() const;
-  [[nodiscard]] int least_height() const;
+  /// Height below which they can no longer be compared.
+  [[nodiscard]] int least_height(int width) const;
   /// Fits the labels to a size other than the widget's: for an exported page.
-  void fit(int width);
+  void fit(const QSize& size);
 
  signals:
   /// The cell in words; empty when none is pointed at.
@@ -52,10 +52,16 @@ class PanelPlot : public QCustomPlot {
   void apply_theme();
   void add_series(std::size_t series);
   void fit_values();
+  [[nodiscard]] int label_rotation(int width) const;
+  [[nodiscard]] double widest_category() const;
+  [[nodiscard]] double category_width(int width) const;
+  /// Of heading and labels.
+  [[nodiscard]] double height_beside_bars(int width) const;
   void point_out();
 
   FigurePanel panel_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_;  ///< Of the legend that the panel's series are in.
+  bool own_legend_ = false;
   BarLayout layout_;
   std::map<std::pair<std::size_t, Side>, QCPBars*> bars_;
   std::map<std::pair<std::size_t, Side>, QCPErrorBars*> ranges_;

@@ -44,6 +44,7 @@ constexpr std::array<PaperFigureName, 11> kPaperFigures = {
      {15, QT_TRANSLATE_NOOP("PlotsView", "way prediction")}}};
 
 constexpr double kTextColumn = 340;
+constexpr int kSpacing = 8;
 
 bool has_any_value(const Figure& figure) {
   return std::any_of(figure.panels.begin(), figure.panels.end(), [](const FigurePanel& panel) {
@@ -145,10 +146,16 @@ PlotsView::PlotsView(FigureMaker maker, QWidget* parent)
 
   auto* area = new QWidget(this);
   plot_scroll_ = new QScrollArea(area);
-  plot_page_ = new QWidget(plot_scroll_);
-  plot_grid_ = new QGridLayout(plot_page_);
+  auto* page = new QWidget(plot_scroll_);
+  page_column_ = new QVBoxLayout(page);
+  page_column_->setContentsMargins(0, 0, 0, 0);
+  page_column_->setSpacing(kSpacing);
+  plot_area_ = new QWidget(page);
+  page_column_->addWidget(plot_area_);
+  plot_grid_ = new QGridLayout(plot_area_);
   plot_grid_->setContentsMargins(0, 0, 0, 0);
-  plot_scroll_->setWidget(plot_page_);
+  plot_grid_->setHorizontalSpacing(16);
+  plot_scroll_->setWidget(page);
   plot_scroll_->setWidgetResizable(true);
   plot_scroll_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
   plot_scroll_->setFocusPolicy(Qt::NoFocus);
@@ -160,18 +167,19 @@ PlotsView::PlotsView(FigureMaker maker, QWidget* parent)
   stack_->addWidget(note_);
 
   content_ = area;
+  content_->installEventFilter(this);
   foot_scroll_ = new QScrollArea(this);
   foot_ = new DrawnPart([this](QPainter& painter, double width) { return draw_figure_foot(painter, width, figure_); },
-                        foot_scroll_);
-  foot_scroll_->setWidget(foot_);
+                        page);
+  foot_->setAccessibleName(tr("What the model reproduces, and notes"));
+  page_column_->addWidget(foot_);
   foot_scroll_->setWidgetResizable(true);
   foot_scroll_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  foot_scroll_->setAccessibleName(tr("What the model reproduces, and notes"));
   told_->setWordWrap(true);
   told_->setAlignment(Qt::AlignLeft | Qt::AlignTop);
   auto* grid = new QGridLayout(this);
   grid->setContentsMargins(6, 0, 6, 0);
-  grid->setSpacing(8);
+  grid->setSpacing(kSpacing);
 
   working_->hide();
   make_sources();
@@ -256,17 +264,16 @@ void PlotsView::set_figure(Figure figure) {
                          figure.trends == figure_.trends && same_panels && figure.number == figure_.number &&
                          had_values == has_any_value(figure);
   figure_ = std::move(figure);
-  const std::vector<std::string> names = series_names(figure_);
   if (!same_panels) {
     qDeleteAll(plots_);
     plots_.clear();
     for (std::size_t panel = 0; panel < figure_.panels.size(); ++panel) {
-      plots_.push_back(new PanelPlot(plot_page_));
+      plots_.push_back(new PanelPlot(plot_area_));
       connect(plots_.back(), &PanelPlot::told, this, &PlotsView::show_told);
     }
     columns_ = 0;
   }
-  for (std::size_t panel = 0; panel < plots_.size(); ++panel) plots_[panel]->set_panel(figure_.panels[panel], names);
+  for (std::size_t panel = 0; panel < plots_.size(); ++panel) plots_[panel]->set_panel(figure_, panel);
   const bool some = has_any_value(figure_);
   stack_->setCurrentIndex(some ? 0 : 1);
   told_->setVisible(some);
@@ -375,27 +382,26 @@ void PlotsView::arrange_parts() {
     while (QLayoutItem* item = grid->takeAt(0)) delete item;
     const int column = beside ? 1 : 0;
     grid->addWidget(head_, 0, column);
+    grid->addWidget(content_, beside ? 0 : 1, 0, beside ? 3 : 1, 1);
     grid->addWidget(told_, beside ? 1 : 2, column);
-    grid->addWidget(foot_scroll_, beside ? 2 : 3, column);
-    if (beside)
-      grid->addWidget(content_, 0, 0, 3, 1);
-    else
-      grid->addWidget(content_, 1, 0);
+    if (beside) {
+      page_column_->removeWidget(foot_);
+      foot_scroll_->setWidget(foot_);
+      grid->addWidget(foot_scroll_, 2, column);
+    } else if (foot_scroll_->widget() != nullptr) {
+      foot_scroll_->takeWidget();
+      page_column_->addWidget(foot_);
+    }
+    foot_scroll_->setVisible(beside);
     grid->setColumnStretch(0, 1);
     grid->setColumnMinimumWidth(1, beside ? static_cast<int>(theme().px(kTextColumn)) : 0);
-    for (int part = 0; part < 4; ++part) grid->setRowStretch(part, 0);
+    for (int part = 0; part < 3; ++part) grid->setRowStretch(part, 0);
     grid->setRowStretch(beside ? 2 : 1, 1);
     told_->setMinimumHeight(static_cast<int>(theme().px(beside ? 58 : 22)));
-    head_->setMaximumWidth(beside ? static_cast<int>(theme().px(kTextColumn)) : QWIDGETSIZE_MAX);
-    told_->setMaximumWidth(head_->maximumWidth());
-    foot_scroll_->setMaximumWidth(head_->maximumWidth());
+    for (QWidget* part : std::initializer_list<QWidget*>{head_, told_, foot_scroll_})
+      part->setMaximumWidth(beside ? static_cast<int>(theme().px(kTextColumn)) : QWIDGETSIZE_MAX);
   }
-  // Above and below: the words get what they need, but no more than a part of the height.
-  const int words = foot_->heightForWidth(std::max(80, width() - 12));
-  foot_scroll_->setVisible(has_any_value(figure_) && words > 0);
-  const int most = height() / (height() < theme().px(520) ? 6 : 3);
-  foot_scroll_->setMinimumHeight(beside ? 0 : std::min(words, most));
-  foot_scroll_->setMaximumHeight(beside ? QWIDGETSIZE_MAX : std::min(words, most));
+  foot_->setVisible(has_any_value(figure_));
   arrange_plots();
 }
 
@@ -404,11 +410,7 @@ void PlotsView::arrange_parts() {
 int PlotsView::columns_for(const QSize& size) const {
   constexpr double kGoodShape = 1.8;
   int least_width = 1;
-  int least_height = 1;
-  for (const PanelPlot* plot : plots_) {
-    least_width = std::max(least_width, plot->least_width());
-    least_height = std::max(least_height, plot->least_height());
-  }
+  for (const PanelPlot* plot : plots_) least_width = std::max(least_width, plot->least_width());
   const int most = std::clamp(size.width() / least_width, 1, std::max(1, static_cast<int>(plots_.size())));
   int best = most;
   double best_distance = std::numeric_limits<double>::infinity();
@@ -416,22 +418,37 @@ int PlotsView::columns_for(const QSize& size) const {
     const double width = static_cast<double>(size.width()) / columns;
     const double height = static_cast<double>(size.height()) / rows_of(plots_.size(), columns);
     const double distance = std::abs(std::log(width / std::max(1.0, height) / kGoodShape));
-    if (height < least_height || distance >= best_distance) continue;
+    if (height < least_height(static_cast<int>(width)) || distance >= best_distance) continue;
     best = columns;
     best_distance = distance;
   }
   return best;
 }
 
+int PlotsView::least_height(int width) const {
+  int least = 1;
+  for (const PanelPlot* plot : plots_) least = std::max(least, plot->least_height(width));
+  return least;
+}
+
 void PlotsView::arrange_plots() {
   if (plots_.empty()) return;
-  const int columns = columns_for(content_->size());
+  // All in sight where that can be; else the panels first, and of the words as much as says that there are some.
+  const QSize place = content_->size();
+  const int words = *beside_ || foot_->isHidden() ? 0 : foot_->heightForWidth(place.width());
+  const int foot = words == 0 ? 0 : words + kSpacing;
+  const int columns = columns_for({place.width(), std::max(place.height() - foot, place.height() * 3 / 5)});
+  const int rows = rows_of(plots_.size(), columns);
+  const int row = least_height(place.width() / columns);
+  const int peek = std::min(foot, static_cast<int>(theme().px(52)));
+  const bool fits = rows * row + foot <= place.height();
+  const int squeezed = std::clamp((place.height() - peek) / rows, row * 4 / 5, row);
+  plot_area_->setFixedHeight(fits ? place.height() - foot : std::max(rows * squeezed, place.height() - peek));
   if (columns == columns_) return;
   columns_ = columns;
   while (QLayoutItem* item = plot_grid_->takeAt(0)) delete item;
   for (std::size_t index = 0; index < plots_.size(); ++index) {
     PanelPlot* plot = plots_[index];
-    plot->setMinimumHeight(plot->least_height());
     plot_grid_->addWidget(plot, static_cast<int>(index) / columns, static_cast<int>(index) % columns);
     plot->show();
   }
@@ -442,6 +459,11 @@ void PlotsView::arrange_plots() {
 void PlotsView::resizeEvent(QResizeEvent* event) {
   View::resizeEvent(event);
   arrange_parts();
+}
+
+bool PlotsView::eventFilter(QObject* watched, QEvent* event) {
+  if (watched == content_ && event->type() == QEvent::Resize) arrange_plots();
+  return View::eventFilter(watched, event);
 }
 
 // --- export
@@ -490,12 +512,12 @@ void PlotsView::draw_page(QCPPainter& painter, const PageLayout& layout) {
     const auto column = static_cast<int>(index) % layout.columns;
     const auto row = static_cast<int>(index) / layout.columns;
     plot->choose(std::nullopt);
-    plot->fit(layout.plot.width());
+    plot->fit(layout.plot);
     painter.save();
     painter.translate(layout.margin + column * layout.plot.width(), y + row * layout.plot.height());
     plot->toPainter(&painter, layout.plot.width(), layout.plot.height());
     painter.restore();
-    plot->fit(plot->width());
+    plot->fit(plot->size());
   }
   y += rows_of(plots_.size(), layout.columns) * layout.plot.height();
   part(y + layout.margin, draw_figure_foot);

@@ -21,6 +21,7 @@ class QProgressBar;
 class QPushButton;
 class QScrollArea;
 class QStackedLayout;
+class QVBoxLayout;
 
 namespace shearling::gui {
 
@@ -60,6 +61,7 @@ class PlotsView : public View {
   void theme_changed() override;
   void resizeEvent(QResizeEvent* event) override;
   void keyPressEvent(QKeyEvent* event) override;
+  bool eventFilter(QObject* watched, QEvent* event) override;
 
  private:
   struct Source {
@@ -87,6 +89,7 @@ class PlotsView : public View {
   void draw_page(QCPPainter& painter, const PageLayout& layout);
   [[nodiscard]] PageLayout page_layout() const;
   [[nodiscard]] int columns_for(const QSize& size) const;
+  [[nodiscard]] int least_height(int width) const;
 
   FigureMaker maker_;
   std::vector<Source> sources_;
@@ -109,7 +112,8 @@ class PlotsView : public View {
   DrawnPart* foot_ = nullptr;
   QScrollArea* plot_scroll_ = nullptr;
   QScrollArea* foot_scroll_ = nullptr;
-  QWidget* plot_page_ = nullptr;
+  QWidget* plot_area_ = nullptr;
+  QVBoxLayout* page_column_ = nullptr;
   QGridLayout* plot_grid_ = nullptr;
   QLabel* told_ = nullptr;
   QLabel* note_ = nullptr;

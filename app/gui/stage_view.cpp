@@ -307,14 +307,8 @@ void StageView::paint_narration(QPainter& painter, const QRectF& box) const {
                theme().palette().text);
 }
 
-void StageView::paintEvent(QPaintEvent*) {
-  QPainter painter(this);
-  prepare(painter);
+void StageView::paint(QPainter& painter) {
   const MachineView& view = *moment_.machine;
-  if (view.state == RunState::Empty) {
-    draw_empty(painter, rect(), tr("No machine is running"), tr("Open a guest or a lesson (Ctrl+O)"));
-    return;
-  }
   const StageLayout layout = stage_layout(size(), theme().zoom());
   paint_guest(painter, layout);
   if (has_vmm(view)) {

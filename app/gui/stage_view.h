@@ -34,7 +34,7 @@ class StageView : public PaintedView {
   [[nodiscard]] QSize minimumSizeHint() const override { return {320, 200}; }
 
  protected:
-  void paintEvent(QPaintEvent* event) override;
+  void paint(QPainter& painter) override;
 
  private:
   void paint_guest(QPainter& painter, const StageLayout& layout) const;

@@ -116,13 +116,8 @@ void TimelineView::paint_position(QPainter& painter, const TimelineScale& scale,
             theme().palette().text, Qt::AlignCenter);
 }
 
-void TimelineView::paintEvent(QPaintEvent*) {
-  QPainter painter(this);
-  prepare(painter);
-  if (moment_.machine->state == RunState::Empty || moment_.machine->timeline == nullptr) {
-    draw_empty(painter, rect(), tr("No run yet"), tr("The timeline fills as the guest runs"));
-    return;
-  }
+void TimelineView::paint(QPainter& painter) {
+  if (moment_.machine->timeline == nullptr) return;
   const TimelineScale scale = this->scale();
   for (std::size_t track = 0; track < kTrackCount; ++track) {
     paint_track(painter, scale, static_cast<Track>(track),

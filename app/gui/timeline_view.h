@@ -22,7 +22,7 @@ class TimelineView : public PaintedView {
   void show_all();
 
  protected:
-  void paintEvent(QPaintEvent* event) override;
+  void paint(QPainter& painter) override;
   void wheelEvent(QWheelEvent* event) override;
   void mousePressEvent(QMouseEvent* event) override;
   void mouseMoveEvent(QMouseEvent* event) override;

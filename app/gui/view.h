@@ -12,6 +12,8 @@
 #include "app/gui/session_controller.h"
 #include "app/gui/theme.h"
 
+class QPainter;
+
 namespace shearling::gui {
 
 class View : public QWidget {
@@ -37,7 +39,7 @@ class View : public QWidget {
   virtual void theme_changed() { update(); }
 };
 
-/// A view that paints itself: it keeps the moment and repaints.
+/// A view that paints itself: it keeps the moment and repaints. Without a machine it says what to do.
 class PaintedView : public View {
   Q_OBJECT
  public:
@@ -48,6 +50,10 @@ class PaintedView : public View {
   }
 
  protected:
+  void paintEvent(QPaintEvent* event) final;
+  /// There is a machine.
+  virtual void paint(QPainter& painter) = 0;
+
   Moment moment_{.machine = std::make_shared<const MachineView>(), .cursor = 0, .detail = Detail::Main, .whole = true};
 };
 

@@ -282,14 +282,10 @@ void WalkGridView::paint_footer(QPainter& painter, const QRectF& box) const {
             Qt::AlignRight | Qt::AlignVCenter);
 }
 
-void WalkGridView::paintEvent(QPaintEvent*) {
-  QPainter painter(this);
-  prepare(painter);
+void WalkGridView::paint(QPainter& painter) {
   if (walks_.empty()) {
     const MachineView& view = *moment_.machine;
-    if (view.state == RunState::Empty)
-      draw_empty(painter, rect(), tr("No machine is running"), tr("Open a guest or a lesson (Ctrl+O)"));
-    else if (view.state == RunState::Running)
+    if (view.state == RunState::Running)
       draw_empty(painter, rect(), tr("Running"), tr("Pause (F6) to see the last step's walk"));
     else
       draw_empty(painter, rect(), tr("No page walk in this step"),

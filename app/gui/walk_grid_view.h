@@ -32,7 +32,7 @@ class WalkGridView : public PaintedView {
   [[nodiscard]] QSize minimumSizeHint() const override { return {420, 280}; }
 
  protected:
-  void paintEvent(QPaintEvent* event) override;
+  void paint(QPainter& painter) override;
   void mousePressEvent(QMouseEvent* event) override;
   bool event(QEvent* event) override;
 

@@ -117,6 +117,7 @@ class PlotsTest : public QObject {
   void hatching_stays_inside_its_bar();
   void paper_and_model_differ_without_colour();
   void shades_can_be_told_apart_in_every_theme();
+  void a_panel_of_other_series_has_its_own_legend();
   void a_cell_is_told_with_unit_range_and_difference();
   void arrow_keys_walk_over_the_bars();
   void pointing_tells_the_bar();
@@ -210,7 +211,7 @@ void PlotsTest::a_side_without_values_takes_no_room() {
   QVERIFY(!layout.has(Side::Paper));
   QVERIFY(layout.bar_width() > both * 1.5);
   PanelPlot plot;
-  plot.set_panel(panel, {"32 KB", "64 KB", "128 KB"});
+  plot.set_panel({.number = 8, .title = "", .panels = {panel}, .trends = {}, .notes = {}}, 0);
   QCOMPARE(plot.bars(0, Side::Paper), nullptr);
   QVERIFY(plot.bars(0, Side::Model) != nullptr);
 }
@@ -267,6 +268,23 @@ void PlotsTest::shades_can_be_told_apart_in_every_theme() {
     QCOMPARE(series_colour({"SEESAW", "VIPT"}, 0), theme().role(Role::Seesaw).mark);
     QCOMPARE(series_colour({"SEESAW", "VIPT"}, 1), theme().role(Role::Hardware).mark);
   }
+}
+
+void PlotsTest::a_panel_of_other_series_has_its_own_legend() {
+  Figure figure = small_figure();
+  const std::vector<std::string> sizes = {"32 KB", "64 KB", "128 KB"};
+  FigurePanel policies = figure.panels[1];
+  policies.series[0].name = "4way";
+  policies.series[1].name = "4way-8way";
+  figure.panels.push_back(policies);
+  QCOMPARE(main_legend(figure), sizes);
+  QCOMPARE(legend_of(figure, figure.panels[1]), sizes);
+  QCOMPARE(legend_of(figure, policies), (std::vector<std::string>{"4way", "4way-8way"}));
+  PanelPlot plain;
+  PanelPlot special;
+  plain.set_panel(figure, 1);
+  special.set_panel(figure, 2);
+  QVERIFY(special.least_height(600) > plain.least_height(600));
 }
 
 void PlotsTest::a_cell_is_told_with_unit_range_and_difference() {
@@ -552,8 +570,8 @@ void PlotsTest::every_theme_and_size_is_drawn() {
       QStringLiteral(SHEARLING_BINARY_DIR "/screenshots/plots-%1.png").arg(QLatin1String(QTest::currentDataTag()))));
   for (const PanelPlot* plot : view.plots()) {
     QVERIFY(plot->isVisible());
-    QVERIFY(plot->height() >= plot->least_height());
-    QVERIFY(plot->axisRect()->height() > 20);
+    QVERIFY(plot->height() >= plot->least_height(plot->width()) * 4 / 5);
+    QVERIFY(plot->axisRect()->height() > 40 * zoom);
   }
 }
 
