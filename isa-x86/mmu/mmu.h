@@ -107,7 +107,8 @@ class Mmu {
   [[nodiscard]] bool is_table_frame(PhysicalAddress address) const;
   /// Called for each store into a table frame before it happens: remembers whether it changes a present entry.
   void table_store(PhysicalAddress address, unsigned size, std::uint64_t value);
-  /// True when a present entry was changed since clear_hazard(): direct execution must give way to the models.
+  /// True when a present entry was changed since clear_hazard(): direct execution must give way to the models, and
+  /// observed runs to steps until no entry is stale.
   [[nodiscard]] bool hazard() const { return hazard_; }
   void clear_hazard() { hazard_ = false; }
   /// Compares every TLB and page-walk-cache entry with the tables in memory.

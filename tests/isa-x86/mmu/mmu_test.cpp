@@ -787,7 +787,7 @@ class MmuTest : public QObject {
     QVERIFY(bench.mmu.hazard());
   }
 
-  void a_global_page_that_another_root_maps_otherwise_is_a_hazard_of_direct_execution() {
+  void a_global_page_that_another_root_maps_otherwise_is_a_hazard() {
     constexpr std::uint64_t kOther = 0x8000;
     const auto hazard = [](std::uint64_t other_pml4e, std::uint64_t page_flags, bool models) {
       MmuBench bench;
@@ -803,8 +803,8 @@ class MmuTest : public QObject {
     QVERIFY(hazard(0, kEntryGlobal, false));
     QVERIFY(hazard(kPdpt | kUserTable, kEntryGlobal, false));  // A walk would set A, a TLB hit not.
     QVERIFY(hazard(kPdpt | kEntryPresent | kEntryUser | kEntryAccessed, kEntryGlobal, false));
-    QVERIFY(!hazard(0, 0, false));            // Not global: it is flushed.
-    QVERIFY(!hazard(0, kEntryGlobal, true));  // The models know.
+    QVERIFY(!hazard(0, 0, false));           // Not global: it is flushed.
+    QVERIFY(hazard(0, kEntryGlobal, true));  // An observed run grants by the tables, too.
   }
 
   void every_kind_of_stale_entry_is_found() {
