@@ -238,7 +238,7 @@ double draw_figure_head(QPainter& painter, double width, const Figure& figure) {
                           palette.text);
   LegendFlow legend(painter, y + theme().px(4), width);
   const bool paper = any_panel(figure, [](const FigurePanel& panel) { return has_values(panel, Side::Paper); });
-  const QColor grey = theme().role(Role::Hardware).mark;
+  const QColor grey = mix(palette.muted, palette.surface, 0.3);
   if (paper) {
     legend.add(words("the paper"), grey, Side::Paper);
     legend.add(words("the model"), grey, Side::Model);

@@ -99,9 +99,10 @@ TableFlow table_flow(const QRectF& box, std::size_t entries, std::size_t matters
   const double width = box.width() / static_cast<double>(columns);
   flow.first = std::min(matters >= shown / 2 ? matters - shown / 2 : 0, entries - shown);
   for (std::size_t index = 0; index < shown; ++index) {
-    const auto column = static_cast<double>(index / rows);
-    const auto row = static_cast<double>(index % rows);
-    flow.rows.emplace_back(box.left() + column * width, box.top() + row * height, width - 2, height - 2);
+    const std::size_t column = index / rows;
+    const std::size_t row = index % rows;
+    flow.rows.emplace_back(box.left() + static_cast<double>(column) * width,
+                           box.top() + static_cast<double>(row) * height, width - 2, height - 2);
   }
   return flow;
 }

@@ -76,12 +76,8 @@ void each_value(const FigurePanel& panel, Visitor visitor) {
 /// Bars that the theme draws, each with its value at its end where there is room for the digits.
 class FigureBars : public QCPBars {
  public:
-  FigureBars(PanelPlot& plot, QColor colour, Side side, std::vector<FigureValue> values)
-      : QCPBars(plot.xAxis, plot.yAxis),
-        plot_(plot),
-        colour_(std::move(colour)),
-        side_(side),
-        values_(std::move(values)) {}
+  FigureBars(PanelPlot& plot, const QColor& colour, Side side, std::vector<FigureValue> values)
+      : QCPBars(plot.xAxis, plot.yAxis), plot_(plot), colour_(colour), side_(side), values_(std::move(values)) {}
 
  protected:
   void draw(QCPPainter* painter) override {

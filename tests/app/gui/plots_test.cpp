@@ -130,6 +130,7 @@ class PlotsTest : public QObject {
   void another_figure_replaces_the_one_under_way();
   void a_failure_is_told();
   void closing_while_computing_ends_soon();
+  void the_study_can_be_called_off();
   void the_run_has_its_own_figure();
   void an_empty_view_says_what_to_do();
   void exports_are_well_formed_data();
@@ -461,6 +462,21 @@ void PlotsTest::closing_while_computing_ends_soon() {
     timer.start();
   }
   QVERIFY2(timer.elapsed() < 1000, qPrintable(QString::number(timer.elapsed())));
+}
+
+void PlotsTest::the_study_can_be_called_off() {
+  PlotsView view(study_maker());
+  const QSignalSpy problems(&view, &PlotsView::problem_found);
+  view.compute(7);
+  QTest::qWait(100);
+  QVERIFY(view.computes());
+  QElapsedTimer timer;
+  timer.start();
+  view.call_off();
+  QTRY_VERIFY_WITH_TIMEOUT(!view.computes(), 20'000);
+  qInfo("the study stopped after %lld ms", timer.elapsed());
+  QCOMPARE(problems.size(), 0);
+  QVERIFY(view.figure().panels.empty());
 }
 
 void PlotsTest::the_run_has_its_own_figure() {
