@@ -123,8 +123,8 @@ class CoherentSystem {
   /// One reference of `core` that does not cross a line. `fast`: its TFT hit, so that SEESAW looks one partition up.
   CoherenceOutcome access(unsigned core, VirtualAddress virtual_address, PhysicalAddress physical, PageSize page_size,
                           AccessKind kind, bool fast);
-  /// A read of the home alone, for a first-level cache that is not coherent (instructions): nobody else is asked, and no
-  /// message is counted but memory's. `latency` is that of the last-level cache and memory.
+  /// A read of the home alone, for a first-level cache that is not coherent (instructions): nobody else is asked, and
+  /// no message is counted but memory's. `latency` is that of the last-level cache and memory.
   CoherenceOutcome read_home(PhysicalAddress physical);
   /// `core` gives up its lines of [address, address + bytes): the sweep of a promotion. Returns lines dropped.
   unsigned sweep(unsigned core, PhysicalAddress address, std::uint64_t bytes);
