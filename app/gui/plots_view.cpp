@@ -61,7 +61,7 @@ class DrawnPart : public QWidget {
  public:
   using Drawing = std::function<double(QPainter&, double width)>;
   DrawnPart(Drawing drawing, QWidget* parent) : QWidget(parent), drawing_(std::move(drawing)) {
-    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Fixed);
+    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Preferred);
     policy.setHeightForWidth(true);
     setSizePolicy(policy);
   }
@@ -401,7 +401,7 @@ void PlotsView::arrange_parts() {
     for (QWidget* part : std::initializer_list<QWidget*>{head_, told_, foot_scroll_})
       part->setMaximumWidth(beside ? static_cast<int>(theme().px(kTextColumn)) : QWIDGETSIZE_MAX);
   }
-  foot_->setVisible(has_any_value(figure_));
+  foot_->setVisible(has_any_value(figure_) && !(figure_.trends.empty() && figure_.notes.empty()));
   arrange_plots();
 }
 
@@ -433,7 +433,7 @@ int PlotsView::least_height(int width) const {
 
 void PlotsView::arrange_plots() {
   if (plots_.empty()) return;
-  // All in sight where that can be; else the panels first, and of the words as much as says that there are some.
+  // The words have up to two fifths of the height; where the panels need it, only as much as says that there are some.
   const QSize place = content_->size();
   const int words = *beside_ || foot_->isHidden() ? 0 : foot_->heightForWidth(place.width());
   const int foot = words == 0 ? 0 : words + kSpacing;
@@ -441,9 +441,9 @@ void PlotsView::arrange_plots() {
   const int rows = rows_of(plots_.size(), columns);
   const int row = least_height(place.width() / columns);
   const int peek = std::min(foot, static_cast<int>(theme().px(52)));
-  const bool fits = rows * row + foot <= place.height();
   const int squeezed = std::clamp((place.height() - peek) / rows, row * 4 / 5, row);
-  plot_area_->setFixedHeight(fits ? place.height() - foot : std::max(rows * squeezed, place.height() - peek));
+  const int words_room = std::min(foot, place.height() * 2 / 5);
+  plot_area_->setFixedHeight(std::max(rows * squeezed, place.height() - words_room));
   if (columns == columns_) return;
   columns_ = columns;
   while (QLayoutItem* item = plot_grid_->takeAt(0)) delete item;

@@ -11,6 +11,8 @@
 #include <QElapsedTimer>
 #include <QImage>
 #include <QLabel>
+#include <QScrollArea>
+#include <QScrollBar>
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
@@ -584,6 +586,11 @@ void PlotsTest::every_theme_and_size_is_drawn() {
   const QImage image = view.grab().toImage();
   QVERIFY(image.save(
       QStringLiteral(SHEARLING_BINARY_DIR "/screenshots/plots-%1.png").arg(QLatin1String(QTest::currentDataTag()))));
+  // With room enough nothing scrolls.
+  if (size.height() >= 600) {
+    for (const QScrollArea* area : view.findChildren<QScrollArea*>())
+      QVERIFY(!area->isVisible() || area->verticalScrollBar()->maximum() == 0);
+  }
   for (const PanelPlot* plot : view.plots()) {
     QVERIFY(plot->isVisible());
     QVERIFY(plot->height() >= plot->least_height(plot->width()) * 4 / 5);
