@@ -201,7 +201,10 @@ std::vector<QLineF> hatch_lines(const QRectF& box, double spacing) {
   std::vector<QLineF> lines;
   const double step = spacing * std::sqrt(2.0);
   // Along a line x + y is the same; the lines of neighbouring boxes meet.
-  for (double sum = std::ceil((box.left() + box.top()) / step) * step; sum < box.right() + box.bottom(); sum += step) {
+  const auto first = static_cast<int>(std::ceil((box.left() + box.top()) / step));
+  const auto last = static_cast<int>(std::floor((box.right() + box.bottom()) / step));
+  for (int index = first; index <= last; ++index) {
+    const double sum = index * step;
     const double left = std::max(box.left(), sum - box.bottom());
     const double right = std::min(box.right(), sum - box.top());
     if (right > left) lines.emplace_back(left, sum - left, right, sum - right);
