@@ -50,6 +50,9 @@ constexpr unsigned page_shift(PageSize size) {
 constexpr std::uint64_t page_bytes(PageSize size) { return std::uint64_t{1} << page_shift(size); }
 constexpr std::uint64_t page_offset_mask(PageSize size) { return page_bytes(size) - 1; }
 
+/// What SEESAW calls one: 2 MB or larger.
+constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
+
 constexpr std::uint64_t kFrameBytes = 4096;
 constexpr std::uint64_t frame_number(PhysicalAddress address) { return address.value >> 12; }
 

@@ -18,9 +18,6 @@ constexpr std::uint64_t kOnlySpace = 1;      // Of every program, where tags hol
 constexpr std::size_t kMostSpaces = (std::size_t{1} << (64 - kNameBits)) - 2;
 constexpr std::uint64_t kNoSpace = kMostSpaces + 1;  // In no tag that a cache holds.
 
-std::uint32_t packed(TlbTag owner) {
-  return owner.address_space | static_cast<std::uint32_t>(owner.virtual_machine) << 16;
-}
 std::uint64_t space_of(std::uint64_t tag) { return tag >> kNameBits; }
 
 }  // namespace
@@ -81,7 +78,7 @@ AliasGuard::AliasGuard(const CacheConfig& config)
 // --- names -----------------------------------------------------------------------------------------------------------
 
 std::optional<std::uint64_t> AliasGuard::number_of(TlbTag owner) const {
-  const auto found = std::find(spaces_.begin(), spaces_.end(), packed(owner));
+  const auto found = std::find(spaces_.begin(), spaces_.end(), owner.packed());
   if (found == spaces_.end()) return std::nullopt;
   return static_cast<std::uint64_t>(found - spaces_.begin()) + 1;
 }
@@ -93,7 +90,7 @@ bool AliasGuard::has_number_for(const Name& name) const {
 void AliasGuard::number(const Name& name) {
   if (!virtual_tags_ || !handles_ || name.walk || number_of(name.owner)) return;
   assert(spaces_.size() < kMostSpaces);
-  spaces_.push_back(packed(name.owner));
+  spaces_.push_back(name.owner.packed());
 }
 
 PhysicalAddress AliasGuard::physical_tag_of(PhysicalAddress physical) const {

@@ -220,7 +220,6 @@ class Cache {
   /// The lowest way that holds the line; changes nothing, counts nothing.
   [[nodiscard]] std::optional<unsigned> find(std::uint64_t index, PhysicalAddress physical) const;
   [[nodiscard]] std::optional<unsigned> find(PhysicalAddress physical) const { return find(physical.value, physical); }
-  [[nodiscard]] std::optional<unsigned> probe(PhysicalAddress physical) const { return find(physical); }
   /// A coherence request: counted among the probes. Every copy in the set is cleaned or goes.
   ProbeOutcome coherence_probe(std::uint64_t index, PhysicalAddress physical, CoherenceAction action);
   ProbeOutcome coherence_probe(PhysicalAddress physical, CoherenceAction action) {

@@ -14,8 +14,6 @@ constexpr std::uint64_t seed_of(const CacheHierarchyConfig& config, Role role) {
   return config.seed * 8 + static_cast<std::uint64_t>(role);
 }
 
-constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-
 CacheConfig twin_of(CacheConfig config) {
   config.name += " VIPT";
   config.organisation = CacheOrganisation::Vipt;

@@ -64,7 +64,7 @@ Tlb::FillOutcome Tlb::fill(const TlbEntry& entry) {
   const unsigned shift = page_shift(entry.size);
   const unsigned set = set_of(entry.page.value >> shift);
   const std::size_t first = std::size_t{set} * ways_;
-  std::size_t index = find_in_set(first, class_of(entry.size).key_of(entry.page), owner_of(entry.tag));
+  std::size_t index = find_in_set(first, class_of(entry.size).key_of(entry.page), entry.tag.packed());
   FillOutcome outcome;
   if (index == kNone) {
     index = free_slot(first);
@@ -92,7 +92,7 @@ void Tlb::put(std::size_t index, const TlbEntry& entry) {
   ++class_of(entry.size).valid;
   slots_[index] = {.valid = true, .entry = entry};
   keys_[index] = {.page = class_of(entry.size).key_of(entry.page),
-                  .owner = owner_of(entry.tag),
+                  .owner = entry.tag.packed(),
                   .compared = entry.global ? 0xFFFF0000U : 0xFFFFFFFFU};
   last_[index / ways_] = {};
 }

@@ -22,6 +22,10 @@ struct TlbTag {
   std::uint16_t address_space = 0;
   std::uint16_t virtual_machine = 0;
   bool operator==(const TlbTag&) const = default;
+  /// Both in one word: the address space below the virtual machine.
+  [[nodiscard]] constexpr std::uint32_t packed() const {
+    return address_space | static_cast<std::uint32_t>(virtual_machine) << 16;
+  }
 };
 
 struct TlbEntry {
@@ -79,7 +83,7 @@ class Tlb {
   /// Looks up and, on a hit, updates the replacement state. `found` receives the entry on a hit, and stays good until
   /// the next change of this TLB.
   [[gnu::always_inline]] TlbOutcome lookup(VirtualAddress address, TlbTag tag, const TlbEntry** found) {
-    const std::uint32_t owner = owner_of(tag);
+    const std::uint32_t owner = tag.packed();
     for (unsigned i = 0; i < class_count_; ++i) {
       const SizeClass& held = classes_[i];
       if (held.valid == 0) continue;
@@ -155,9 +159,6 @@ class Tlb {
     [[nodiscard]] std::uint64_t key_of(VirtualAddress address) const { return (address.value & page_mask) | key_bits; }
   };
 
-  static std::uint32_t owner_of(TlbTag tag) {
-    return tag.address_space | static_cast<std::uint32_t>(tag.virtual_machine) << 16;
-  }
   [[nodiscard]] unsigned set_of(std::uint64_t page_number) const {
     return static_cast<unsigned>(set_mask_ != 0 || sets_ == 1 ? page_number & set_mask_ : page_number % sets_);
   }
@@ -178,7 +179,7 @@ class Tlb {
       const SizeClass& held = classes_[i];
       if (held.valid == 0) continue;
       const std::size_t first = std::size_t{set_of(address.value >> held.shift)} * ways_;
-      const std::size_t index = find_in_set(first, held.key_of(address), owner_of(tag));
+      const std::size_t index = find_in_set(first, held.key_of(address), tag.packed());
       if (index != kNone) return index;
     }
     return kNone;

@@ -32,12 +32,6 @@ TraceFormat format_of(std::string_view name) {
   return found->second;
 }
 
-Diagnostic diagnostic_of(const StreamError& error) {
-  std::string message = error.message;
-  if (error.line == 0 && error.byte != 0) message = "byte " + std::to_string(error.byte) + ": " + message;
-  return {error.source, static_cast<unsigned>(error.line), 0, message, error.remedy};
-}
-
 enum class Ending : std::uint8_t { End, Limit, Interrupted };
 constexpr std::array<const char*, 3> kEndings{"end", "limit", "interrupted"};
 

@@ -13,8 +13,6 @@ constexpr CoherenceNode kMemory{.kind = CoherenceNode::Kind::Memory, .core = 0};
 constexpr CoherenceNode kEveryone{.kind = CoherenceNode::Kind::Everyone, .core = 0};
 constexpr CoherenceNode node_of(unsigned core) { return {.kind = CoherenceNode::Kind::Core, .core = core}; }
 
-constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-
 /// MOESI never asks for a line to be cleaned: a dirty line that is read stays dirty, in O.
 constexpr CoherenceAction action_of(CoherenceEvent event) {
   return invalidates(event) ? CoherenceAction::Invalidate : CoherenceAction::Look;
@@ -110,7 +108,7 @@ std::size_t CoherentSystem::slot_of(Line line, unsigned way) const {
 }
 
 CoherenceState CoherentSystem::state(unsigned core, PhysicalAddress address) const {
-  const std::optional<unsigned> way = cores_[core].cache.probe(address);
+  const std::optional<unsigned> way = cores_[core].cache.find(address);
   return way ? cores_[core].states[slot_of(line_at(address), *way)] : CoherenceState::Invalid;
 }
 
@@ -129,7 +127,7 @@ void CoherentSystem::send(CoherenceMessage message, CoherenceNode from, Coherenc
 bool CoherentSystem::in_another_partition(const Cache& cache, PhysicalAddress physical) const {
   if (config_.l1d.organisation != CacheOrganisation::Seesaw) return false;
   if (config_.l1d.insertion == InsertionPolicy::Partition) return false;
-  const std::optional<unsigned> way = cache.probe(physical);
+  const std::optional<unsigned> way = cache.find(physical);
   return way && *way / Cache::kPartitionWays != cache.first_way_of_partition(physical.value) / Cache::kPartitionWays;
 }
 

@@ -105,33 +105,20 @@ std::string problem_of(const ProbeStreamConfig& config) {
 ProbeStream::ProbeStream(ProbeStreamConfig config, std::vector<std::unique_ptr<ReferenceStream>> cores)
     : config_(std::move(config)), system_(config_.system), pages_(config_.pages) {
   assert(problem_of(config_).empty() && cores.size() == config_.system.cores);
-  for (std::unique_ptr<ReferenceStream>& stream : cores) {
-    sources_.push_back({.stream = std::move(stream), .records = {}, .next = 0, .ended = false});
-  }
+  for (std::unique_ptr<ReferenceStream>& stream : cores) sources_.emplace_back(std::move(stream));
   system_.observe(this);
 }
 
 std::size_t ProbeStream::read(std::span<ReferenceRecord> batch) {
-  std::size_t count = 0;
-  while (count < batch.size()) {
-    if (handed_out_ == ready_.size()) {
-      ready_.clear();
-      handed_out_ = 0;
-      take_turns();
-      if (ready_.empty()) break;
-    }
-    const std::size_t some = std::min(batch.size() - count, ready_.size() - handed_out_);
-    std::copy_n(ready_.begin() + static_cast<std::ptrdiff_t>(handed_out_), some,
-                batch.begin() + static_cast<std::ptrdiff_t>(count));
-    handed_out_ += some;
-    count += some;
-  }
-  return count;
+  return ready_.fill(batch, [this] {
+    take_turns();
+    return !ready_.empty();
+  });
 }
 
 /// One record of each core, in their order, until something is there to hand out. Nothing: the end.
 void ProbeStream::take_turns() {
-  while (ready_.empty() && !error_ && !sources_[config_.observed].ended) {
+  while (ready_.empty() && !error_ && !sources_[config_.observed].ended()) {
     for (unsigned core = 0; core < config_.system.cores && !error_; ++core) {
       const std::optional<ReferenceRecord> record = next_record(core);
       if (record) take(core, *record);
@@ -140,19 +127,10 @@ void ProbeStream::take_turns() {
 }
 
 std::optional<ReferenceRecord> ProbeStream::next_record(unsigned core) {
-  Source& source = sources_[core];
-  if (source.next == source.records.size() && !source.ended) refill(source);
-  if (source.next == source.records.size()) return std::nullopt;
-  return source.records[source.next++];
-}
-
-void ProbeStream::refill(Source& source) {
-  source.records.resize(kBatch);
-  source.records.resize(source.stream->read(source.records));
-  source.next = 0;
-  if (!source.records.empty()) return;
-  source.ended = true;
-  if (source.stream->error() != nullptr) error_ = *source.stream->error();
+  RecordReader& source = sources_[core];
+  const std::optional<ReferenceRecord> record = source.next();
+  if (!record && source.stream().error() != nullptr) error_ = *source.stream().error();
+  return record;
 }
 
 void ProbeStream::take(unsigned core, ReferenceRecord record) {
@@ -161,7 +139,7 @@ void ProbeStream::take(unsigned core, ReferenceRecord record) {
     return;
   }
   if (!is_reference(record.kind)) {
-    if (core == config_.observed) ready_.push_back(record);
+    if (core == config_.observed) ready_.add() = record;
     return;
   }
   if (record.translated) return refer(core, record);
@@ -181,10 +159,10 @@ void ProbeStream::take(unsigned core, ReferenceRecord record) {
 
 /// An access to each line that the reference touches.
 void ProbeStream::refer(unsigned core, const ReferenceRecord& record) {
-  if (core == config_.observed) ready_.push_back(record);
+  if (core == config_.observed) ready_.add() = record;
   if (record.kind == RecordKind::Fetch) return;
   const std::uint64_t line = config_.system.l1d.line;
-  const bool fast = page_shift(record.page_size) >= page_shift(PageSize::Size2M);
+  const bool fast = is_superpage(record.page_size);
   std::uint64_t done = 0;
   while (done < record.size) {
     system_.access(core, {record.address.value + done}, {record.physical.value + done}, record.page_size,
@@ -201,7 +179,7 @@ void ProbeStream::probed(unsigned core, PhysicalAddress line, CoherenceEvent eve
   record.size = config_.system.l1d.line;
   record.kind = invalidates(event) ? RecordKind::CoherenceInvalidate : RecordKind::CoherenceRead;
   record.core = static_cast<std::uint8_t>(core);
-  ready_.push_back(record);
+  ready_.add() = record;
 }
 
 std::string problem_of(const MulticoreConfig& config) {

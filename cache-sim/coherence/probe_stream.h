@@ -18,6 +18,7 @@
 
 #include "cache-sim/coherence/coherent_system.h"
 #include "cache-sim/streams/page_map.h"
+#include "cache-sim/streams/record_buffer.h"
 #include "cache-sim/streams/reference_stream.h"
 
 namespace shearling {
@@ -40,32 +41,22 @@ class ProbeStream final : public ReferenceStream, private CoherenceObserver {
 
   std::size_t read(std::span<ReferenceRecord> batch) override;
   [[nodiscard]] const StreamError* error() const override { return error_ ? &*error_ : nullptr; }
-  [[nodiscard]] double progress() const override { return sources_[config_.observed].stream->progress(); }
+  [[nodiscard]] double progress() const override { return sources_[config_.observed].stream().progress(); }
   [[nodiscard]] const CoherentSystem& system() const { return system_; }
 
  private:
-  static constexpr std::size_t kBatch = 512;
-  struct Source {
-    std::unique_ptr<ReferenceStream> stream;
-    std::vector<ReferenceRecord> records;
-    std::size_t next = 0;
-    bool ended = false;
-  };
-
   void sent(CoherenceMessage, CoherenceNode, CoherenceNode, PhysicalAddress) override {}
   void probed(unsigned core, PhysicalAddress line, CoherenceEvent event, CoherenceState before) override;
   void take_turns();
   std::optional<ReferenceRecord> next_record(unsigned core);
-  void refill(Source& source);
   void take(unsigned core, ReferenceRecord record);
   void refer(unsigned core, const ReferenceRecord& record);
 
   ProbeStreamConfig config_;
   CoherentSystem system_;
   PageMap pages_;
-  std::vector<Source> sources_;
-  std::vector<ReferenceRecord> ready_;  ///< What one turn gave.
-  std::size_t handed_out_ = 0;          ///< Of `ready_`.
+  std::vector<RecordReader> sources_;
+  RecordQueue ready_;  ///< What one turn gave.
   std::optional<StreamError> error_;
 };
 

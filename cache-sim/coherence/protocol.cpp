@@ -26,23 +26,8 @@ struct Cell {
   std::optional<CoherenceState> next_if_shared = {};
 };
 
-template <std::size_t N>
-constexpr Table table_of(const std::array<Cell, N>& cells) {
-  Table table{};
-  for (const Cell& cell : cells) {
-    table[static_cast<std::size_t>(cell.state)][static_cast<std::size_t>(cell.event)] = {
-        .possible = true,
-        .next = cell.next,
-        .next_if_shared = cell.next_if_shared.value_or(cell.next),
-        .sends = cell.sends,
-        .data = cell.data};
-  }
-  return table;
-}
-
-// The directory is exact, so nothing of others' doing reaches a cache without a copy; and it forwards requests to
-// owners only, so that a sharer sees nothing but Inv.
-constexpr Table kDirectory = table_of(std::to_array<Cell>({
+// What a core's own loads and stores ask for is the same under both protocols.
+constexpr auto kOwn = std::to_array<Cell>({
     Cell{I, Event::Load, E, Message::GetS, Data::Fetched, S},
     Cell{I, Event::Store, M, Message::GetM, Data::Fetched},
     Cell{S, Event::Load, S, {}, Data::Own},
@@ -53,6 +38,31 @@ constexpr Table kDirectory = table_of(std::to_array<Cell>({
     Cell{O, Event::Store, M, Message::Upgrade, Data::Own},
     Cell{M, Event::Load, M, {}, Data::Own},
     Cell{M, Event::Store, M, {}, Data::Own},
+});
+
+template <std::size_t N>
+constexpr void enter(Table& table, const std::array<Cell, N>& cells) {
+  for (const Cell& cell : cells) {
+    table[static_cast<std::size_t>(cell.state)][static_cast<std::size_t>(cell.event)] = {
+        .possible = true,
+        .next = cell.next,
+        .next_if_shared = cell.next_if_shared.value_or(cell.next),
+        .sends = cell.sends,
+        .data = cell.data};
+  }
+}
+
+template <std::size_t N>
+constexpr Table table_of(const std::array<Cell, N>& rest) {
+  Table table{};
+  enter(table, kOwn);
+  enter(table, rest);
+  return table;
+}
+
+// The directory is exact, so nothing of others' doing reaches a cache without a copy; and it forwards requests to
+// owners only, so that a sharer sees nothing but Inv.
+constexpr Table kDirectory = table_of(std::to_array<Cell>({
     Cell{S, Event::Evict, I, Message::PutS},
     Cell{S, Event::OtherInvalidate, I, Message::InvAck},
     Cell{S, Event::Recall, I, Message::InvAck},
@@ -74,16 +84,6 @@ constexpr Table kDirectory = table_of(std::to_array<Cell>({
 // Every cache sees every request, most of them for lines that it does not hold; only an owner answers, with the data.
 // All see a request at once, so nobody acknowledges; clean copies are dropped without a word.
 constexpr Table kSnoopy = table_of(std::to_array<Cell>({
-    Cell{I, Event::Load, E, Message::GetS, Data::Fetched, S},
-    Cell{I, Event::Store, M, Message::GetM, Data::Fetched},
-    Cell{S, Event::Load, S, {}, Data::Own},
-    Cell{S, Event::Store, M, Message::Upgrade, Data::Own},
-    Cell{E, Event::Load, E, {}, Data::Own},
-    Cell{E, Event::Store, M, {}, Data::Own},
-    Cell{O, Event::Load, O, {}, Data::Own},
-    Cell{O, Event::Store, M, Message::Upgrade, Data::Own},
-    Cell{M, Event::Load, M, {}, Data::Own},
-    Cell{M, Event::Store, M, {}, Data::Own},
     Cell{I, Event::OtherGetS, I},
     Cell{I, Event::OtherGetM, I},
     Cell{I, Event::OtherInvalidate, I},

@@ -5,8 +5,6 @@ namespace shearling {
 
 namespace {
 
-constexpr bool is_large(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-
 bool is_seesaw(const CacheHierarchyConfig& config) { return config.l1d.organisation == CacheOrganisation::Seesaw; }
 
 }  // namespace
@@ -26,7 +24,7 @@ CoherentCaches::CoherentCaches(const CacheHierarchyConfig& config, CoherentSyste
 HierarchyCost CoherentCaches::access_quietly(const CacheReference& reference) {
   if (reference.kind == AccessKind::Fetch && !reference.walk) return fetch_instruction(reference);
   const bool filtered = tft_ && !reference.walk;
-  const bool filter_hit = filtered && reference.filter.hit && is_large(reference.page_size);
+  const bool filter_hit = filtered && reference.filter.hit && is_superpage(reference.page_size);
   const bool one_partition = filter_hit || (reference.walk && partition_is_all_);
   // The walker has physical addresses alone; all caches here find a set by the page offset.
   const VirtualAddress address =

@@ -9,12 +9,11 @@
 #include "cache-sim/simulation/coherent_caches.h"
 #include "cache-sim/simulation/simulated_core.h"
 #include "cache-sim/simulation/simulation_report.h"
+#include "cache-sim/simulation/take_records.h"
 
 namespace shearling {
 
 namespace {
-
-constexpr std::size_t kBatch = 4096;
 
 void add(LevelReport& sum, const LevelReport& level) {
   sum.accesses += level.accesses;
@@ -223,19 +222,7 @@ bool MulticoreSimulation::take(const ReferenceRecord& record) { return state_->t
 
 std::uint64_t MulticoreSimulation::run(ReferenceStream& stream, std::uint64_t most,
                                        const std::function<bool(std::uint64_t taken)>& go_on) {
-  std::vector<ReferenceRecord> batch(kBatch);
-  const std::uint64_t before = state_->taken;
-  const auto taken = [&] { return state_->taken - before; };
-  while (most == 0 || taken() < most) {
-    const std::uint64_t wanted = most == 0 ? kBatch : std::min<std::uint64_t>(kBatch, most - taken());
-    const std::size_t got = stream.read({batch.data(), static_cast<std::size_t>(wanted)});
-    if (got == 0) break;
-    for (std::size_t i = 0; i < got; ++i) {
-      if (!state_->take(batch[i])) return taken();
-    }
-    if (go_on && !go_on(taken())) break;
-  }
-  return taken();
+  return take_records(stream, most, go_on, [this](const ReferenceRecord& record) { return state_->take(record); });
 }
 
 const RecordProblem* MulticoreSimulation::problem() const { return state_->problem ? &*state_->problem : nullptr; }

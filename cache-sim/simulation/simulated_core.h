@@ -24,8 +24,6 @@
 
 namespace shearling {
 
-constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-
 /// What L1 does for this record. A modification dirties its line.
 constexpr AccessKind access_kind(RecordKind kind) {
   constexpr std::array<AccessKind, 4> kKinds{AccessKind::Fetch, AccessKind::Read, AccessKind::Write, AccessKind::Write};

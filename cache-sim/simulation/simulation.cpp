@@ -8,14 +8,11 @@
 #include "cache-sim/simulation/multicore_simulation.h"
 #include "cache-sim/simulation/simulated_core.h"
 #include "cache-sim/simulation/simulation_report.h"
+#include "cache-sim/simulation/take_records.h"
 
 namespace shearling {
 
-namespace {
-
-constexpr std::size_t kBatch = 4096;
-
-}  // namespace
+namespace {}  // namespace
 
 std::string problem_of(const SimulationConfig& config) {
   if (config.translation) {
@@ -87,17 +84,10 @@ void Simulation::take(const ReferenceRecord& record) { state_->take(record); }
 
 std::uint64_t Simulation::run(ReferenceStream& stream, std::uint64_t most,
                               const std::function<bool(std::uint64_t taken)>& go_on) {
-  std::vector<ReferenceRecord> batch(kBatch);
-  std::uint64_t taken = 0;
-  while (most == 0 || taken < most) {
-    const std::uint64_t wanted = most == 0 ? kBatch : std::min<std::uint64_t>(kBatch, most - taken);
-    const std::size_t got = stream.read({batch.data(), static_cast<std::size_t>(wanted)});
-    if (got == 0) break;
-    for (std::size_t i = 0; i < got; ++i) state_->take(batch[i]);
-    taken += got;
-    if (go_on && !go_on(taken)) break;
-  }
-  return taken;
+  return take_records(stream, most, go_on, [this](const ReferenceRecord& record) {
+    state_->take(record);
+    return true;
+  });
 }
 
 SimulationReport Simulation::report() const {

@@ -7,8 +7,6 @@ namespace shearling {
 
 namespace {
 
-constexpr bool is_superpage(PageSize size) { return page_shift(size) >= page_shift(PageSize::Size2M); }
-
 std::uint64_t slowest(const std::vector<TlbGeometry>& tlbs) {
   std::uint64_t latency = 0;
   for (const TlbGeometry& tlb : tlbs) latency = std::max<std::uint64_t>(latency, tlb.latency);

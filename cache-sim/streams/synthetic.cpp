@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cache-sim/streams/patterns.h"
+#include "cache-sim/streams/record_buffer.h"
 #include "cache-sim/streams/synthetic_parameters.h"
 #include "cache-sim/streams/workloads.h"
 
@@ -98,16 +99,7 @@ class SyntheticStream final : public ReferenceStream {
   }
 
   std::size_t read(std::span<ReferenceRecord> batch) override {
-    std::size_t count = 0;
-    while (count < batch.size()) {
-      if (next_pending_ == pending_.size() && !produce()) break;
-      const std::size_t some = std::min(batch.size() - count, pending_.size() - next_pending_);
-      std::copy_n(pending_.begin() + static_cast<std::ptrdiff_t>(next_pending_), some,
-                  batch.begin() + static_cast<std::ptrdiff_t>(count));
-      next_pending_ += some;
-      count += some;
-    }
-    return count;
+    return pending_.fill(batch, [this] { return produce(); });
   }
   [[nodiscard]] double progress() const override {
     return static_cast<double>(data_references_) / static_cast<double>(count_);
@@ -138,8 +130,6 @@ class SyntheticStream final : public ReferenceStream {
 
   /// One step of the pattern with all that comes between. False: the stream is over.
   bool produce() {
-    pending_.clear();
-    next_pending_ = 0;
     if (data_references_ == count_) return false;
     if (switch_due_) switch_context();
     Program& program = programs_[space_];
@@ -164,7 +154,7 @@ class SyntheticStream final : public ReferenceStream {
     return data_references_ != count_;
   }
   void push(RecordKind kind, std::uint64_t address, std::uint32_t size) {
-    ReferenceRecord& record = pending_.emplace_back();
+    ReferenceRecord& record = pending_.add();
     record.address = {address};
     record.size = size;
     record.kind = kind;
@@ -182,14 +172,14 @@ class SyntheticStream final : public ReferenceStream {
     const Recent& recent = recent_[events_.below(std::min<std::uint64_t>(recent_count_, kRemembered))];
     const bool invalidation = events_.chance(invalidation_);
     push(invalidation ? RecordKind::CoherenceInvalidate : RecordKind::CoherenceRead, recent.address, 1);
-    pending_.back().address_space = recent.address_space;
+    pending_.last().address_space = recent.address_space;
   }
   /// Between two steps of the pattern.
   void switch_context() {
     space_ = (space_ + 1) % programs_.size();
     switch_due_ = false;
     push(RecordKind::ContextSwitch, 0, 1);
-    pending_.back().address_space = static_cast<std::uint16_t>(space_);
+    pending_.last().address_space = static_cast<std::uint16_t>(space_);
   }
   void remap() {
     if (splintered_ == kNone) {
@@ -215,8 +205,7 @@ class SyntheticStream final : public ReferenceStream {
   std::vector<Program> programs_;
   PageMapConfig pages_;
   std::vector<DataReference> step_;
-  std::vector<ReferenceRecord> pending_;
-  std::size_t next_pending_ = 0;
+  RecordQueue pending_;
   std::size_t space_ = 0;
   bool switch_due_ = false;
   std::uint64_t data_references_ = 0;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cache-sim/coherence/probe_stream.h"
+#include "cache-sim/streams/record_buffer.h"
 
 namespace shearling {
 
@@ -169,38 +170,24 @@ PageMapConfig pages_of(const Parsed& parsed) {
 class TurnsStream final : public ReferenceStream {
  public:
   TurnsStream(const MulticoreConfig& threads, const PageMapConfig& pages) : pages_(pages) {
-    for (std::unique_ptr<ReferenceStream>& stream : thread_streams(threads))
-      threads_.push_back({.stream = std::move(stream), .records = {}, .next = 0});
+    for (std::unique_ptr<ReferenceStream>& stream : thread_streams(threads)) threads_.emplace_back(std::move(stream));
   }
   std::size_t read(std::span<ReferenceRecord> batch) override {
     std::size_t count = 0;
     for (; count < batch.size(); ++count) {
-      Thread& thread = threads_[turn_];
-      if (thread.next == thread.records.size() && !refill(thread)) break;  // All are equally long.
-      batch[count] = thread.records[thread.next++];
+      const std::optional<ReferenceRecord> record = threads_[turn_].next();
+      if (!record) break;  // All are equally long.
+      batch[count] = *record;
       turn_ = turn_ + 1 == threads_.size() ? 0 : turn_ + 1;
     }
     return count;
   }
-  [[nodiscard]] double progress() const override { return threads_.front().stream->progress(); }
+  [[nodiscard]] double progress() const override { return threads_.front().stream().progress(); }
   [[nodiscard]] const PageMapConfig* suggested_pages() const override { return &pages_; }
 
  private:
-  static constexpr std::size_t kBatch = 512;
-  struct Thread {
-    std::unique_ptr<ReferenceStream> stream;
-    std::vector<ReferenceRecord> records;
-    std::size_t next = 0;
-  };
-  static bool refill(Thread& thread) {
-    thread.records.resize(kBatch);
-    thread.records.resize(thread.stream->read(thread.records));
-    thread.next = 0;
-    return !thread.records.empty();
-  }
-
   PageMapConfig pages_;
-  std::vector<Thread> threads_;
+  std::vector<RecordReader> threads_;
   std::size_t turn_ = 0;
 };
 
@@ -300,6 +287,12 @@ OpenedStream open_study_stream(const std::string& specification, TraceFormat for
   if (auto* error = std::get_if<StreamError>(&opened); error != nullptr && error->remedy.starts_with("choose one of "))
     error->remedy += ", multicore";
   return opened;
+}
+
+Diagnostic diagnostic_of(const StreamError& error) {
+  std::string message = error.message;
+  if (error.line == 0 && error.byte != 0) message = "byte " + std::to_string(error.byte) + ": " + message;
+  return {error.source, static_cast<unsigned>(error.line), 0, message, error.remedy};
 }
 
 std::vector<GeneratorDescription> study_generators() {

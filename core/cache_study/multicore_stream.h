@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "cache-sim/streams/open_stream.h"
+#include "core/base/result.h"
 
 namespace shearling {
 
 /// What every command of the study takes for a stream: "synthetic:multicore,..." or what open_stream() opens.
 [[nodiscard]] OpenedStream open_study_stream(const std::string& specification, TraceFormat format = TraceFormat::Guess);
+/// What it met, with its place, for whoever gave the stream.
+[[nodiscard]] Diagnostic diagnostic_of(const StreamError& error);
 /// generators(), and multicore.
 [[nodiscard]] std::vector<GeneratorDescription> study_generators();
 

@@ -18,11 +18,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-Diagnostic diagnostic_of(const StreamError& error) {
-  std::string place = error.line == 0 && error.byte != 0 ? " (at byte " + std::to_string(error.byte) + ")" : "";
-  return {error.source, static_cast<unsigned>(error.line), 0, error.message + place, error.remedy};
-}
-
 /// Every number of a report is a sum, shares apart: what a part of a run did is the difference of two reports.
 void subtract(ordered_json& report, const ordered_json& before) {
   if (report.is_number_integer()) {

@@ -254,8 +254,7 @@ struct Handle {
   bool drop_all = false;
   std::unordered_map<PlanKey, Plan, PlanKeyHash> plans;
   std::unordered_multimap<std::uint64_t, PlanKey> plans_of_frame;
-  std::array<FastPlan, kFastPlans>
-      fast;  ///< Observed: of blocks whose bytes are noted as translated; charge is the size.
+  std::array<FastPlan, kFastPlans> fast;      ///< Observed: of blocks that are noted as translated; charge is the size.
   std::vector<ObservedInstruction> observed;  ///< Observed: kObservedInstructions, direct mapped.
 };
 
@@ -363,6 +362,7 @@ class UnicornEngine final : public CpuEngine {
     return memory_.host_data() + (frame * kFrameBytes - memory_.base().value);
   }
   void cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length);
+  bool cover_block(Handle& target, std::uint64_t pc, std::uint32_t length);
   void cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length);
   void drop_changed_code(Handle& target);
   void forget_fast_plans();
@@ -703,12 +703,18 @@ void UnicornEngine::cover(Handle& target, std::uint64_t frame, std::uint32_t off
 /// The same before execution of code at a virtual address, as far as its pages have been fetched from.
 void UnicornEngine::cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length) {
   prepare(target);  // What has changed is dropped first, and with it what the map says of it.
+  cover_block(target, pc, length);
+}
+
+/// True where every page of it is known.
+bool UnicornEngine::cover_block(Handle& target, std::uint64_t pc, std::uint32_t length) {
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const std::uint32_t here = std::min(length, static_cast<std::uint32_t>(kFrameBytes) - offset);
   const auto first = fetch_frames_.find(page_of(pc));
+  const auto second = here < length ? fetch_frames_.find(next_page(page_of(pc))) : first;
   if (first != fetch_frames_.end()) cover(target, first->second, offset, here);
-  const auto second = here < length ? fetch_frames_.find(next_page(page_of(pc))) : fetch_frames_.end();
-  if (second != fetch_frames_.end()) cover(target, second->second, 0, length - here);
+  if (here < length && second != fetch_frames_.end()) cover(target, second->second, 0, length - here);
+  return first != fetch_frames_.end() && second != fetch_frames_.end();
 }
 
 /// Drops the translations of suspect frames whose translated bytes have changed. Unicorn drops by virtual address,
@@ -1382,14 +1388,7 @@ void UnicornEngine::on_observed_block(Handle& handle, std::uint64_t address, std
   instruction_open_ = false;
   FastPlan& known = handle.fast[fast_index(address)];
   if (known.tag != (address ^ generation_) || known.charge != size) {
-    const auto offset = static_cast<std::uint32_t>(address & kPageOffsetMask);
-    const std::uint32_t here = std::min(size, static_cast<std::uint32_t>(kFrameBytes) - offset);
-    const auto first = fetch_frames_.find(page_of(address));
-    const auto second = here < size ? fetch_frames_.find(next_page(page_of(address))) : first;
-    if (first != fetch_frames_.end()) cover(handle, first->second, offset, here);
-    if (here < size && second != fetch_frames_.end()) cover(handle, second->second, 0, size - here);
-    if (first != fetch_frames_.end() && second != fetch_frames_.end())
-      known = {.tag = address ^ generation_, .charge = size};
+    if (cover_block(handle, address, size)) known = {.tag = address ^ generation_, .charge = size};
   }
   // The client flushed within a fill, or a frame could be stored to until now whose code is about to run.
   if (!handle.soft_tlb_stale) return;

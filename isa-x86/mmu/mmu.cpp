@@ -216,7 +216,7 @@ void Mmu::cr3_written(bool keep_translations) {
   context_.engine.flush_translations();
   const std::uint64_t root = state_.cr3 & kTableAddress;
   if (global_pages_differ(walked_root_, root)) hazard_ = true;
-  auto& roots = roots_[tag().address_space | static_cast<std::uint32_t>(tag().virtual_machine) << 16];
+  auto& roots = roots_[tag().packed()];
   roots.insert(root);
   if (!keep_translations) {
     context_.memory_path.invalidate_address_space(tag(), true, "MOV CR3");

@@ -20,6 +20,7 @@
 #include "cache-sim/simulation/simulation.h"
 #include "cache-sim/streams/open_stream.h"
 #include "cache-sim/translation_caches.h"
+#include "tests/cache-sim/simulation/records.h"
 
 namespace {
 
@@ -226,22 +227,6 @@ Recording generated(const std::string& specification) {
   return recording;
 }
 
-class RecordedStream : public ReferenceStream {
- public:
-  explicit RecordedStream(const std::vector<ReferenceRecord>& records) : records_(records) {}
-  void rewind() { at_ = 0; }
-  std::size_t read(std::span<ReferenceRecord> batch) override {
-    const std::size_t count = std::min(batch.size(), records_.size() - at_);
-    std::copy_n(records_.begin() + static_cast<std::ptrdiff_t>(at_), count, batch.begin());
-    at_ += count;
-    return count;
-  }
-
- private:
-  const std::vector<ReferenceRecord>& records_;
-  std::size_t at_ = 0;
-};
-
 SimulationConfig simulation_config(const Organisation& one, const PageMapConfig& pages) {
   SimulationConfig config;
   config.translation = translation_config();
@@ -255,7 +240,7 @@ void simulate(benchmark::State& state, const Organisation& one, const Recording&
   const SimulationConfig config = simulation_config(one, recording.pages);
   if (const std::string problem = problem_of(config); !problem.empty()) return state.SkipWithError(problem.c_str());
   Simulation simulation(config);
-  RecordedStream stream(recording.records);
+  test::VectorStream stream(recording.records);
   for (auto _ : state) {
     stream.rewind();
     simulation.run(stream);

@@ -273,7 +273,7 @@ class CacheHierarchyTest : public QObject {
     QVERIFY(outcome.write_backs[0].hit);
     QCOMPARE(QByteArray(outcome.write_backs[0].cache), QByteArray("L2"));
     QCOMPARE(caches.l2()->counters().writes, writes + 1);
-    const std::optional<unsigned> way = caches.l2()->probe({0});
+    const std::optional<unsigned> way = caches.l2()->find({0});
     QVERIFY(way);
     QCOMPARE(caches.l2()->line(0, *way).dirty, std::uint8_t{1});
   }
@@ -281,8 +281,8 @@ class CacheHierarchyTest : public QObject {
   void a_store_miss_leaves_the_lower_levels_clean() {
     CacheHierarchy caches(plain_config());
     caches.access(data_at(0, AccessKind::Write));
-    QCOMPARE(caches.l1d().line(0, *caches.l1d().probe({0})).dirty, std::uint8_t{1});
-    QCOMPARE(caches.l2()->line(0, *caches.l2()->probe({0})).dirty, std::uint8_t{0});
+    QCOMPARE(caches.l1d().line(0, *caches.l1d().find({0})).dirty, std::uint8_t{1});
+    QCOMPARE(caches.l2()->line(0, *caches.l2()->find({0})).dirty, std::uint8_t{0});
     QCOMPARE(caches.l2()->counters().writes, std::uint64_t{0});
   }
 
@@ -298,7 +298,7 @@ class CacheHierarchyTest : public QObject {
                                                  .walk = true});
     QCOMPARE(walk.levels[0].set, 63U);
     QCOMPARE(QByteArray(walk.levels[0].cache), QByteArray("L1D"));
-    QVERIFY(caches.l1d().probe({0x5fc0}));
+    QVERIFY(caches.l1d().find({0x5fc0}));
   }
 
   void impossible_hierarchies_are_named() {

@@ -87,8 +87,8 @@ class CacheTest : public QObject {
     const CacheOutcome outcome = cache.access(0x0000, {0x1000}, AccessKind::Read, false);
     QCOMPARE(outcome.ways_probed_mask, 0xffU);
     QCOMPARE(outcome.way, std::uint8_t{4});  // Virtual bit 12 is 0, physical bit 12 is 1: the second partition.
-    QCOMPARE(cache.probe({0x1000}), std::optional<unsigned>(4));
-    QVERIFY(!cache.probe({0x0000}));
+    QCOMPARE(cache.find({0x1000}), std::optional<unsigned>(4));
+    QVERIFY(!cache.find({0x0000}));
   }
 
   void a_sweep_drops_the_lines_of_its_range_only() {
@@ -99,8 +99,8 @@ class CacheTest : public QObject {
     QCOMPARE(cache.sweep({0x1000}, 0x1000), 64U);
     QCOMPARE(cache.counters().write_backs, std::uint64_t{32});
     QCOMPARE(cache.sweep({0x1000}, 0x1000), 0U);
-    QVERIFY(!cache.probe({0x1fc0}));
-    QVERIFY(cache.probe({0x2000}));
+    QVERIFY(!cache.find({0x1fc0}));
+    QVERIFY(cache.find({0x2000}));
     QCOMPARE(cache.sweep({0x203f}, 2), 2U);  // One byte of each of two lines.
     QCOMPARE(cache.sweep({0}, 0), 0U);
   }

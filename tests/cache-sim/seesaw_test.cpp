@@ -595,14 +595,14 @@ class SeesawTest : public QObject {
       const std::uint64_t address =
           region * kRegion + random.below(16) * 4096 + random.below(4) * 64 + random.below(64);
       const std::uint64_t physical = core.physical(address);
-      const bool probed = core.caches.l1d().probe({physical}).has_value();
+      const bool probed = core.caches.l1d().find({physical}).has_value();
       QCOMPARE(probed, is_anywhere(core.caches.l1d(), physical));
       const HierarchyOutcome outcome = core.access(address, random.one_in(3) ? AccessKind::Write : AccessKind::Read);
       const bool fast = outcome.tft.hit && core.is_superpage(region);
       false_positives += outcome.tft.hit && !fast ? 1 : 0;
       QCOMPARE(outcome.levels[0].hit, probed);
       QCOMPARE(outcome.levels[0].ways_probed, static_cast<std::uint8_t>(fast ? 4 : kilobytes / 4));
-      QVERIFY(core.caches.l1d().probe({physical}).has_value());
+      QVERIFY(core.caches.l1d().find({physical}).has_value());
       filter_hits += outcome.tft.hit ? 1 : 0;
       base_pages += core.is_superpage(region) ? 0 : 1;
       if (step % 250 == 0) QVERIFY(is_well_placed(core.caches.l1d()));
@@ -645,12 +645,12 @@ class SeesawTest : public QObject {
     core.access(address, AccessKind::Write);
     const Cache& l2 = *core.caches.l2();
     const auto dirty_in_l2 = [&] {
-      return l2.line(static_cast<unsigned>(physical / 64 % l2.sets()), *l2.probe({physical})).dirty;
+      return l2.line(static_cast<unsigned>(physical / 64 % l2.sets()), *l2.find({physical})).dirty;
     };
     QCOMPARE(dirty_in_l2(), std::uint8_t{0});
     core.promote(3);
-    QVERIFY(!core.caches.l1d().probe({physical}));
-    QVERIFY(core.caches.twin()->probe({physical}));  // Plain VIPT needs no sweep.
+    QVERIFY(!core.caches.l1d().find({physical}));
+    QVERIFY(core.caches.twin()->find({physical}));  // Plain VIPT needs no sweep.
     QCOMPARE(dirty_in_l2(), std::uint8_t{1});
     const HierarchyOutcome outcome = core.access(address, AccessKind::Read);
     QVERIFY(outcome.tft.hit && !outcome.levels[0].hit && outcome.levels[1].hit);

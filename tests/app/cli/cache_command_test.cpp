@@ -8,29 +8,12 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/shearling_program.h"
+
+using namespace shearling::testing;
 using nlohmann::json;
 
 namespace {
-
-struct Outcome {
-  int status = -1;
-  QString output, errors;
-  [[nodiscard]] json parsed() const { return json::parse(output.toStdString(), nullptr, false); }
-};
-
-Outcome shearling(const QStringList& arguments, const QByteArray& input = {}) {
-  QProcess process;
-  process.start(SHEARLING_PROGRAM, arguments);
-  process.write(input);
-  process.closeWriteChannel();
-  if (!process.waitForFinished(60'000)) process.kill();
-  return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, process.readAllStandardOutput(),
-          process.readAllStandardError()};
-}
-
-bool is_one_line(const Outcome& outcome) {
-  return outcome.errors.startsWith("shearling: ") && outcome.errors.count('\n') == 1;
-}
 
 constexpr const char* kConfig =
     "l1i: {size: 32 KB, ways: 8, line: 64, organisation: VIPT, replacement: LRU, write: write-back}\n"
@@ -56,7 +39,7 @@ class CacheCommandTest : public QObject {
  private slots:
   void json_has_an_object_for_each_level() {
     const Outcome outcome =
-        shearling({"cache", file("t.lackey", kLackey), "--config", file("c.yaml", kConfig), "--json", "-"});
+        run_shearling({"cache", file("t.lackey", kLackey), "--config", file("c.yaml", kConfig), "--json", "-"});
     QCOMPARE(outcome.status, 0);
     QCOMPARE(outcome.errors, QString());
     const json report = outcome.parsed();
@@ -78,13 +61,13 @@ class CacheCommandTest : public QObject {
 
   void a_trace_can_come_through_standard_input() {
     const QStringList arguments{"cache", "-", "--config", file("c.yaml", kConfig), "--json", "-"};
-    const json report = shearling(arguments, "0 1000\n1 1000\n2 2000\n").parsed();
+    const json report = run_shearling(arguments, "0 1000\n1 1000\n2 2000\n").parsed();
     QCOMPARE(report["l1d"]["accesses"].get<int>(), 2);
     QCOMPARE(report["l1i"]["accesses"].get<int>(), 1);
   }
 
   void a_table_is_printed_without_json() {
-    const Outcome outcome = shearling({"cache", file("t.lackey", kLackey)});
+    const Outcome outcome = run_shearling({"cache", file("t.lackey", kLackey)});
     QCOMPARE(outcome.status, 0);
     for (const char* word : {"l1d", "llc", "L2 TLB", "on base pages", "cycles", "walks"})
       QVERIFY2(outcome.output.contains(word), word);
@@ -93,16 +76,16 @@ class CacheCommandTest : public QObject {
   void two_runs_give_identical_bytes() {
     const QStringList arguments{
         "cache", "synthetic:graph-walk,count=50K,superpages=0.8", "--config", "seesaw-64k", "--json", "-"};
-    const Outcome first = shearling(arguments);
+    const Outcome first = run_shearling(arguments);
     QCOMPARE(first.status, 0);
-    QCOMPARE(first.output, shearling(arguments).output);
+    QCOMPARE(first.output, run_shearling(arguments).output);
     QVERIFY(first.parsed()["seesaw"]["superpage_tft_hit_l1_hit"]["accesses"].get<int>() > 0);
   }
 
   void a_generators_superpages_count_more_than_the_configurations() {
     const QString base_pages = file("c.yaml", "extends: sandy-bridge\npages: {superpages: 0}\n");
     const auto superpage_accesses = [&](const char* stream) {
-      const json report = shearling({"cache", stream, "--config", base_pages, "--json", "-"}).parsed();
+      const json report = run_shearling({"cache", stream, "--config", base_pages, "--json", "-"}).parsed();
       return report["pages"]["superpage"]["accesses"].get<int>();
     };
     QCOMPARE(superpage_accesses("synthetic:stream,count=20000,superpages=1"), 20'000);
@@ -110,11 +93,11 @@ class CacheCommandTest : public QObject {
   }
 
   void the_limit_is_status_4() {
-    const Outcome outcome = shearling({"cache", "synthetic:stream", "--limit", "1000", "--json", "-"});
+    const Outcome outcome = run_shearling({"cache", "synthetic:stream", "--limit", "1000", "--json", "-"});
     QCOMPARE(outcome.status, 4);
     QCOMPARE(outcome.parsed()["references"].get<int>(), 1000);
     QCOMPARE(outcome.parsed()["ended"].get<std::string>(), std::string("limit"));
-    QCOMPARE(shearling({"cache", file("t.lackey", kLackey), "--limit", "5"}).status, 0);  // Just its end.
+    QCOMPARE(run_shearling({"cache", file("t.lackey", kLackey), "--limit", "5"}).status, 0);  // Just its end.
   }
 
   void control_c_tells_what_was_counted() {
@@ -133,7 +116,7 @@ class CacheCommandTest : public QObject {
 
   void the_core_model_can_be_chosen() {
     const auto cycles = [](const char* core) {
-      return shearling({"cache", "synthetic:pointer-chase,count=20K", "--core-model", core, "--json", "-"})
+      return run_shearling({"cache", "synthetic:pointer-chase,count=20K", "--core-model", core, "--json", "-"})
           .parsed()["cycles"]["total"]
           .get<double>();
     };
@@ -141,11 +124,11 @@ class CacheCommandTest : public QObject {
   }
 
   void what_there_is_can_be_listed() {
-    const Outcome outcome = shearling({"cache", "--list"});
+    const Outcome outcome = run_shearling({"cache", "--list"});
     QCOMPARE(outcome.status, 0);
     for (const char* word : {"sandy-bridge", "seesaw-32k", "atom-swapped", "pointer-chase", "footprint"})
       QVERIFY2(outcome.output.contains(word), word);
-    QVERIFY(shearling({"cache", "--help"}).output.contains("Examples:"));
+    QVERIFY(run_shearling({"cache", "--help"}).output.contains("Examples:"));
   }
 
   void bad_input_is_one_line_and_status_2_data() {
@@ -168,7 +151,7 @@ class CacheCommandTest : public QObject {
     QFETCH(QByteArray, trace);
     QFETCH(QByteArray, config);
     QFETCH(QString, what);
-    const Outcome outcome = shearling({"cache", file("t.trace", trace), "--config", file("c.yaml", config)});
+    const Outcome outcome = run_shearling({"cache", file("t.trace", trace), "--config", file("c.yaml", config)});
     QVERIFY2(outcome.status == 2 && is_one_line(outcome), qPrintable(outcome.errors));
     QVERIFY2(outcome.errors.contains(what), qPrintable(outcome.errors));
     QCOMPARE(outcome.output, QString());
@@ -192,7 +175,7 @@ class CacheCommandTest : public QObject {
   void wrong_usage_is_one_line_and_status_2() {
     QFETCH(QStringList, arguments);
     QFETCH(QString, what);
-    const Outcome outcome = shearling(arguments);
+    const Outcome outcome = run_shearling(arguments);
     QVERIFY2(outcome.status == 2 && is_one_line(outcome), qPrintable(outcome.errors));
     QVERIFY2(outcome.errors.contains(what), qPrintable(outcome.errors));
   }

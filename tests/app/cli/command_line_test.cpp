@@ -8,31 +8,10 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/shearling_program.h"
+
+using namespace shearling::testing;
 using nlohmann::json;
-
-namespace {
-
-struct Outcome {
-  int status = -1;
-  QString output;
-  QString errors;
-  [[nodiscard]] json parsed() const { return json::parse(output.toStdString(), nullptr, false); }
-};
-
-Outcome shearling(const QStringList& arguments) {
-  QProcess process;
-  process.start(SHEARLING_PROGRAM, arguments);
-  if (!process.waitForFinished(60'000)) process.kill();
-  return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, process.readAllStandardOutput(),
-          process.readAllStandardError()};
-}
-
-/// Complaints are one line that begins with the program's name.
-bool is_one_line(const Outcome& outcome) {
-  return outcome.errors.startsWith("shearling: ") && outcome.errors.count('\n') == 1;
-}
-
-}  // namespace
 
 class CommandLineTest : public QObject {
   Q_OBJECT
@@ -43,7 +22,7 @@ class CommandLineTest : public QObject {
 
  private slots:
   void a_run_prints_the_guests_console_and_nothing_else_on_standard_output() {
-    const Outcome outcome = shearling({"run", "cpuid-trap", "--vmm", "vt-x"});
+    const Outcome outcome = run_shearling({"run", "cpuid-trap", "--vmm", "vt-x"});
     QCOMPARE(outcome.status, 0);
     QCOMPARE(outcome.output, QString("* done\n"));
     QVERIFY(is_one_line(outcome));
@@ -51,7 +30,7 @@ class CommandLineTest : public QObject {
   }
 
   void run_json_has_every_key_of_the_contract() {
-    const Outcome outcome = shearling({"run", "cpuid-trap", "--vmm", "vt-x", "--json", "-"});
+    const Outcome outcome = run_shearling({"run", "cpuid-trap", "--vmm", "vt-x", "--json", "-"});
     QCOMPARE(outcome.status, 0);
     QCOMPARE(outcome.errors, QString("* done\n"));
     const json report = outcome.parsed();
@@ -73,9 +52,9 @@ class CommandLineTest : public QObject {
   }
 
   void bare_and_vt_x_end_alike_and_the_fast_way_as_well() {
-    const json bare = shearling({"run", "privilege-levels", "--json", "-"}).parsed();
-    const json guest = shearling({"run", "privilege-levels", "--vmm", "vt-x", "--json", "-"}).parsed();
-    const json fast = shearling({"run", "privilege-levels", "--fast", "--json", "-"}).parsed();
+    const json bare = run_shearling({"run", "privilege-levels", "--json", "-"}).parsed();
+    const json guest = run_shearling({"run", "privilege-levels", "--vmm", "vt-x", "--json", "-"}).parsed();
+    const json fast = run_shearling({"run", "privilege-levels", "--fast", "--json", "-"}).parsed();
     for (const char* key : {"console", "instructions", "memory_sha256", "traps"}) {
       QVERIFY2(bare[key] == guest[key], key);
       QVERIFY2(bare[key] == fast[key], key);
@@ -98,7 +77,7 @@ class CommandLineTest : public QObject {
   void the_exit_status_tells_how_it_ended() {
     QFETCH(QStringList, arguments);
     QFETCH(int, status);
-    const Outcome outcome = shearling(arguments);
+    const Outcome outcome = run_shearling(arguments);
     QVERIFY2(outcome.status == status, qPrintable(QString::number(outcome.status) + " " + outcome.errors));
   }
 
@@ -127,7 +106,7 @@ class CommandLineTest : public QObject {
   void wrong_usage_is_one_line_and_status_2() {
     QFETCH(QStringList, arguments);
     QFETCH(QString, what);
-    const Outcome outcome = shearling(arguments);
+    const Outcome outcome = run_shearling(arguments);
     QCOMPARE(outcome.status, 2);
     QVERIFY2(is_one_line(outcome), qPrintable(outcome.errors));
     QVERIFY2(outcome.errors.contains(what), qPrintable(outcome.errors));
@@ -141,7 +120,7 @@ class CommandLineTest : public QObject {
         "---\nid: wrong\ntitle: Wrong\n---\n```machine\nguest: cpuid-trap\n```\n```step\nid: s\nuntil: {end: "
         "true}\nexpect:\n  - vm.exit\n```\n");
     file.close();
-    const Outcome outcome = shearling({"lesson", "check", path("wrong.md")});
+    const Outcome outcome = run_shearling({"lesson", "check", path("wrong.md")});
     QCOMPARE(outcome.status, 1);
     QVERIFY2(outcome.errors.contains("wrong.md:12:5: step s: expect vm.exit does not hold"),
              qPrintable(outcome.errors));
@@ -150,8 +129,8 @@ class CommandLineTest : public QObject {
   void a_cold_access_takes_24_references_and_19_with_large_nested_pages() {
     const auto references = [](const char* machine) {
       const Outcome outcome =
-          shearling({"step", "page-walk", "--vmm", "vt-x", "--at", "the_cold_load", "--machine",
-                     QString(SHEARLING_SOURCE_DIR "/lessons/two-stage-walk/") + machine, "--json", "-"});
+          run_shearling({"step", "page-walk", "--vmm", "vt-x", "--at", "the_cold_load", "--machine",
+                         QString(SHEARLING_SOURCE_DIR "/lessons/two-stage-walk/") + machine, "--json", "-"});
       std::vector<int> found;
       const json report = outcome.parsed();
       for (const json& event : report["steps"][0]["events"]) {
@@ -164,12 +143,13 @@ class CommandLineTest : public QObject {
   }
 
   void step_tells_each_event_with_all_fields() {
-    const Outcome text = shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "the_cpuid"});
+    const Outcome text = run_shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "the_cpuid"});
     QCOMPARE(text.status, 0);
     QVERIFY(text.output.contains("<the_cpuid>  cpuid\n"));
     QVERIFY(text.output.contains("    vm.exit              VM exit, reason 10 (CPUID)"));
     const json steps =
-        shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "mark:1", "--count", "3", "--json", "-"}).parsed();
+        run_shearling({"step", "cpuid-trap", "--vmm", "vt-x", "--at", "mark:1", "--count", "3", "--json", "-"})
+            .parsed();
     QCOMPARE(steps["steps"].size(), std::size_t{3});
     for (const json& step : steps["steps"]) {
       std::uint32_t ordinal = 0;
@@ -184,11 +164,11 @@ class CommandLineTest : public QObject {
 
   void a_recording_can_be_stepped_and_exported() {
     const QString run = path("a.run");
-    QCOMPARE(shearling({"run", "cpuid-trap", "--vmm", "vt-x", "--record", run}).status, 0);
+    QCOMPARE(run_shearling({"run", "cpuid-trap", "--vmm", "vt-x", "--record", run}).status, 0);
     QVERIFY(!QFile::exists(run + "-journal"));
-    QVERIFY(shearling({"step", run, "--at", "the_cpuid"}).output.contains("reason 10 (CPUID)"));
+    QVERIFY(run_shearling({"step", run, "--at", "the_cpuid"}).output.contains("reason 10 (CPUID)"));
 
-    const Outcome chrome = shearling({"export", run, "--format", "chrome", "-o", "-"});
+    const Outcome chrome = run_shearling({"export", run, "--format", "chrome", "-o", "-"});
     QCOMPARE(chrome.status, 0);
     const json trace = chrome.parsed();
     QVERIFY(!trace.is_discarded());
@@ -198,10 +178,11 @@ class CommandLineTest : public QObject {
     }
     QVERIFY(arrows > 10);
 
-    const Outcome notable = shearling({"export", run, "--format", "csv", "--events", "notable", "-o", path("n.csv")});
+    const Outcome notable =
+        run_shearling({"export", run, "--format", "csv", "--events", "notable", "-o", path("n.csv")});
     QCOMPARE(notable.status, 0);
     const Outcome all =
-        shearling({"export", run, "--format", "csv", "--from", "4360", "--to", "4370", "-o", path("a.csv")});
+        run_shearling({"export", run, "--format", "csv", "--from", "4360", "--to", "4370", "-o", path("a.csv")});
     QCOMPARE(all.status, 0);
     QFile notable_file(path("n.csv"));
     QFile all_file(path("a.csv"));
@@ -228,11 +209,11 @@ class CommandLineTest : public QObject {
     QVERIFY(report.open(QIODevice::ReadOnly));
     QCOMPARE(json::parse(report.readAll().toStdString())["stop"]["reason"].get<std::string>(),
              std::string("interrupted"));
-    QCOMPARE(shearling({"step", run, "--at", "100"}).status, 0);
+    QCOMPARE(run_shearling({"step", run, "--at", "100"}).status, 0);
   }
 
   void lessons_are_listed_in_their_order() {
-    const json list = shearling({"lesson", "list", "--json", "-"}).parsed()["lessons"];
+    const json list = run_shearling({"lesson", "list", "--json", "-"}).parsed()["lessons"];
     QVERIFY(list.size() >= 4);
     QCOMPARE(list[0]["id"].get<std::string>(), std::string("privilege-levels"));
     QCOMPARE(list[1]["id"].get<std::string>(), std::string("one-trap-under-vt-x"));
@@ -240,19 +221,19 @@ class CommandLineTest : public QObject {
   }
 
   void a_lesson_is_told_with_its_answers_revealed() {
-    const Outcome outcome = shearling({"lesson", "run", "two-stage-walk"});
+    const Outcome outcome = run_shearling({"lesson", "run", "two-stage-walk"});
     QCOMPARE(outcome.status, 0);
     QVERIFY(outcome.output.contains("# A page walk in two stages"));
     QVERIFY(outcome.output.contains("ends after 24 references"));
     QVERIFY(outcome.output.contains("Answer: 24"));
-    const json report = shearling({"lesson", "run", "two-stage-walk", "--json", "-"}).parsed();
+    const json report = run_shearling({"lesson", "run", "two-stage-walk", "--json", "-"}).parsed();
     QVERIFY(report["passed"].get<bool>());
     QCOMPARE(report["schema"].get<int>(), 1);
   }
 
   void every_command_helps_with_examples() {
     for (const char* command : {"run", "step", "export", "lesson"}) {
-      const Outcome outcome = shearling({command, "--help"});
+      const Outcome outcome = run_shearling({command, "--help"});
       QCOMPARE(outcome.status, 0);
       QVERIFY2(outcome.output.contains("Examples:"), command);
     }

@@ -9,26 +9,12 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/shearling_program.h"
+
+using namespace shearling::testing;
 using nlohmann::json;
 
 namespace {
-
-struct Outcome {
-  int status = -1;
-  QString output, errors;
-};
-
-Outcome shearling(const QStringList& arguments) {
-  QProcess process;
-  process.start(SHEARLING_PROGRAM, arguments);
-  if (!process.waitForFinished(120'000)) process.kill();
-  return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, process.readAllStandardOutput(),
-          process.readAllStandardError()};
-}
-
-bool is_one_line(const Outcome& outcome) {
-  return outcome.errors.startsWith("shearling: ") && outcome.errors.count('\n') == 1;
-}
 
 constexpr const char* kPlan = R"(name: sizes
 base: seesaw-32k
@@ -56,7 +42,7 @@ class SeesawCommandTest : public QObject {
 
  private slots:
   void a_figure_is_a_table_with_the_paper_beside_the_model() {
-    const Outcome outcome = shearling({"seesaw", "--figure", "8", "--references", "1000", "--jobs", "2"});
+    const Outcome outcome = run_shearling({"seesaw", "--figure", "8", "--references", "1000", "--jobs", "2"});
     QCOMPARE(outcome.status, 0);
     QVERIFY(outcome.output.startsWith("Figure 8: "));
     for (const char* text :
@@ -67,7 +53,7 @@ class SeesawCommandTest : public QObject {
 
   void json_goes_to_standard_output_alone_and_is_the_same_twice() {
     const QStringList arguments{"seesaw", "--figure", "15", "--references", "1000", "--json", "-"};
-    const Outcome first = shearling(arguments), second = shearling(arguments + QStringList{"--jobs", "1"});
+    const Outcome first = run_shearling(arguments), second = run_shearling(arguments + QStringList{"--jobs", "1"});
     QCOMPARE(first.status, 0);
     QCOMPARE(first.output, second.output);
     const json figure = json::parse(first.output.toStdString(), nullptr, false);
@@ -79,7 +65,7 @@ class SeesawCommandTest : public QObject {
   }
 
   void the_overview_has_every_figure() {
-    const Outcome outcome = shearling({"seesaw", "--references", "1000", "--json", path("all.json")});
+    const Outcome outcome = run_shearling({"seesaw", "--references", "1000", "--json", path("all.json")});
     QCOMPARE(outcome.status, 0);
     for (const char* figure :
          {"Figure 2 ", "Figure 3 ", "Figure 7 ", "Figure 15 ", "statements of the paper are reproduced"})
@@ -112,7 +98,7 @@ class SeesawCommandTest : public QObject {
   void wrong_usage_is_one_line_and_status_2() {
     QFETCH(QStringList, arguments);
     QFETCH(QString, what);
-    const Outcome outcome = shearling(arguments);
+    const Outcome outcome = run_shearling(arguments);
     QVERIFY2(outcome.status == 2, qPrintable(outcome.errors));
     QVERIFY2(is_one_line(outcome) && outcome.errors.contains(what), qPrintable(outcome.errors));
     QCOMPARE(outcome.output, QString());
@@ -136,7 +122,8 @@ class SeesawCommandTest : public QObject {
   void a_mistake_in_a_plan_has_its_place() {
     QFETCH(QByteArray, plan);
     QFETCH(QString, what);
-    const Outcome outcome = shearling({"seesaw", "--sweep", write("plan.yaml", plan), "--output", path("none.sqlite")});
+    const Outcome outcome =
+        run_shearling({"seesaw", "--sweep", write("plan.yaml", plan), "--output", path("none.sqlite")});
     QVERIFY2(outcome.status == 2, qPrintable(outcome.errors));
     QVERIFY2(is_one_line(outcome) && outcome.errors.contains(what), qPrintable(outcome.errors));
     QVERIFY(!QFile::exists(path("none.sqlite")));
@@ -144,30 +131,31 @@ class SeesawCommandTest : public QObject {
 
   void shards_merged_are_the_whole_and_a_second_run_does_nothing() {
     const QString plan = write("sizes.yaml", kPlan);
-    Outcome whole = shearling({"seesaw", "--sweep", plan, "--output", path("whole.sqlite"), "--export", "csv"});
+    Outcome whole = run_shearling({"seesaw", "--sweep", plan, "--output", path("whole.sqlite"), "--export", "csv"});
     QVERIFY2(whole.status == 0, qPrintable(whole.errors));
     QVERIFY2(whole.errors.contains("8 runs are in") && whole.errors.contains("8 of them new"),
              qPrintable(whole.errors));
     QCOMPARE(whole.output.count("\r\n"), 1 + 8);
     QVERIFY(!whole.output.contains(",,"));  // every column of the view finds its value in a report
-    QVERIFY(shearling({"seesaw", "--sweep", plan, "--output", path("whole.sqlite"), "--resume"})
+    QVERIFY(run_shearling({"seesaw", "--sweep", plan, "--output", path("whole.sqlite"), "--resume"})
                 .errors.contains("0 of them new"));
 
     QStringList merge{"seesaw", "merge", path("merged.sqlite")};
     for (const char* shard : {"1/3", "2/3", "3/3"}) {
       const QString part = path((std::string("part-") + shard[0]).c_str());
-      QCOMPARE(shearling({"seesaw", "--sweep", plan, "--output", part, "--shard", shard, "--jobs", "1"}).status, 0);
+      QCOMPARE(run_shearling({"seesaw", "--sweep", plan, "--output", part, "--shard", shard, "--jobs", "1"}).status, 0);
       merge.append(part);
     }
-    QCOMPARE(shearling(merge).status, 0);
-    QCOMPARE(shearling({"seesaw", "--output", path("merged.sqlite"), "--export", "csv"}).output, whole.output);
+    QCOMPARE(run_shearling(merge).status, 0);
+    QCOMPARE(run_shearling({"seesaw", "--output", path("merged.sqlite"), "--export", "csv"}).output, whole.output);
   }
 
   void the_warm_up_is_taken_off_the_counts() {
     const QString plan =
         write("warm.yaml",
               "base: seesaw-32k\nstreams: [\"synthetic:gups,count=100000\"]\nreferences: 5000\nwarm-up: 20000\n");
-    const Outcome outcome = shearling({"seesaw", "--sweep", plan, "--output", path("warm.sqlite"), "--export", "csv"});
+    const Outcome outcome =
+        run_shearling({"seesaw", "--sweep", plan, "--output", path("warm.sqlite"), "--export", "csv"});
     QVERIFY2(outcome.status == 0, qPrintable(outcome.errors));
     const QStringList header = outcome.output.section("\r\n", 0, 0).split(','),
                       row = outcome.output.section("\r\n", 1, 1).split(',');
@@ -188,7 +176,7 @@ class SeesawCommandTest : public QObject {
     QVERIFY(process.waitForFinished(60'000));
     QCOMPARE(process.exitCode(), 4);
     QVERIFY(QString(process.readAllStandardError()).contains("the same command goes on from there"));
-    const Outcome rest = shearling({"seesaw", "--sweep", plan, "--output", path("long.sqlite")});
+    const Outcome rest = run_shearling({"seesaw", "--sweep", plan, "--output", path("long.sqlite")});
     QVERIFY2(rest.status == 0 && rest.errors.contains("8 runs are in"), qPrintable(rest.errors));
   }
 

@@ -48,6 +48,7 @@ inline ReferenceRecord translated(ReferenceRecord record, std::uint64_t physical
 class VectorStream : public ReferenceStream {
  public:
   explicit VectorStream(std::vector<ReferenceRecord> records) : records_(std::move(records)) {}
+  void rewind() { at_ = 0; }
   std::size_t read(std::span<ReferenceRecord> batch) override {
     const std::size_t count = std::min(batch.size(), records_.size() - at_);
     std::copy_n(records_.begin() + static_cast<std::ptrdiff_t>(at_), count, batch.begin());

@@ -499,10 +499,10 @@ class MemoryPathTest : public QObject {
       QCOMPARE(bench.of<CacheEvict>().size(), swept && told ? std::size_t{2} : std::size_t{0});
       for (const CacheEvict& gone : bench.of<CacheEvict>()) QVERIFY(gone.cache == "L1D" && gone.written_back);
       const Cache& cache = bench.path.caches().l1d();
-      QCOMPARE(cache.probe({8 * kMegabyte + 0x40}).has_value(), !swept);
-      QCOMPARE(cache.probe({8 * kMegabyte + 0xfc0}).has_value(), !swept);
-      QVERIFY(cache.probe({8 * kMegabyte + 0x1000}).has_value());
-      QCOMPARE(bench.path.caches().twin()->probe({8 * kMegabyte + 0x40}).has_value(), true);
+      QCOMPARE(cache.find({8 * kMegabyte + 0x40}).has_value(), !swept);
+      QCOMPARE(cache.find({8 * kMegabyte + 0xfc0}).has_value(), !swept);
+      QVERIFY(cache.find({8 * kMegabyte + 0x1000}).has_value());
+      QCOMPARE(bench.path.caches().twin()->find({8 * kMegabyte + 0x40}).has_value(), true);
       QCOMPARE(cache.counters().write_backs, swept ? std::uint64_t{2} : std::uint64_t{0});
     }
   }
