@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <iostream>
 
 #include "core/events/reflection.h"
+#include "core/machine/processor.h"
 
 namespace shearling::cli {
 
@@ -76,13 +78,19 @@ void Progress::clear() {
   shown_ = false;
 }
 
-VmmTechnique technique_of(std::string_view name) {
-  return name == name_of(VmmTechnique::VtX) ? VmmTechnique::VtX : VmmTechnique::Bare;
-}
+VmmTechnique technique_of(std::string_view name) { return technique_named(name).value_or(VmmTechnique::Bare); }
 
 const std::vector<std::string>& technique_names() {
-  static const std::vector<std::string> kNames{std::string(name_of(VmmTechnique::Bare)),
-                                               std::string(name_of(VmmTechnique::VtX))};
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (const Isa* isa : registered_isas()) {
+      for (const VmmTechnique technique : isa->techniques()) {
+        const std::string name(name_of(technique));
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      }
+    }
+    return names;
+  }();
   return kNames;
 }
 
@@ -94,6 +102,7 @@ int status_of(StopReason reason, std::uint32_t code) {
   switch (reason) {
     case StopReason::None:
     case StopReason::Breakpoint:
+    case StopReason::PowerOff:
       return kAsAsked;
     case StopReason::ExitPort:
       return code >> 1 == 0 ? kAsAsked : kGuestFailed;  // the guest wrote V: (V << 1) | 1

@@ -25,6 +25,13 @@ class Device {
   virtual void load(Reader& reader) = 0;
 };
 
+/// Where the interrupt outputs of the board's devices lead: an interrupt controller.
+class InterruptLines {
+ public:
+  virtual ~InterruptLines() = default;
+  virtual void set_line(unsigned line, bool level) = 0;
+};
+
 /// What a device asks of the machine as a whole.
 struct MachineRequest {
   StopReason stop = StopReason::None;
@@ -45,6 +52,12 @@ class DeviceBus {
   void memory_write(PhysicalAddress address, unsigned size, std::uint64_t value);
   [[nodiscard]] bool claims_memory(PhysicalAddress address) const;
 
+  /// Borrowed. Levels that devices set while nothing is connected are lost.
+  void connect_interrupts(InterruptLines* lines) { interrupts_ = lines; }
+  void set_interrupt_line(unsigned line, bool level) {
+    if (interrupts_ != nullptr) interrupts_->set_line(line, level);
+  }
+
  private:
   struct Mapping {
     Device* device;
@@ -56,6 +69,7 @@ class DeviceBus {
   void write(const std::vector<Mapping>& mappings, std::uint64_t address, unsigned size, std::uint64_t value);
 
   EventStream& events_;
+  InterruptLines* interrupts_ = nullptr;
   std::vector<Mapping> ports_;
   std::vector<Mapping> memory_;
 };

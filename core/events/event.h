@@ -41,7 +41,9 @@ enum class StopReason : std::uint8_t {
   Unsupported,
   StepLimit,
   Breakpoint,
-  Interrupted
+  Interrupted,
+  PowerOff,  ///< The guest switched the machine off, as one does whose work is done.
+  Reset,     ///< The guest asked for a restart.
 };
 
 std::string_view name_of(Actor);

@@ -35,9 +35,9 @@ template <>
 constexpr std::array<std::string_view, 5> kNames<InvalidationScope>{"address", "address space", "all but global",
                                                                     "virtual machine", "all"};
 template <>
-constexpr std::array<std::string_view, 9> kNames<StopReason>{"none",       "exit port",  "triple fault",
-                                                             "deadlock",   "shutdown",   "unsupported",
-                                                             "step limit", "breakpoint", "interrupted"};
+constexpr std::array<std::string_view, 11> kNames<StopReason>{
+    "none",       "exit port",  "triple fault", "deadlock",  "shutdown", "unsupported",
+    "step limit", "breakpoint", "interrupted",  "power off", "reset"};
 template <>
 constexpr std::array<std::string_view, 3> kNames<AccessKind>{"fetch", "read", "write"};
 template <>

@@ -25,4 +25,6 @@ const Isa* find_isa(std::string_view name) {
   return nullptr;
 }
 
+std::span<const Isa* const> registered_isas() { return registered(); }
+
 }  // namespace shearling

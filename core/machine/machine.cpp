@@ -254,7 +254,7 @@ Result<std::unique_ptr<Machine>> Machine::create(MachineSetup setup) {
                       .message = "there is no board '" + implementation->config.board + "'",
                       .remedy = "use pc"};
   }
-  implementation->processor = isa->make_processor(implementation->context(), technique);
+  implementation->processor = std::move(isa->make_processors({implementation->context()}, technique).front());
   Status loaded = implementation->processor->load(implementation->image, guest_name);
   if (!loaded) return loaded.error();
   implementation->beginning = implementation->snapshot();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/machine/machine_config.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/machine/description_files.h"
@@ -14,9 +15,16 @@ std::uint32_t CostModel::cost_of(std::string_view action) const {
   return found == actions.end() ? 0 : found->second;
 }
 
-std::string_view name_of(VmmTechnique technique) {
-  static constexpr std::array<std::string_view, 2> kNames{"bare", "vt-x"};
-  return kNames[static_cast<std::size_t>(technique)];
+namespace {
+constexpr std::array<std::string_view, 4> kTechniqueNames{"bare", "vt-x", "el2", "trap-and-emulate"};
+}  // namespace
+
+std::string_view name_of(VmmTechnique technique) { return kTechniqueNames[static_cast<std::size_t>(technique)]; }
+
+std::optional<VmmTechnique> technique_named(std::string_view name) {
+  const auto found = std::find(kTechniqueNames.begin(), kTechniqueNames.end(), name);
+  if (found == kTechniqueNames.end()) return std::nullopt;
+  return static_cast<VmmTechnique>(found - kTechniqueNames.begin());
 }
 
 std::string_view name_of(GuestPaging) { return "nested"; }

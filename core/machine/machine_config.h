@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ struct CostModel {
   [[nodiscard]] std::uint32_t cost_of(std::string_view action) const;  ///< 0 where the file names no figure.
 };
 
-enum class VmmTechnique : std::uint8_t { Bare, VtX };
+enum class VmmTechnique : std::uint8_t { Bare, VtX, El2, TrapAndEmulate };
 enum class GuestPaging : std::uint8_t { Nested };
-std::string_view name_of(VmmTechnique);  ///< As on the command line: "bare", "vt-x".
+std::string_view name_of(VmmTechnique);  ///< As on the command line: "bare", "vt-x", "el2", "trap-and-emulate".
+std::optional<VmmTechnique> technique_named(std::string_view name);
 std::string_view name_of(GuestPaging);
 
 struct VmmConfig {
@@ -39,6 +41,8 @@ struct MachineConfig {
   std::string board = "pc";                ///< Which devices there are: see core/devices/board.h.
   std::uint64_t ram_bytes = 256ULL << 20;  ///< Of the guest. The VMM's own memory lies above it.
   std::uint64_t seed = 1;                  ///< Of every seeded choice.
+  unsigned cpus = 1;                       ///< Cores.
+  unsigned slice = 50;                     ///< Instructions that a core begins before the next one's turn comes.
   std::vector<std::string> cpu_features;   ///< Names from the ISA's table: "pcid", "smep", "smap", "pdpe1gb", ...
   TranslationCachesConfig translation;
   CacheHierarchyConfig caches;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@
 namespace shearling {
 
 struct ElfImage;
+enum class ElfMachine : std::uint8_t;
 
 /// Guest-visible time: one tick an instruction begun, plus the ticks slept in HLT or WFI. The same at every
 /// observation level and under every technique (the VMM's own time is hidden by the TSC offset).
@@ -38,16 +40,17 @@ struct VirtualTime {
   }
 };
 
-/// What the blocks of the machine share. All borrowed; the machine owns them and outlives the processor.
+/// What the blocks of the machine share. All borrowed; the machine owns them and outlives the processors.
 struct MachineContext {
   const MachineConfig& config;
   PhysicalMemory& memory;
-  CpuEngine& engine;
+  CpuEngine& engine;  ///< Shared by all cores: see Processor::take_engine().
   EventStream& events;
-  MemoryPath& memory_path;
+  MemoryPath& memory_path;  ///< This core's own.
   DeviceBus& devices;
   MachineRequest& request;  ///< Devices ask for a stop here; the processor asks for triple fault, deadlock, ...
   VirtualTime& time;
+  unsigned cpu = 0;  ///< Number of this core.
 };
 
 /// How one call of step() or run_direct() ended.
@@ -114,6 +117,16 @@ class Processor {
   /// As step() until time.step == target, models and their counters included, without micro-events: much faster.
   virtual ProcessorOutcome run_observed(StepIndex target) = 0;
 
+  // Several cores share the engine and are interleaved by the machine: a core that cannot begin an instruction (it is
+  // off, or it sleeps and nothing wakes it) is passed over, and a run ends early where the core comes to that. A core
+  // that is the only one may sleep by itself instead.
+  [[nodiscard]] virtual bool runnable() const { return true; }
+  /// While not runnable(): guest ticks at which a timer of its own may wake it.
+  [[nodiscard]] virtual std::optional<std::uint64_t> next_wakeup() const { return std::nullopt; }
+  /// The engine's register file becomes this core's; release_engine() takes it out again.
+  virtual void take_engine() {}
+  virtual void release_engine() {}
+
   [[nodiscard]] virtual VirtualAddress program_counter() const = 0;
   [[nodiscard]] virtual std::uint8_t privilege() const = 0;  ///< Ring or exception level of the guest.
   [[nodiscard]] virtual Actor actor() const = 0;
@@ -138,21 +151,39 @@ class Processor {
   virtual void load_state(Reader& reader) = 0;
 };
 
-/// One instruction set: what the machine needs to build a processor of it.
+/// A level of privilege as views call it: one a ring or exception level that guests or VMMs run at.
+struct PrivilegeLevel {
+  std::uint8_t number = 0;  ///< As in events.
+  std::string_view name;    ///< "ring 3", "EL0"
+  Actor actor = Actor::GuestUser;
+};
+
+/// One instruction set: what the machine needs to build processors of it.
 class Isa {
  public:
   virtual ~Isa() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  ///< "x86-64"
+  /// True for images that this ISA's machines start.
+  [[nodiscard]] virtual bool accepts(ElfMachine machine) const = 0;
+  /// The built-in machine for an image when nobody names one: "pc", "virt".
+  [[nodiscard]] virtual std::string_view default_machine() const = 0;
+  /// The techniques it has, `bare` first.
+  [[nodiscard]] virtual std::span<const VmmTechnique> techniques() const = 0;
+  [[nodiscard]] virtual std::span<const PrivilegeLevel> privilege_levels() const = 0;  ///< Least privileged first.
+  [[nodiscard]] virtual unsigned most_cpus() const { return 1; }
   [[nodiscard]] virtual ExecutionMode initial_mode() const = 0;
   /// Physical memory that the machine must have for this guest RAM under this technique, in bytes.
   [[nodiscard]] virtual std::uint64_t physical_memory_bytes(const MachineConfig& config,
                                                             VmmTechnique technique) const = 0;
   [[nodiscard]] virtual PhysicalAddress physical_memory_base() const = 0;
-  virtual std::unique_ptr<Processor> make_processor(MachineContext context, VmmTechnique technique) const = 0;
+  /// The cores of one machine, by number; they may share hardware, which the first one then saves and loads.
+  virtual std::vector<std::unique_ptr<Processor>> make_processors(const std::vector<MachineContext>& contexts,
+                                                                  VmmTechnique technique) const = 0;
 };
 
 /// The ISAs that this program was built with; the app registers them once at start-up, before any machine exists.
 void register_isa(const Isa& isa);
 const Isa* find_isa(std::string_view name);
+std::span<const Isa* const> registered_isas();
 
 }  // namespace shearling

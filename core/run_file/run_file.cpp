@@ -26,13 +26,6 @@ Diagnostic damaged(const std::string& path, const std::string& what) {
   return {path, 0, 0, "this run file is damaged: " + what, "record the run again"};
 }
 
-std::optional<VmmTechnique> technique_of(std::string_view name) {
-  for (const VmmTechnique technique : {VmmTechnique::Bare, VmmTechnique::VtX}) {
-    if (name_of(technique) == name) return technique;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::optional<std::int32_t> application_id_of(const std::string& path) {
@@ -97,7 +90,7 @@ std::optional<Diagnostic> RunFile::Storage::read_info() {
   for (const char* key : {"tool_version", "guest_name", "guest_image", "machine_name", "machine_yaml", "vmm"}) {
     if (!texts_of.contains(key)) return damaged(path, std::string("it has no ") + key);
   }
-  const auto technique = technique_of(texts_of["vmm"]);
+  const auto technique = technique_named(texts_of["vmm"]);
   if (!technique) return damaged(path, "there is no technique '" + texts_of["vmm"] + "'");
   const std::string& image = texts_of["guest_image"];
   info.tool_version = texts_of["tool_version"];
@@ -119,7 +112,7 @@ void RunFile::Storage::read_end(const std::map<std::string, std::string>& texts_
   };
   const auto console = texts_of.find("console");
   info.end = RunEnd{.reason = static_cast<StopReason>(
-                        std::clamp<std::int64_t>(number("stop_reason"), 0, static_cast<int>(StopReason::Interrupted))),
+                        std::clamp<std::int64_t>(number("stop_reason"), 0, static_cast<int>(StopReason::Reset))),
                     .code = static_cast<std::uint32_t>(number("stop_code")),
                     .steps = static_cast<StepIndex>(number("steps")),
                     .cycles = static_cast<std::uint64_t>(number("cycles")),

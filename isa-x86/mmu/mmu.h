@@ -16,7 +16,7 @@
 
 #include "core/machine/processor.h"
 #include "isa-x86/cpu/system_state.h"
-#include "isa-x86/mmu/used_table_entries.h"
+#include "core/machine/used_table_entries.h"
 
 namespace shearling::x86 {
 

@@ -12,7 +12,7 @@
 
 #include "cache-sim/address.h"
 
-namespace shearling::x86 {
+namespace shearling {
 
 class UsedTableEntries {
  public:
@@ -33,4 +33,4 @@ class UsedTableEntries {
   std::unordered_map<std::uint64_t, std::array<std::bitset<512>, 2>> frames_;
 };
 
-}  // namespace shearling::x86
+}  // namespace shearling
