@@ -165,6 +165,12 @@ EventFamily family_of(const Event& event) {
           [](const InterruptRequested&) {
             return EventFamily{tr("interrupt"), up, Ink::Hardware};
           },
+          [](const InterruptAcknowledged&) {
+            return EventFamily{tr("interrupt"), down, Ink::Hardware};
+          },
+          [](const InterruptEnded&) {
+            return EventFamily{tr("interrupt"), hit_sign(true), Ink::Hardware};
+          },
           [](const ConsoleOutput&) {
             return EventFamily{tr("console"), dot, Ink::Muted};
           },

@@ -636,6 +636,40 @@ struct InterruptRequested {
   }
 };
 
+/// A program read an interrupt controller's acknowledge register: what was pending is active now.
+struct InterruptAcknowledged {
+  std::uint32_t interrupt = 0;     ///< Its number, as the program reads it.
+  std::uint8_t priority = 0;       ///< The lower, the more urgent.
+  bool virtual_interface = false;  ///< By a guest, from what its VMM or host put there.
+  static constexpr std::string_view kName = "interrupt.acknowledged";
+  static constexpr std::string_view kSentence =
+      "Interrupt {interrupt} (priority {priority}) is acknowledged at the {virtual_interface?virtual|physical} CPU "
+      "interface: it is active now.";
+  static constexpr auto fields() {
+    using P = InterruptAcknowledged;
+    return std::tuple{Field{"interrupt", &P::interrupt, FieldFormat::Decimal},
+                      Field{"priority", &P::priority, FieldFormat::Hex},
+                      Field{"virtual_interface", &P::virtual_interface, FieldFormat::Flag}};
+  }
+};
+
+/// A program told an interrupt controller that it is done: the priority is dropped, the interrupt deactivated, or both.
+struct InterruptEnded {
+  std::uint32_t interrupt = 0;
+  bool virtual_interface = false;
+  bool deactivated = false;  ///< False where only the running priority drops and deactivation comes later.
+  static constexpr std::string_view kName = "interrupt.ended";
+  static constexpr std::string_view kSentence =
+      "Interrupt {interrupt} is ended at the {virtual_interface?virtual|physical} CPU interface: {deactivated?it is no "
+      "longer active|the running priority drops, the interrupt stays active}.";
+  static constexpr auto fields() {
+    using P = InterruptEnded;
+    return std::tuple{Field{"interrupt", &P::interrupt, FieldFormat::Decimal},
+                      Field{"virtual_interface", &P::virtual_interface, FieldFormat::Flag},
+                      Field{"deactivated", &P::deactivated, FieldFormat::Flag}};
+  }
+};
+
 struct ConsoleOutput {
   std::uint8_t byte = 0;
   static constexpr std::string_view kName = "console";
@@ -668,7 +702,7 @@ using EventPayload =
                  PrivilegeChanged, ModeChanged, RegisterWritten, VmExit, VmmAction, VmEntry, Hypercall, WalkBegin,
                  WalkReference, WalkEnd, TlbLookup, TlbFill, TlbEvict, TlbInvalidate, TftLookup, TftFill, TftInvalidate,
                  CacheLookup, CacheFill, CacheEvict, CacheAlias, MemoryAccess, DeviceAccess, InterruptRequested,
-                 ConsoleOutput, LessonMark, MachineStopped>;
+                 InterruptAcknowledged, InterruptEnded, ConsoleOutput, LessonMark, MachineStopped>;
 
 struct Event {
   StepIndex step = 0;

@@ -141,7 +141,8 @@ constexpr bool kIsNotable =
     std::is_same_v<Payload, TrapReturned> || std::is_same_v<Payload, PrivilegeChanged> ||
     std::is_same_v<Payload, ModeChanged> || std::is_same_v<Payload, VmExit> || std::is_same_v<Payload, VmmAction> ||
     std::is_same_v<Payload, VmEntry> || std::is_same_v<Payload, Hypercall> ||
-    std::is_same_v<Payload, InterruptRequested> || std::is_same_v<Payload, ConsoleOutput> ||
+    std::is_same_v<Payload, InterruptRequested> || std::is_same_v<Payload, InterruptAcknowledged> ||
+    std::is_same_v<Payload, InterruptEnded> || std::is_same_v<Payload, ConsoleOutput> ||
     std::is_same_v<Payload, LessonMark> || std::is_same_v<Payload, MachineStopped>;
 
 template <std::size_t... Index>

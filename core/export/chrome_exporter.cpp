@@ -86,7 +86,8 @@ void ChromeExporter::take(const Event& event) {
   if (std::holds_alternative<LessonMark>(payload) || std::holds_alternative<ModeChanged>(payload) ||
       std::holds_alternative<MachineStopped>(payload) || std::holds_alternative<Hypercall>(payload))
     return instant(track_of(guest_.value_or(Actor::GuestKernel)), narrate(event), event);
-  if (std::holds_alternative<ConsoleOutput>(payload) || std::holds_alternative<InterruptRequested>(payload))
+  if (std::holds_alternative<ConsoleOutput>(payload) || std::holds_alternative<InterruptRequested>(payload) ||
+      std::holds_alternative<InterruptAcknowledged>(payload) || std::holds_alternative<InterruptEnded>(payload))
     return instant(Track::Devices, narrate(event), event);
   if (std::holds_alternative<WalkBegin>(payload)) {
     walk_begin_ = now();

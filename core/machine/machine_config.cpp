@@ -160,7 +160,7 @@ class ConfigReader {
   }
 
   void read_vmm(const YAML::Node& node) {
-    static const Keys kKeys{"nested-page", "vpid", "nested-accessed-dirty"};
+    static const Keys kKeys{"nested-page", "vpid", "nested-accessed-dirty", "virtual-machines"};
     static const Keys kPages{"4K", "2M", "1G"};
     static constexpr std::array kSizes{PageSize::Size4K, PageSize::Size2M, PageSize::Size1G};
     if (!yaml_.is_mapping(node, "'vmm'", kKeys)) return;
@@ -168,6 +168,7 @@ class ConfigReader {
     if (yaml_.read_choice(node, "nested-page", kPages, page)) config_.vmm.nested_page = kSizes[page];
     yaml_.read(node, "vpid", config_.vmm.vpid);
     yaml_.read(node, "nested-accessed-dirty", config_.vmm.nested_accessed_dirty);
+    yaml_.read(node, "virtual-machines", config_.vmm.virtual_machines, 1, 2);
   }
 
   YamlReader& yaml_;

@@ -32,6 +32,7 @@ struct VmmConfig {
   PageSize nested_page = PageSize::Size4K;  ///< Largest leaf that the VMM uses in EPT: 4K, 2M or 1G.
   bool vpid = true;
   bool nested_accessed_dirty = true;  ///< A and D bits in EPT.
+  unsigned virtual_machines = 1;      ///< Copies of the guest that share the machine: 1 or 2. Only el2 has two.
 };
 
 struct MachineConfig {
