@@ -51,14 +51,16 @@ class EngineAccesses final : private EngineClient {
  public:
   EngineAccesses(const MachineContext& context, AccessTranslator& translator);
 
-  /// The engine asks this core from now on. With several cores on one engine: after every change of core.
+  /// The engine asks this core from now on, and for everything anew. With several cores on one engine: after every
+  /// change of core. One core at a time is attached; the one that is must detach before it goes.
   void attach();
   void detach();
 
   // --- one instruction
   /// Forgets what the instruction before has left.
   void begin_instruction();
-  /// The same where an observed run has begun this one: its fetch, pages and accesses so far stay.
+  /// The same where an observed run has begun this one and left it Unfinished: its fetch and the pages that it has had
+  /// stay; its accesses are made anew.
   void resume_instruction();
   /// The instruction's `index`th page of code (0 or 1) is this one.
   void set_fetched(unsigned index, VirtualAddress address, const PageTranslation& translation);
@@ -129,7 +131,9 @@ class EngineAccesses final : private EngineClient {
   FillAnswer note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer);
   const StepPage* step_page(VirtualAddress address, AccessKind kind);
   void observe_awaited();
-  void drop_code(PhysicalAddress address);
+  [[nodiscard]] std::uint64_t load(PhysicalAddress address, unsigned size) const;
+  void store(PhysicalAddress address, unsigned size, std::uint64_t value);
+  void drop_code(PhysicalAddress frame);
 
   MachineContext context_;
   AccessTranslator& translator_;
@@ -137,9 +141,8 @@ class EngineAccesses final : private EngineClient {
   unsigned fetched_pages_ = 0;
   std::vector<StepPage> step_pages_;
   std::vector<StepAccess> step_accesses_;
-  std::unordered_set<std::uint64_t> stepped_frames_;  ///< Frames of code that the engine has translated for steps.
-  bool running_ = false;                              ///< Inside run().
-  bool observed_ = false;                             ///< Of an observed run.
+  bool running_ = false;   ///< Inside run().
+  bool observed_ = false;  ///< Of an observed run.
   bool soft_tlb_stale_ = true;
   std::unordered_set<std::uint64_t> writable_frames_;  ///< Granted for writing since the soft TLB was last emptied.
   /// Observed: frame to page of what was granted since the soft TLB was last emptied. One page a frame, so that the
