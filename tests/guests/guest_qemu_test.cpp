@@ -10,40 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/guest_results.h"
 #include "tests/support/qemu.h"
 
-using shearling::test::QemuOptions;
-using shearling::test::QemuRun;
-using shearling::test::run_in_qemu;
+using namespace shearling::test;
 
 namespace {
 
 std::string image_of(const std::string& name) { return std::string(SHEARLING_BINARY_DIR "/guests/") + name + ".elf"; }
 
 constexpr int exit_status_of(int code) { return (code << 1 | 1) & 0xff; }
-
-std::string hex(std::uint64_t value) {
-  std::ostringstream text;
-  text << "0x" << std::hex << value;
-  return text.str();
-}
-
-/// What compute.S computes.
-std::uint64_t compute_checksum(std::uint64_t iterations) {
-  constexpr std::uint64_t kQuads = 8192;
-  std::vector<std::uint64_t> buffer(kQuads, 0);
-  std::uint64_t state = 0x9e3779b97f4a7c15, sum = 0;
-  for (std::uint64_t i = 0; i < iterations; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    std::uint64_t& place = buffer[(state >> 33) & (kQuads - 1)];
-    const std::uint64_t mixed = place ^ state;
-    place = (std::rotl(mixed, 13) ^ (mixed >> 7)) * 5;
-    sum = std::rotl(sum + place, 1);
-    if ((place & 1) != 0) sum ^= i;
-  }
-  for (const std::uint64_t quad : buffer) sum = std::rotl(sum + quad, 7);
-  return sum;
-}
 
 /// What both loops of seesaw.S compute.
 std::uint64_t seesaw_checksum() {
@@ -67,26 +43,6 @@ std::uint64_t working_sets_checksum() {
   for (const std::vector<std::uint64_t>& lines : {compact, scattered, large})
     for (std::size_t i = 1; i <= lines.size() * 6; ++i) sum = std::rotl(sum + lines[i % lines.size()], 1);
   return sum;
-}
-
-/// What a task of kernel.S computes from its seed.
-std::uint64_t task_result(std::uint32_t state) {
-  std::vector<std::uint64_t> heap(4096, 0);
-  std::uint64_t sum = 0;
-  for (int round = 0; round < 20000; ++round) {
-    state = state * 1103515245u + 12345u;
-    std::uint64_t& place = heap[(state >> 16) & 4095];
-    sum = std::rotl(sum + place, 3) ^ state;
-    place = sum;
-  }
-  return sum;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
 }
 
 QByteArray shown(const QemuRun& run) { return QByteArray::fromStdString(run.messages + run.console); }
