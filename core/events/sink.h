@@ -42,6 +42,7 @@ class EventStream {
     stamp_.step = step;
     stamp_.ordinal = 0;
   }
+  void set_vcpu(std::uint16_t vcpu) { stamp_.vcpu = vcpu; }
   void set_actor(Actor actor, std::uint8_t privilege) {
     stamp_.actor = actor;
     stamp_.privilege = privilege;

@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <tuple>
@@ -315,6 +316,11 @@ Status check_segments(const ElfImage& image, std::uint64_t ram_base, std::uint64
 }
 
 }  // namespace
+
+std::string_view name_of(ElfMachine machine) {
+  static constexpr std::array<std::string_view, 3> kNames{"x86", "x86-64", "AArch64"};
+  return kNames[static_cast<std::size_t>(machine)];
+}
 
 const ElfSymbol* ElfImage::find_symbol(std::string_view name) const {
   const auto found = std::ranges::find(symbols, name, &ElfSymbol::name);

@@ -20,6 +20,7 @@ namespace shearling {
 
 enum class ElfClass : std::uint8_t { Elf32, Elf64 };
 enum class ElfMachine : std::uint8_t { X86, X86_64, AArch64 };
+std::string_view name_of(ElfMachine);  ///< "x86", "x86-64", "AArch64"
 
 /// One piece of physical memory to fill: `bytes` at `physical_address`, then zeros up to `memory_size`.
 struct ElfSegment {

@@ -8,6 +8,8 @@
 #include <zstd.h>
 
 #include "core/devices/board.h"
+#include "core/machine/interleaving.h"
+#include "core/machine/setup_check.h"
 
 namespace shearling {
 namespace {
@@ -50,13 +52,16 @@ struct Machine::Implementation {
         image(std::move(image_in)),
         memory(isa.physical_memory_base(), isa.physical_memory_bytes(config, setup.technique)),
         engine(make_unicorn_engine(memory, isa.initial_mode())),
-        memory_path(config.translation, config.caches, events),
         bus(events),
         board(make_board(config.board, bus, events, request)) {}
 
-  MachineContext context() { return {config, memory, *engine, events, memory_path, bus, request, time}; }
+  /// Builds the cores and begins the run.
+  Status start(const Isa& isa);
 
   [[nodiscard]] bool stopped() const { return request.stop != StopReason::None; }
+  void set_models_on(bool on) {
+    for (const auto& path : memory_paths) path->set_models_on(on);
+  }
   void mute(bool on) { events.set_sinks(on ? nullptr : all_sink, on ? nullptr : notable_sink); }
   void apply_sinks(Observation observation) {
     events.set_sinks(observation == Observation::Events ? all_sink : nullptr, notable_sink);
@@ -82,12 +87,12 @@ struct Machine::Implementation {
   EventStream events;
   PhysicalMemory memory;
   std::unique_ptr<CpuEngine> engine;
-  MemoryPath memory_path;
+  std::vector<std::unique_ptr<MemoryPath>> memory_paths;  ///< By core.
   DeviceBus bus;
   MachineRequest request;
   VirtualTime time;
   std::unique_ptr<Board> board;
-  std::unique_ptr<Processor> processor;
+  std::unique_ptr<Interleaving> cores;
   Stop stop;
 
   EventSink* all_sink = nullptr;
@@ -100,19 +105,33 @@ struct Machine::Implementation {
   std::shared_ptr<const MachineSnapshot> beginning;
 };
 
+Status Machine::Implementation::start(const Isa& isa) {
+  std::vector<MachineContext> contexts;
+  for (unsigned cpu = 0; cpu < config.cpus; ++cpu) {
+    memory_paths.push_back(std::make_unique<MemoryPath>(config.translation, config.caches, events));
+    contexts.push_back({config, memory, *engine, events, *memory_paths[cpu], bus, request, time, cpu});
+  }
+  cores = std::make_unique<Interleaving>(isa.make_processors(contexts, setup.technique), config.slice, time, request,
+                                         events);
+  if (Status loaded = cores->load(image, setup.guest_name); !loaded) return loaded;
+  beginning = snapshot();
+  models_origin = beginning;
+  return Done{};
+}
+
 std::vector<std::uint8_t> Machine::Implementation::architectural_state() const {
   std::vector<std::uint8_t> bytes;
   Writer writer(bytes);
   writer(time, request.stop, request.code);
   board->save(writer);
-  processor->save(writer);
+  cores->save(writer);
   return bytes;
 }
 
 std::vector<std::uint8_t> Machine::Implementation::models_state() const {
   std::vector<std::uint8_t> bytes;
   Writer writer(bytes);
-  writer(memory_path);
+  for (const auto& path : memory_paths) writer(*path);
   return bytes;
 }
 
@@ -133,18 +152,18 @@ void Machine::Implementation::restore(const std::shared_ptr<const MachineSnapsho
   Reader reader(picture->architectural);
   reader(time, request.stop, request.code);
   board->load(reader);
-  processor->load_state(reader);
+  cores->load_state(reader);
   models_valid = picture->has_models();
   direct_again_at = 0;
   if (models_valid) {
     const std::vector<std::uint8_t> bytes = decompress(picture->models);
     Reader models(bytes);
-    models(memory_path);
+    for (const auto& path : memory_paths) models(*path);
   } else if (models_origin == nullptr || models_origin->step > picture->step) {
     models_origin = beginning;
   }
   engine->flush_translations();
-  processor->models_changed();
+  cores->models_changed();
   publish_stop();
 }
 
@@ -160,8 +179,8 @@ void Machine::Implementation::tell_stop() {
 void Machine::Implementation::replay_with_models(StepIndex target) {
   restore(models_origin);
   mute(true);
-  memory_path.set_models_on(true);
-  while (time.step < target && !stopped()) processor->run_observed(target);
+  set_models_on(true);
+  while (time.step < target && !stopped()) cores->run_observed(target);
   publish_stop();
 }
 
@@ -171,13 +190,13 @@ void Machine::Implementation::ensure_models() {
 
 StopReason Machine::Implementation::run_stepping(StepIndex target, const std::atomic<bool>* interrupted,
                                                  const std::function<bool()>& should_stop) {
-  memory_path.set_models_on(true);
+  set_models_on(true);
   const bool by_steps = events.wants_micro_events() || should_stop;
   while (time.step < target) {
     if (by_steps)
-      processor->step();
+      cores->step();
     else
-      processor->run_observed(std::min(target, time.step + kObservedSlice));
+      cores->run_observed(std::min(target, time.step + kObservedSlice));
     if (stopped()) {
       tell_stop();
       return request.stop;
@@ -193,15 +212,15 @@ StopReason Machine::Implementation::run_stepping(StepIndex target, const std::at
 // nothing stale any more.
 StopReason Machine::Implementation::run_direct(StepIndex target, const std::atomic<bool>* interrupted) {
   while (time.step < target) {
-    if (models_valid && (time.step < direct_again_at || processor->has_stale_translations())) {
+    if (models_valid && (time.step < direct_again_at || cores->has_stale_translations())) {
       const StopReason reason = run_stepping(std::min(target, time.step + kStalenessInterval), interrupted, {});
       if (reason != StopReason::StepLimit) return reason;
       continue;
     }
     if (models_valid) models_origin = snapshot();
     models_valid = false;
-    memory_path.set_models_on(false);
-    const ProcessorOutcome outcome = processor->run_direct(std::min(target, time.step + kDirectSlice));
+    set_models_on(false);
+    const ProcessorOutcome outcome = cores->run_direct(std::min(target, time.step + kDirectSlice));
     if (outcome.kind == ProcessorOutcome::Kind::NeedsModels) {
       const StepIndex direct_steps = outcome.step - models_origin->step;
       replay_with_models(outcome.step);
@@ -232,33 +251,26 @@ Machine::~Machine() = default;
 Result<std::unique_ptr<Machine>> Machine::create(MachineSetup setup) {
   Result<MachineConfig> config = parse_machine_config(setup.machine_yaml, setup.machine_name);
   if (!config) return config.error();
-  const Isa* isa = find_isa(config.value().isa);
-  if (isa == nullptr) {
-    return Diagnostic{.file = setup.machine_name,
-                      .message = "the machine's ISA '" + config.value().isa + "' is not built in",
-                      .remedy = "use x86-64"};
-  }
   Result<ElfImage> image = parse_elf_image(setup.guest_image, setup.guest_name);
   if (!image) return image.error();
+  const Result<const Isa*> isa = check_setup(config.value(), setup.machine_name, image.value(), setup.technique);
+  if (!isa) return isa.error();
 
-  const std::string guest_name = setup.guest_name;
-  const VmmTechnique technique = setup.technique;
-  auto implementation =
-      std::make_unique<Implementation>(std::move(setup), std::move(config).value(), std::move(image).value(), *isa);
+  auto implementation = std::make_unique<Implementation>(std::move(setup), std::move(config).value(),
+                                                         std::move(image).value(), *isa.value());
   if (implementation->engine == nullptr) {
     return Diagnostic{.message = "the CPU engine (Unicorn) cannot be opened",
                       .remedy = "check the installation with scripts/setup"};
   }
   if (implementation->board == nullptr) {
-    return Diagnostic{.file = implementation->setup.machine_name,
-                      .message = "there is no board '" + implementation->config.board + "'",
-                      .remedy = "use pc"};
+    const MachineConfig& described = implementation->config;
+    return Diagnostic{.file = described.board_place.file,
+                      .line = described.board_place.line,
+                      .column = described.board_place.column,
+                      .message = "there is no board '" + described.board + "'",
+                      .remedy = "use pc or virt"};
   }
-  implementation->processor = std::move(isa->make_processors({implementation->context()}, technique).front());
-  Status loaded = implementation->processor->load(implementation->image, guest_name);
-  if (!loaded) return loaded.error();
-  implementation->beginning = implementation->snapshot();
-  implementation->models_origin = implementation->beginning;
+  if (Status started = implementation->start(*isa.value()); !started) return started.error();
   return std::unique_ptr<Machine>(new Machine(std::move(implementation)));
 }
 
@@ -268,8 +280,12 @@ const ElfImage& Machine::image() const { return implementation_->image; }
 StepIndex Machine::position() const { return implementation_->time.step; }
 const Stop& Machine::stop() const { return implementation_->stop; }
 bool Machine::models_valid() const { return implementation_->models_valid; }
-const Processor& Machine::processor() const { return *implementation_->processor; }
-const MemoryPath& Machine::memory_path() const { return implementation_->memory_path; }
+unsigned Machine::cpus() const { return implementation_->cores->cpus(); }
+unsigned Machine::current_cpu() const { return implementation_->cores->current(); }
+const Processor& Machine::processor() const { return implementation_->cores->processor(); }
+const Processor& Machine::processor(unsigned cpu) const { return implementation_->cores->processor(cpu); }
+const MemoryPath& Machine::memory_path() const { return memory_path(current_cpu()); }
+const MemoryPath& Machine::memory_path(unsigned cpu) const { return *implementation_->memory_paths[cpu]; }
 const PhysicalMemory& Machine::memory() const { return implementation_->memory; }
 const VirtualTime& Machine::time() const { return implementation_->time; }
 const std::string& Machine::console() const { return implementation_->board->console(); }
@@ -315,7 +331,7 @@ std::uint64_t Machine::models_digest() const {
 }
 
 std::string Machine::guest_memory_sha256() const {
-  const Processor& processor = *implementation_->processor;
+  const Processor& processor = implementation_->cores->processor(0);
   const std::uint64_t first = implementation_->memory.base().value;
   return sha256_of_frames(implementation_->config.ram_bytes / kFrameBytes, [&](std::uint64_t index) {
     const auto physical = processor.guest_to_physical(GuestPhysicalAddress{first + index * kFrameBytes});
@@ -323,17 +339,22 @@ std::string Machine::guest_memory_sha256() const {
   });
 }
 
+MemoryPathCounters Machine::counters() const {
+  MemoryPathCounters sum;
+  for (const auto& path : implementation_->memory_paths) sum += path->counters();
+  return sum;
+}
+
 std::uint64_t Machine::cycles() const {
   const VirtualTime& time = implementation_->time;
-  return time.step * implementation_->config.costs.instruction + time.vmm_cycles +
-         implementation_->memory_path.counters().latency_cycles;
+  return time.step * implementation_->config.costs.instruction + time.vmm_cycles + counters().latency_cycles;
 }
 
 std::vector<std::uint8_t> Machine::inspect_virtual(VirtualAddress address, std::size_t count) const {
   std::vector<std::uint8_t> bytes;
   while (bytes.size() < count) {
     const VirtualAddress next{address.value + bytes.size()};
-    const auto translation = implementation_->processor->inspect(next);
+    const auto translation = processor().inspect(next);
     if (!translation || !implementation_->memory.contains(translation->physical)) break;
     const std::size_t in_page = std::min<std::size_t>(count - bytes.size(), kFrameBytes - next.value % kFrameBytes);
     const std::size_t first = bytes.size();

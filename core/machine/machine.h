@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The machine: memory, devices, one processor, time. It runs forward at one of three observation levels and can put
-// itself back to any snapshot it has taken. It has no threads, no clock and no randomness: a run is a pure function of
-// guest, description and technique. Going backwards is TimeTravel's business (core/machine/time_travel.h).
+// The machine: memory, devices, one core or several that take turns (interleaving.h), time. It runs forward at one of
+// three observation levels and can put itself back to any snapshot it has taken. It has no threads, no clock and no
+// randomness: a run is a pure function of guest, description and technique. Going backwards is TimeTravel's business
+// (core/machine/time_travel.h).
 #pragma once
 
 #include <atomic>
@@ -37,7 +38,7 @@ enum class Observation : std::uint8_t { Direct, Models, Events };
 struct MachineSnapshot {
   StepIndex step = 0;
   std::shared_ptr<const MemorySnapshot> memory;
-  std::vector<std::uint8_t> architectural;  ///< Processor, devices, time.
+  std::vector<std::uint8_t> architectural;  ///< Cores and whose turn it is, devices, time.
   std::vector<std::uint8_t> models;         ///< TLBs and caches; empty when they were not simulated up to here.
   [[nodiscard]] bool has_models() const { return !models.empty(); }
 };
@@ -84,12 +85,19 @@ class Machine {
   /// SHA-256 of guest RAM as the guest sees it (see FrameSha256), the same bare and under a VMM.
   [[nodiscard]] std::string guest_memory_sha256() const;
 
+  [[nodiscard]] unsigned cpus() const;
+  /// The core that begins the next instruction; processor() and memory_path() without a number are that core's.
+  [[nodiscard]] unsigned current_cpu() const;
   [[nodiscard]] const Processor& processor() const;
+  [[nodiscard]] const Processor& processor(unsigned cpu) const;
   [[nodiscard]] const MemoryPath& memory_path() const;
+  [[nodiscard]] const MemoryPath& memory_path(unsigned cpu) const;
+  /// Sums over the memory paths of all cores.
+  [[nodiscard]] MemoryPathCounters counters() const;
   [[nodiscard]] const PhysicalMemory& memory() const;
   [[nodiscard]] const VirtualTime& time() const;
   [[nodiscard]] const std::string& console() const;
-  /// Cycles charged so far: instructions, modelled latencies, VMM actions.
+  /// Cycles charged so far: instructions, modelled latencies, VMM actions; of all cores together.
   [[nodiscard]] std::uint64_t cycles() const;
   /// Bytes at a guest virtual address through the current translation; shorter where it ends. No side effects.
   [[nodiscard]] std::vector<std::uint8_t> inspect_virtual(VirtualAddress address, std::size_t count) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/machine/description_files.h"
 #include "core/machine/geometry_reader.h"
@@ -34,13 +35,15 @@ namespace {
 using Keys = std::vector<std::string_view>;
 
 constexpr std::uint64_t kLeastRam = 2ULL << 20;  // an image at 1 MB must fit
-constexpr std::uint64_t kMostRam = 3ULL << 30;   // below the local APIC and the hole for devices
+constexpr std::uint64_t kMostRam = 3ULL << 30;   // the PC's RAM ends below its hole for devices
+constexpr std::uint64_t kMostSlice = 1'000'000;  // instructions
 constexpr std::uint32_t kMostCycles = GeometryReader::kMostCycles;
 
 /// Fills a MachineConfig from one YAML document; what the document does not name stays as it was.
 class ConfigReader {
  public:
-  ConfigReader(YamlReader& yaml, MachineConfig& config) : yaml_(yaml), geometry_(yaml), config_(config) {}
+  ConfigReader(YamlReader& yaml, std::string file, MachineConfig& config)
+      : yaml_(yaml), file_(std::move(file)), geometry_(yaml), config_(config) {}
 
   void read(const YAML::Node& document) {
     static const Keys kKeys{"extends", "name", "description",     "isa",        "board",  "memory", "seed",
@@ -48,8 +51,8 @@ class ConfigReader {
     if (!yaml_.is_mapping(document, "a machine description", kKeys)) return;
     yaml_.read(document, "name", config_.name);
     yaml_.read(document, "description", config_.description);
-    yaml_.read(document, "isa", config_.isa);
-    yaml_.read(document, "board", config_.board);
+    if (yaml_.read(document, "isa", config_.isa)) config_.isa_place = place_of(document["isa"]);
+    if (yaml_.read(document, "board", config_.board)) config_.board_place = place_of(document["board"]);
     read_memory(document);
     yaml_.read(document, "seed", config_.seed, 1);
     config_.translation.seed = config_.seed;
@@ -70,6 +73,10 @@ class ConfigReader {
   }
 
  private:
+  [[nodiscard]] DescriptionPlace place_of(const YAML::Node& node) const {
+    return {file_, yaml_.line_of(node), yaml_.column_of(node)};
+  }
+
   void read_memory(const YAML::Node& document) {
     if (!yaml_.read_bytes(document, "memory", config_.ram_bytes)) return;
     if (config_.ram_bytes < kLeastRam || config_.ram_bytes > kMostRam || config_.ram_bytes % kFrameBytes != 0)
@@ -78,8 +85,10 @@ class ConfigReader {
   }
 
   void read_cpu(const YAML::Node& node) {
-    static const Keys kKeys{"features"};
+    static const Keys kKeys{"features", "count", "slice"};
     if (!yaml_.is_mapping(node, "'cpu'", kKeys)) return;
+    if (yaml_.read(node, "count", config_.cpus, 1, kMostCpus)) config_.cpus_place = place_of(node["count"]);
+    yaml_.read(node, "slice", config_.slice, 1, kMostSlice);
     GeometryReader::section(node, "features", [&](const YAML::Node& features) {
       if (!yaml_.is_list(features, "'features'")) return;
       config_.cpu_features.clear();
@@ -172,6 +181,7 @@ class ConfigReader {
   }
 
   YamlReader& yaml_;
+  std::string file_;
   GeometryReader geometry_;
   MachineConfig& config_;
 };
@@ -185,7 +195,7 @@ DescriptionKind machines() {
 Status apply(const DescriptionLayer& layer, MachineConfig& config) {
   YamlReader yaml(layer.file);
   for (const YAML::Node& document : yaml.load(layer.text)) {
-    if (!document.IsNull()) ConfigReader(yaml, config).read(document);
+    if (!document.IsNull()) ConfigReader(yaml, layer.file, config).read(document);
   }
   if (yaml.failed()) return yaml.diagnostics().front();
   return Done{};

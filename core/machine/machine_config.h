@@ -35,6 +35,14 @@ struct VmmConfig {
   unsigned virtual_machines = 1;      ///< Copies of the guest that share the machine: 1 or 2. Only el2 has two.
 };
 
+/// Where a description says something, for messages about what only the ISA or the board can judge.
+struct DescriptionPlace {
+  std::string file;  ///< Empty: nowhere; it is the default.
+  unsigned line = 0, column = 0;
+};
+
+inline constexpr unsigned kMostCpus = 8;
+
 struct MachineConfig {
   std::string name = "pc";
   std::string description;
@@ -42,13 +50,14 @@ struct MachineConfig {
   std::string board = "pc";                ///< Which devices there are: see core/devices/board.h.
   std::uint64_t ram_bytes = 256ULL << 20;  ///< Of the guest. The VMM's own memory lies above it.
   std::uint64_t seed = 1;                  ///< Of every seeded choice.
-  unsigned cpus = 1;                       ///< Cores.
+  unsigned cpus = 1;                       ///< Cores: 1 to kMostCpus.
   unsigned slice = 50;                     ///< Instructions that a core begins before the next one's turn comes.
   std::vector<std::string> cpu_features;   ///< Names from the ISA's table: "pcid", "smep", "smap", "pdpe1gb", ...
   TranslationCachesConfig translation;
   CacheHierarchyConfig caches;
   CostModel costs;
   VmmConfig vmm;
+  DescriptionPlace isa_place, board_place, cpus_place;
 };
 
 /// Reads a machine description. Unknown or misspelt keys, impossible geometries and wrong types are located errors.

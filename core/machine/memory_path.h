@@ -22,6 +22,15 @@ struct MemoryPathCounters {
   std::uint64_t tlb_lookups = 0, tlb_misses = 0;  ///< Whole lookups (all levels); misses lead to a walk.
   std::uint64_t walks = 0, walk_references = 0, walk_skipped = 0;
   std::uint64_t latency_cycles = 0;
+  MemoryPathCounters& operator+=(const MemoryPathCounters& other) {
+    tlb_lookups += other.tlb_lookups;
+    tlb_misses += other.tlb_misses;
+    walks += other.walks;
+    walk_references += other.walk_references;
+    walk_skipped += other.walk_skipped;
+    latency_cycles += other.latency_cycles;
+    return *this;
+  }
   template <typename Archive>
   void serialize(Archive& archive) {
     archive(tlb_lookups, tlb_misses, walks, walk_references, walk_skipped, latency_cycles);

@@ -105,7 +105,8 @@ class Processor {
  public:
   virtual ~Processor() = default;
 
-  /// Puts the guest into memory and the core into its reset state for that kind of image.
+  /// Puts the guest into memory and the core into its reset state for that kind of image. Called for every core by
+  /// number: memory is the first one's business.
   virtual Status load(const ElfImage& image, const std::string& file) = 0;
 
   /// Begins one instruction and does all that follows from it: interrupts due before it, checks, traps and their
@@ -123,7 +124,11 @@ class Processor {
   [[nodiscard]] virtual bool runnable() const { return true; }
   /// While not runnable(): guest ticks at which a timer of its own may wake it.
   [[nodiscard]] virtual std::optional<std::uint64_t> next_wakeup() const { return std::nullopt; }
-  /// The engine's register file becomes this core's; release_engine() takes it out again.
+  /// Guest time has moved while others ran, or jumped while all slept: timers and the lines they drive follow. Called
+  /// for every core wherever a turn ends, before runnable() is asked.
+  virtual void time_passed() {}
+  /// The engine's register file becomes this core's; release_engine() takes it out again. The first core is given the
+  /// engine before load(); a core that has not got it keeps its register file itself, also in load() and load_state().
   virtual void take_engine() {}
   virtual void release_engine() {}
 
