@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "core/devices/pl011.h"
 #include "core/devices/simple_devices.h"
 
 namespace shearling {
@@ -39,10 +40,28 @@ class PcBoard : public Board {
   LatchDevice second_8259_{"8259 secondary"};
 };
 
+/// QEMU's `virt`: a PL011. Interrupt controller, timers and power control (PSCI) are the ISA's.
+class VirtBoard : public Board {
+ public:
+  VirtBoard(DeviceBus& bus, EventStream& events) : serial_(events, bus, kSerialLine) {
+    bus.attach_memory(serial_, kSerialBase, kFrameBytes);
+  }
+  [[nodiscard]] const std::string& console() const override { return serial_.console(); }
+  void save(Writer& writer) const override { serial_.save(writer); }
+  void load(Reader& reader) override { serial_.load(reader); }
+
+ private:
+  static constexpr PhysicalAddress kSerialBase{0x09000000};
+  static constexpr unsigned kSerialLine = 1;
+
+  Pl011 serial_;
+};
+
 }  // namespace
 
 std::unique_ptr<Board> make_board(std::string_view name, DeviceBus& bus, EventStream& events, MachineRequest& request) {
   if (name == "pc") return std::make_unique<PcBoard>(bus, events, request);
+  if (name == "virt") return std::make_unique<VirtBoard>(bus, events);
   return nullptr;
 }
 
