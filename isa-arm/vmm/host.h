@@ -50,6 +50,12 @@ class HostCore {
   virtual void wait_for_interrupt() = 0;
 };
 
+/// What the guest believes of a register, where the host shows it something else than the hardware holds.
+struct BelievedRegister {
+  SystemRegister reg = SystemRegister::Count;
+  std::uint64_t value = 0;
+};
+
 class Host {
  public:
   virtual ~Host() = default;
@@ -66,14 +72,10 @@ class Host {
   /// state().exception_level is that level. Handles it and returns to the guest, or asks for a stop in context.request.
   virtual void handle_exception(HostCore& core, const ArmException& exception) = 0;
   [[nodiscard]] virtual std::vector<ControlFieldRow> control_structure(const HostCore& core) const = 0;
+  /// Registers that the guest sees otherwise than the hardware holds them.
+  [[nodiscard]] virtual std::vector<BelievedRegister> believed(const HostCore&) const { return {}; }
   virtual void save(Writer& writer) const = 0;
   virtual void load(Reader& reader) = 0;
-};
-
-/// What the guest believes of a register, where the host shows it something else than the hardware holds.
-struct BelievedRegister {
-  SystemRegister reg = SystemRegister::Count;
-  std::uint64_t value = 0;
 };
 
 std::uint64_t host_physical_memory_bytes(const MachineConfig& config, VmmTechnique technique);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The comparisons that the core makes beside those of the system-register table, with the sentences that tell them.
+// {actual} and {required} are what was compared.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace shearling::arm {
+
+enum class CheckId : std::uint8_t {
+  ProgramCounterAligned,
+  LegalState,
+  ReturnMode,
+  ReturnNotHigher,
+  ReturnNotToGuest,
+  InterruptMask,
+  ExclusiveMonitor,
+  ExclusiveAligned,
+  InstructionKnown,
+  Count
+};
+
+struct CheckText {
+  CheckId id;
+  std::string_view name;
+  std::string_view sentence;
+};
+
+inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)> kCheckTexts{{
+    {CheckId::ProgramCounterAligned, "PC alignment", "The program counter {actual} must be a multiple of 4"},
+    {CheckId::LegalState, "PSTATE.IL", "An illegal exception return has set PSTATE.IL: it is {actual}, and must be 0"},
+    {CheckId::ReturnMode, "SPSR.M", "SPSR.M is {actual}: it must name an AArch64 mode that this core has"},
+    {CheckId::ReturnNotHigher, "return not to a higher level",
+     "The return goes to EL{actual}, which must not be above EL{required}"},
+    {CheckId::ReturnNotToGuest, "HCR_EL2.TGE",
+     "With HCR_EL2.TGE set nothing returns to EL1: it would go to EL{actual}"},
+    {CheckId::InterruptMask, "PSTATE mask",
+     "The interrupt's mask bit in PSTATE is {actual}: taken if it is {required}"},
+    {CheckId::ExclusiveMonitor, "exclusive monitor",
+     "The store-exclusive goes to {actual}: the monitor must still be open for it, and stands at {required}"},
+    {CheckId::ExclusiveAligned, "exclusive alignment",
+     "The exclusive access at {actual} must be a multiple of {required}"},
+    {CheckId::InstructionKnown, "instruction exists", "The word {actual} must be an instruction of this core"},
+}};
+
+constexpr bool check_texts_are_in_order() {
+  for (std::size_t i = 0; i < kCheckTexts.size(); ++i) {
+    if (static_cast<std::size_t>(kCheckTexts[i].id) != i) return false;
+  }
+  return true;
+}
+static_assert(check_texts_are_in_order());
+
+}  // namespace shearling::arm
