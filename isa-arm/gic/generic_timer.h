@@ -18,16 +18,18 @@ inline constexpr std::uint64_t kTimerFrequency = 62'500'000;  ///< CNTFRQ_EL0 of
 
 class GenericTimer {
  public:
-  GenericTimer(unsigned cpu, ArmState& state, const VirtualTime& time, Gic& gic, EventStream& events);
+  GenericTimer(unsigned cpu, ArmState& state, const VirtualTime& time, Gic& gic);
 
   [[nodiscard]] std::uint64_t physical_count() const;
-  [[nodiscard]] std::uint64_t virtual_count() const;  ///< CNTPCT - CNTVOFF_EL2.
-  /// CNT* by register, TVAL and ISTATUS computed.
+  [[nodiscard]] std::uint64_t virtual_count() const;  ///< CNTVCT_EL0 as the present level reads it.
+  /// CNT* by register, TVAL and ISTATUS computed. A disabled timer's ISTATUS reads as zero.
   [[nodiscard]] std::uint64_t read(SystemRegister reg) const;
   void write(SystemRegister reg, std::uint64_t value);
-  /// Drives the PPI lines for the present time. Call after time has moved or a register changed.
+  /// Drives the PPI lines for the present time (the GIC tells interrupt.requested). Call after time has moved; write()
+  /// does it by itself.
   void advance();
-  /// Guest ticks (VirtualTime::guest_ticks) at which some enabled, unmasked timer's condition next becomes true.
+  /// Guest ticks (VirtualTime::guest_ticks) at which some enabled, unmasked timer's condition next becomes true; what
+  /// is true already does not count. Cycles of the VMM bring it nearer: ask again after them.
   [[nodiscard]] std::optional<std::uint64_t> next_expiry() const;
 
  private:
@@ -35,7 +37,6 @@ class GenericTimer {
   ArmState& state_;
   const VirtualTime& time_;
   Gic& gic_;
-  EventStream& events_;
 };
 
 }  // namespace shearling::arm

@@ -3,8 +3,10 @@
 // The generic interrupt controller, version 3 with system registers, one security state: distributor, a redistributor
 // and a CPU interface for each core, and its virtual interface: list registers, maintenance interrupt, acknowledge and
 // end of interrupt by the guest without a trap. GIC Architecture Specification (IHI 0069), chapters 4 to 6, 9 and 12.
-// Left out: LPIs and the ITS, group 0 as FIQ beyond what DS=1 gives, message-based SPIs, extended ranges.
-// QEMU's `virt` board: distributor 0x08000000, redistributors from 0x080a0000, 0x20000 bytes each.
+// Left out: LPIs and the ITS, group 0 as FIQ beyond what DS=1 gives, message-based SPIs, extended ranges, 1-of-N
+// routing. QEMU's `virt` board: distributor 0x08000000, redistributors from 0x080a0000, 0x20000 bytes each. As on
+// hardware, nothing reaches a core before software has woken its redistributor (GICR_WAKER.ProcessorSleep = 0), enabled
+// the group in GICD_CTLR and ICC_IGRPEN, the interrupt in ISENABLER, and opened ICC_PMR.
 #pragma once
 
 #include <array>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "core/devices/device_bus.h"
+#include "core/events/sink.h"
 #include "isa-arm/registers/arm_state.h"
 
 namespace shearling::arm {
@@ -57,6 +60,10 @@ class Gic {
   std::uint64_t read_hypervisor(unsigned cpu, SystemRegister reg) const;
   void write_hypervisor(unsigned cpu, SystemRegister reg, std::uint64_t value);
 
+  /// The core's CPU interface, physical and virtual, as a reset of the core leaves it (PSCI CPU_ON).
+  void reset_cpu_interface(unsigned cpu);
+
+  /// All of it: the two devices save nothing of their own.
   void save(Writer& writer) const;
   void load(Reader& reader);
 
