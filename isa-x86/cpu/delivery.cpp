@@ -84,7 +84,7 @@ Together combine(const PendingEvent& first, const PendingEvent& second) {
 }  // namespace
 
 void X86Processor::leave_guest(const VmExitInformation& exit, const std::optional<PendingEvent>& being_delivered) {
-  soft_tlb_stale_ = true;
+  accesses_.translations_changed();
   vmx_.exit(exit, being_delivered);
   host_->handle_exit();
   context_.events.set_actor(actor(), privilege());
@@ -138,7 +138,7 @@ void X86Processor::shut_down(const std::optional<PendingEvent>& being_delivered)
 // From the moment an event arises to its handler's first instruction, through all that can go wrong on the way. An
 // event that the VMM injects has been announced and decided about already.
 void X86Processor::handle_event(PendingEvent event, bool injected) {
-  soft_tlb_stale_ = true;
+  accesses_.translations_changed();
   std::optional<PendingEvent> outer;  // What was being delivered when `event` arose.
   for (unsigned deliveries = 0; deliveries < kMostDeliveries; ++deliveries) {
     std::optional<VmExitInformation> exit;

@@ -71,19 +71,19 @@ Obstacle X86Processor::require_feature(Feature feature) {
 
 // --- memory ----------------------------------------------------------------------------------------------------------
 
-VirtualAddress X86Processor::wrap(std::uint64_t linear) const {
-  return {state_.sixty_four_bit_mode() ? linear : linear & 0xffffffff};
+AccessRequest X86Processor::request_for(VirtualAddress address, AccessKind kind, const AccessMode& mode) const {
+  return {.address = address,
+          .kind = kind,
+          .cpl = mode.cpl.value_or(state_.cpl),
+          .implicit_supervisor = mode.implicit_supervisor,
+          .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
 }
 
-Obstacle X86Processor::translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, Translation& out) {
-  const AccessRequest request{.address = address,
-                              .kind = kind,
-                              .cpl = mode.cpl.value_or(state_.cpl),
-                              .implicit_supervisor = mode.implicit_supervisor,
-                              .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
-  const TranslateResult result = mmu_.translate(request);
+Obstacle X86Processor::translate(VirtualAddress address, AccessKind kind, const AccessMode& mode,
+                                 PageTranslation& out) {
+  const TranslateResult result = mmu_.translate(request_for(address, kind, mode));
   if (const auto* translation = std::get_if<Translation>(&result)) {
-    out = *translation;
+    out = page_translation(*translation);
     return {};
   }
   return obstacle_of(result, mode.stack);
@@ -111,66 +111,21 @@ Obstacle X86Processor::obstacle_of(const TranslateResult& result, bool stack) {
 /// One access, split where it crosses a page; both pages are translated before anything happens.
 Obstacle X86Processor::access(VirtualAddress address, unsigned size, AccessKind kind, const AccessMode& mode,
                               std::uint64_t& value) {
-  Translation first;
+  PageTranslation first;
   if (Obstacle obstacle = translate(address, kind, mode, first)) return obstacle;
   const auto in_page = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - address.value % kFrameBytes));
   if (in_page == size) {
-    value = access_physical(address, first, size, kind, value);
+    value = accesses_.access_physical(address, first, size, kind, value);
     return {};
   }
   const bool wide = mode.implicit_supervisor && state_.long_mode_active();
   const VirtualAddress next = wide ? VirtualAddress{address.value + in_page} : wrap(address.value + in_page);
-  Translation second;
+  PageTranslation second;
   if (Obstacle obstacle = translate(next, kind, mode, second)) return obstacle;
-  const std::uint64_t low = access_physical(address, first, in_page, kind, low_bytes(value, in_page));
-  const std::uint64_t high = access_physical(next, second, size - in_page, kind, value >> (8 * in_page));
+  const std::uint64_t low = accesses_.access_physical(address, first, in_page, kind, low_bytes(value, in_page));
+  const std::uint64_t high = accesses_.access_physical(next, second, size - in_page, kind, value >> (8 * in_page));
   value = low | high << (8 * in_page);
   return {};
-}
-
-std::uint64_t X86Processor::access_physical(VirtualAddress address, const Translation& translation, unsigned size,
-                                            AccessKind kind, std::uint64_t value) {
-  const PhysicalAddress physical = translation.physical;
-  if (!context_.memory.contains(physical, size)) {
-    if (kind != AccessKind::Write) return context_.devices.memory_read(physical, size);
-    context_.devices.memory_write(physical, size, value);
-    return value;
-  }
-  if (kind == AccessKind::Write) will_store(physical, size, value);
-  // Byte by byte where a part of an access across pages has a size that no access has.
-  for (unsigned i = 0; (size & (size - 1)) != 0 && i < size; ++i) {
-    if (kind == AccessKind::Write)
-      context_.memory.write({physical.value + i}, 1, value >> (8 * i) & 0xff);
-    else
-      value = (i == 0 ? 0 : value) | context_.memory.read({physical.value + i}, 1) << (8 * i);
-  }
-  if ((size & (size - 1)) == 0) {
-    if (kind == AccessKind::Write)
-      context_.memory.write(physical, size, value);
-    else
-      value = context_.memory.read(physical, size);
-  }
-  context_.events.micro(MemoryAccess{.access = kind,
-                                     .size = static_cast<std::uint8_t>(size),
-                                     .virtual_address = address,
-                                     .physical_address = physical,
-                                     .value = value,
-                                     .address_space = state_.pcid()});
-  context_.memory_path.program_access(address, physical, size, kind, translation.page_size);
-  return value;
-}
-
-void X86Processor::will_store(PhysicalAddress address, unsigned size, std::uint64_t value) {
-  if (mmu_.is_table_frame(address)) mmu_.table_store(address, size, value);
-  context_.memory.will_write(address);
-  drop_code(address);
-}
-
-/// What the engine has translated of this frame no longer holds: it does not see our own stores.
-void X86Processor::drop_code(PhysicalAddress address) {
-  const PhysicalAddress frame{address.value & ~(kFrameBytes - 1)};
-  const bool stepped = stepped_frames_.erase(frame_number(frame)) != 0;
-  if (stepped || context_.engine.holds_code(frame)) context_.engine.invalidate_code(frame);
 }
 
 Obstacle X86Processor::read_memory(VirtualAddress address, unsigned size, const AccessMode& mode,
@@ -187,7 +142,7 @@ Obstacle X86Processor::write_memory(VirtualAddress address, unsigned size, const
 
 /// Raises what a write would raise, before a device is read for it.
 Obstacle X86Processor::probe_write(VirtualAddress address, unsigned size, const AccessMode& mode) {
-  Translation translation;
+  PageTranslation translation;
   if (Obstacle obstacle = translate(address, AccessKind::Write, mode, translation)) return obstacle;
   const VirtualAddress last = wrap(address.value + size - 1);
   if (last.value >> 12 == address.value >> 12) return {};

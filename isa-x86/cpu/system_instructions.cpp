@@ -110,7 +110,7 @@ static_assert(OperationTable::in_order());
 
 /// Runs the routine; one that completes without having set the PC goes on behind the instruction.
 Obstacle X86Processor::execute_own() {
-  soft_tlb_stale_ = true;
+  accesses_.translations_changed();
   const std::uint64_t next = next_pc();
   pc_written_ = false;
   const auto& row = OperationTable::kRows[static_cast<std::size_t>(instruction_.operation)];

@@ -36,15 +36,16 @@ X86Processor::X86Processor(const MachineContext& context, VmmTechnique technique
       vmx_(context, state_),
       mmu_(context, state_, vmx_.nested()),
       apic_("local APIC", context.time, context.events),
+      accesses_(context, *this),
       decoded_(kDecodedLines) {
-  context_.engine.set_client(this);
+  accesses_.attach();
   if (technique == VmmTechnique::VtX)
     host_ = make_host(context_, state_, vmx_, mmu_, apic_);
   else
     context_.devices.attach_memory(apic_, LocalApic::kBase, kFrameBytes);
 }
 
-X86Processor::~X86Processor() { context_.engine.set_client(nullptr); }
+X86Processor::~X86Processor() { accesses_.detach(); }
 
 // --- loading ---------------------------------------------------------------------------------------------------------
 
@@ -128,7 +129,7 @@ void X86Processor::load_state(Reader& reader) {
 }
 
 void X86Processor::models_changed() {
-  context_.engine.flush_translations();
+  accesses_.reset();
   mmu_.clear_hazard();
   staleness_suspected_ = true;
   resumed_ = false;
@@ -145,7 +146,10 @@ ProcessorOutcome X86Processor::step() {
   if (begun_) ++context_.time.step;
   apic_.advance();  // Here and not lazily, so that its state is the same at every observation level.
   const bool hazard = mmu_.hazard();
-  if (hazard) soft_tlb_stale_ = staleness_suspected_ = true;
+  if (hazard) {
+    accesses_.translations_changed();
+    staleness_suspected_ = true;
+  }
   mmu_.clear_hazard();
   if (hazard && !context_.memory_path.models_on())
     return {ProcessorOutcome::Kind::NeedsModels, index};  // Even a stop would be one on wrong translations.
@@ -246,8 +250,10 @@ void X86Processor::execute_one() {
 
 Obstacle X86Processor::attempt() {
   const bool resumed = std::exchange(resumed_, false);
-  if (!resumed) step_pages_.clear();
-  step_accesses_.clear();
+  if (resumed)
+    accesses_.resume_instruction();
+  else
+    accesses_.begin_instruction();
   refusal_.reset();
   next_interruptibility_ = 0;
   keep_resume_flag_ = false;
@@ -277,10 +283,9 @@ void X86Processor::complete(std::uint64_t start) {
 
 Obstacle X86Processor::fetch(std::uint64_t at) {
   const VirtualAddress address = wrap(at);
-  Translation translation;
+  PageTranslation translation;
   if (Obstacle obstacle = translate(address, AccessKind::Fetch, {}, translation)) return obstacle;
-  fetched_[0] = {address.value >> 12, translation};
-  fetched_pages_ = 1;
+  accesses_.set_fetched(0, address, translation);
   if (Obstacle obstacle = read_instruction(address)) return obstacle;
   if (context_.events.wants_micro_events()) {
     context_.events.micro(InstructionFetched{.pc = address,
@@ -294,9 +299,9 @@ Obstacle X86Processor::fetch(std::uint64_t at) {
   return {};
 }
 
-/// Reads and decodes what fetched_ says, translating the next page where the instruction reaches into it.
+/// Reads and decodes what has been fetched, translating the next page where the instruction reaches into it.
 Obstacle X86Processor::read_instruction(VirtualAddress address) {
-  const auto read = [&](const Translation& from, std::span<std::uint8_t> out) {
+  const auto read = [&](const PageTranslation& from, std::span<std::uint8_t> out) {
     const std::span<const std::uint8_t> frame = context_.memory.frame(frame_number(from.physical));
     if (frame.empty())
       std::fill(out.begin(), out.end(), std::uint8_t{0xff});  // Nobody answers on the bus.
@@ -304,7 +309,7 @@ Obstacle X86Processor::read_instruction(VirtualAddress address) {
       std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(from.physical.value % kFrameBytes), out.size(),
                   out.begin());
   };
-  const Translation& translation = fetched_[0].translation;
+  const PageTranslation& translation = accesses_.fetched(0);
   const bool sixty_four = state_.sixty_four_bit_mode();
   const std::size_t in_page = std::min<std::size_t>(bytes_.size(), kFrameBytes - address.value % kFrameBytes);
   read(translation, std::span(bytes_).first(in_page));
@@ -317,10 +322,9 @@ Obstacle X86Processor::read_instruction(VirtualAddress address) {
     instruction_ = decode(std::span(bytes_).first(in_page), sixty_four);
     if (instruction_.truncated && in_page < bytes_.size()) {
       const VirtualAddress next = wrap(address.value + in_page);
-      Translation second;
+      PageTranslation second;
       if (Obstacle obstacle = translate(next, AccessKind::Fetch, {}, second)) return obstacle;
-      fetched_[1] = {next.value >> 12, second};
-      fetched_pages_ = 2;
+      accesses_.set_fetched(1, next, second);
       read(second, std::span(bytes_).subspan(in_page));
       instruction_ = decode(bytes_, sixty_four);
     }
@@ -335,10 +339,10 @@ void X86Processor::model_fetch(VirtualAddress address) {
   const std::size_t in_page = kFrameBytes - address.value % kFrameBytes;
   const unsigned length = std::max<unsigned>(instruction_.length, 1);
   const unsigned first = std::min<unsigned>(length, static_cast<unsigned>(in_page));
-  const Translation& translation = fetched_[0].translation;
+  const PageTranslation& translation = accesses_.fetched(0);
   context_.memory_path.program_access(address, translation.physical, first, AccessKind::Fetch, translation.page_size);
   if (first == length) return;
-  const Translation& second = fetched_[1].translation;
+  const PageTranslation& second = accesses_.fetched(1);
   context_.memory_path.program_access(wrap(address.value + first), second.physical, length - first, AccessKind::Fetch,
                                       second.page_size);
 }
@@ -347,13 +351,12 @@ void X86Processor::model_fetch(VirtualAddress address) {
 
 Obstacle X86Processor::execute_innocuous() {
   if (Obstacle obstacle = step_engine()) return obstacle;
-  commit_accesses();
+  accesses_.commit_accesses();
   return {};
 }
 
 Obstacle X86Processor::step_engine() {
-  for (unsigned i = 0; i < fetched_pages_; ++i) stepped_frames_.insert(frame_number(fetched_[i].translation.physical));
-  const EngineOutcome outcome = context_.engine.step_one();
+  const EngineOutcome outcome = accesses_.step_one();
   switch (outcome.stop) {
     case EngineStop::Completed:
       return {};
@@ -400,11 +403,10 @@ Obstacle X86Processor::execute_repeated() {
   std::uint64_t remaining = count;
   Obstacle obstacle;
   do {
-    step_pages_.clear();
-    step_accesses_.clear();
+    accesses_.forget_accesses();
     obstacle = step_engine();
     if (obstacle) break;
-    commit_accesses();
+    accesses_.commit_accesses();
     const std::uint64_t before = std::exchange(remaining, general(1) & mask);
     iterations_left_ -= before - remaining;  // The engine may need one turn more to see that none remains.
   } while (pc() == start && (iterations_left_ != 0 || remaining == 0));
@@ -453,131 +455,18 @@ std::uint64_t X86Processor::floating_point_policy() const {
   return (state_.cr0 & (kCr0Em | kCr0Ts | kCr0Mp)) | (state_.cr4 & kCr4Osfxsr);
 }
 
-// The first access to a page was looked up when the engine asked for the page; each further one is a lookup of its own.
-void X86Processor::commit_accesses() {
-  const bool models = context_.memory_path.models_on();
-  const bool events = context_.events.wants_micro_events();
-  if (!models && !events) return;
-  for (const StepAccess& access : step_accesses_) {
-    StepPage& page = step_pages_[access.page];
-    if (page.counted && models) {
-      static_cast<void>(mmu_.translate({.address = access.virtual_address,
-                                        .kind = access.kind,
-                                        .cpl = state_.cpl,
-                                        .alignment_check_flag = (state_.rflags & kFlagAc) != 0}));
-    }
-    page.counted = true;
-    if (events) {
-      context_.events.micro(MemoryAccess{.access = access.kind,
-                                         .size = access.size,
-                                         .virtual_address = access.virtual_address,
-                                         .physical_address = access.physical_address,
-                                         .value = access.value,
-                                         .address_space = state_.pcid()});
-    }
-    context_.memory_path.program_access(access.virtual_address, access.physical_address, access.size, access.kind,
-                                        page.translation.page_size);
-  }
-  step_accesses_.clear();
+// --- what the engine's accesses ask ----------------------------------------------------------------------------------
+
+std::optional<PageTranslation> X86Processor::translate_access(VirtualAddress address, AccessKind kind) {
+  const TranslateResult result = mmu_.translate(request_for(address, kind, {}));
+  if (const auto* translation = std::get_if<Translation>(&result)) return page_translation(*translation);
+  refusal_ = result;
+  return std::nullopt;
 }
 
-// --- what the engine asks --------------------------------------------------------------------------------------------
-
-FillAnswer X86Processor::fill(VirtualAddress address, AccessKind kind) {
-  if (!direct_) return fill_step(address, kind);
-  const FillAnswer answer = fill_direct(address, kind);
-  return observed_ && answer.granted ? note_grant(address, kind, answer) : answer;
-}
-
-FillAnswer X86Processor::note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer) {
-  const std::uint64_t page = address.value >> 12;
-  const auto [place, fresh] = observed_pages_.try_emplace(frame_number(answer.page), page);
-  if (!fresh && place->second != page) {
-    // Another name of the frame. A fetch is known by its program counter; a data access is stepped, and then its name
-    // is the one.
-    if (kind == AccessKind::Fetch) return {.granted = true, .page = answer.page, .executable = true};
-    soft_tlb_stale_ = true;
-    return {};
-  }
-  if (answer.readable) granted_.insert(grant_key(page, AccessKind::Read));
-  if (answer.writable) granted_.insert(grant_key(page, AccessKind::Write));
-  observe_awaited();
-  return answer;
-}
-
-FillAnswer X86Processor::fill_step(VirtualAddress address, AccessKind kind) {
-  const auto frame_of = [](const Translation& translation) {
-    return PhysicalAddress{translation.physical.value & ~(kFrameBytes - 1)};
-  };
-  if (kind == AccessKind::Fetch) {
-    for (unsigned i = 0; i < fetched_pages_; ++i) {
-      if (fetched_[i].page == address.value >> 12) {
-        return {.granted = true, .page = frame_of(fetched_[i].translation), .executable = true};
-      }
-    }
-    return {};
-  }
-  const StepPage* page = step_page(address, kind);
-  if (page == nullptr) return {};
-  const PhysicalAddress frame = frame_of(page->translation);
-  if (kind == AccessKind::Write && context_.memory.contains(frame)) {
-    context_.memory.will_write(frame);
-    if (context_.engine.holds_code(frame)) context_.engine.invalidate_code(frame);
-  }
-  return {.granted = true, .page = frame, .readable = true, .writable = kind == AccessKind::Write};
-}
-
-/// The page as this step has it; looked up, which is remembered as the lookup of its first access, unless it was
-/// already. Null: refused, and refusal_ says why.
-const X86Processor::StepPage* X86Processor::step_page(VirtualAddress address, AccessKind kind) {
-  const std::uint64_t number = address.value >> 12;
-  for (const StepPage& page : step_pages_) {
-    if (page.page == number && page.kind == kind) return &page;
-  }
-  const TranslateResult result = mmu_.translate(
-      {.address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0});
-  const auto* granted = std::get_if<Translation>(&result);
-  if (granted == nullptr) {
-    refusal_ = result;
-    return nullptr;
-  }
-  step_pages_.push_back({number, kind, *granted, false});
-  return &step_pages_.back();
-}
-
-// Grants only what needs nothing more from us until the next flush; everything else is refused and becomes a step.
-FillAnswer X86Processor::fill_direct(VirtualAddress address, AccessKind kind) {
-  AccessRequest request{
-      .address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
-  const std::optional<Translation> translation = mmu_.probe(request);
-  if (!translation) return {};
-  const PhysicalAddress frame{translation->physical.value & ~(kFrameBytes - 1)};
-  if (!context_.memory.contains(frame, kFrameBytes)) return {};
-  const auto also = [&](AccessKind other) {
-    request.kind = other;
-    return mmu_.probe(request).has_value();
-  };
-  if (kind == AccessKind::Fetch) {
-    if (writable_frames_.contains(frame.value)) {  // Never writable here and executable there at once.
-      context_.engine.flush_translations();
-      writable_frames_.clear();
-    }
-    return {.granted = true, .page = frame, .readable = also(AccessKind::Read), .executable = true};
-  }
-  const bool may_store = !mmu_.is_table_frame(frame) && !context_.engine.holds_code(frame);
-  if (kind == AccessKind::Write) {
-    if (!may_store) return {};
-    context_.memory.will_write(frame);
-    writable_frames_.insert(frame.value);
-    return {.granted = true, .page = frame, .readable = true, .writable = true};
-  }
-  const bool writable = may_store && translation->writable_now && context_.memory.is_marked(frame);
-  if (writable) writable_frames_.insert(frame.value);
-  return {.granted = true,
-          .page = frame,
-          .readable = true,
-          .writable = writable,
-          .executable = !writable && context_.engine.holds_code(frame) && also(AccessKind::Fetch)};
+std::optional<PageTranslation> X86Processor::probe_access(VirtualAddress address, AccessKind kind) {
+  const std::optional<Translation> translation = mmu_.probe(request_for(address, kind, {}));
+  return translation ? std::optional(page_translation(*translation)) : std::nullopt;
 }
 
 /// Whether an access of the current instruction goes through SS: those that are not canonical raise #SS, not #GP.
@@ -593,35 +482,6 @@ bool X86Processor::is_stack_reference(VirtualAddress address) const {
          (opcode == 0xff && (instruction_.extension == 2 || instruction_.extension == 6));
 }
 
-void X86Processor::memory_access(PhysicalAddress address, AccessKind kind, unsigned size, std::uint64_t value) {
-  std::size_t best = step_pages_.size();
-  for (std::size_t i = 0; i < step_pages_.size(); ++i) {
-    if (frame_number(step_pages_[i].translation.physical) != frame_number(address)) continue;
-    if (best == step_pages_.size() || step_pages_[i].kind == kind) best = i;
-  }
-  if (best == step_pages_.size()) return;  // The instruction's own bytes.
-  if (kind == AccessKind::Write && mmu_.is_table_frame(address)) {
-    soft_tlb_stale_ = true;
-    // The second half of a store that crosses pages is reported when memory holds it already: that counts as a change.
-    const bool second_half =
-        address.value % kFrameBytes == 0 && !step_accesses_.empty() && step_accesses_.back().kind == AccessKind::Write;
-    mmu_.table_store(address, std::min(size, 8U), second_half ? ~value : value);
-  }
-  step_accesses_.push_back({.virtual_address = {step_pages_[best].page << 12 | address.value % kFrameBytes},
-                            .physical_address = address,
-                            .kind = kind,
-                            .size = static_cast<std::uint8_t>(size),
-                            .value = value,
-                            .page = best});
-}
-
-std::uint64_t X86Processor::device_read(PhysicalAddress address, unsigned size) {
-  return context_.devices.memory_read(address, size);
-}
-void X86Processor::device_write(PhysicalAddress address, unsigned size, std::uint64_t value) {
-  context_.devices.memory_write(address, size, value);
-}
-
 bool X86Processor::stops_direct_run(const DecodedInstruction& instruction) const {
   switch (instruction.operation) {
     case Operation::Innocuous:
@@ -634,7 +494,7 @@ bool X86Processor::stops_direct_run(const DecodedInstruction& instruction) const
 }
 
 EngineClient::BlockPlan X86Processor::plan_block(VirtualAddress, std::span<const std::uint8_t> bytes) {
-  BlockPlan plan;
+  EngineClient::BlockPlan plan;
   const bool sixty_four = state_.sixty_four_bit_mode();
   for (std::uint32_t offset = 0; offset < bytes.size(); ++plan.instructions) {
     const DecodedInstruction instruction = decode(bytes.subspan(offset), sixty_four);
@@ -685,48 +545,6 @@ bool X86Processor::observable(VirtualAddress, std::span<const std::uint8_t> byte
   return instruction.length == bytes.size() && !stops_direct_run(instruction) && has_plain_accesses(instruction);
 }
 
-bool X86Processor::begin_instruction(VirtualAddress pc, unsigned size) {
-  commit_accesses();
-  step_pages_.clear();
-  step_accesses_.clear();
-  Translation translation;
-  if (translate(pc, AccessKind::Fetch, {}, translation)) return false;
-  fetched_[0] = {pc.value >> 12, translation};
-  fetched_pages_ = 1;
-  context_.memory_path.program_access(pc, translation.physical, size, AccessKind::Fetch, translation.page_size);
-  return true;
-}
-
-// The engine may tell of an access before it asks for the page: such a part waits for the answer, and where that is no,
-// it never was.
-void X86Processor::observed_access(PhysicalAddress address, AccessKind kind, unsigned size) {
-  const auto page = observed_pages_.find(frame_number(address));
-  SHEARLING_ASSERT(page != observed_pages_.end(), "an access to a frame that was not granted");
-  const std::uint64_t offset = address.value % kFrameBytes;
-  const auto here = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - offset));
-  awaited_.push_back({.virtual_address = {page->second << 12 | offset}, .kind = kind, .size = here});
-  if (here < size)
-    awaited_.push_back({.virtual_address = wrap((page->second + 1) << 12), .kind = kind, .size = size - here});
-  observe_awaited();
-}
-
-void X86Processor::observe_awaited() {
-  std::size_t done = 0;
-  for (; done < awaited_.size(); ++done) {
-    const ObservedPart& part = awaited_[done];
-    if (!granted_.contains(grant_key(part.virtual_address.value >> 12, part.kind))) break;
-    const StepPage* page = step_page(part.virtual_address, part.kind);
-    SHEARLING_ASSERT(page != nullptr, "the models refuse what the page tables grant");
-    const std::uint64_t frame = page->translation.physical.value & ~(kFrameBytes - 1);
-    step_accesses_.push_back({.virtual_address = part.virtual_address,
-                              .physical_address = {frame | part.virtual_address.value % kFrameBytes},
-                              .kind = part.kind,
-                              .size = static_cast<std::uint8_t>(part.size),
-                              .page = static_cast<std::size_t>(page - step_pages_.data())});
-  }
-  awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(done));
-}
-
 /// True when no entry of the models differs from the tables in memory, so that direct fills give what the models would.
 bool X86Processor::settle_stale_translations() {
   if (staleness_suspected_ && context_.time.step >= next_stale_look_) {
@@ -770,20 +588,7 @@ EngineOutcome X86Processor::run_engine(StepIndex target, bool observed) {
     context_.engine.forget_plans();
     planned_policy_ = floating_point_policy();
   }
-  if (soft_tlb_stale_) {
-    context_.engine.flush_translations();
-    writable_frames_.clear();
-    observed_pages_.clear();
-    granted_.clear();
-    soft_tlb_stale_ = false;
-  }
-  step_accesses_.clear();  // What a step left that ended in a fault.
-  direct_ = true;
-  observed_ = observed;
-  const EngineOutcome outcome = observed ? context_.engine.run_observed(budget) : context_.engine.run(budget);
-  direct_ = observed_ = false;
-  awaited_.clear();
-  if (observed && outcome.stop != EngineStop::Unfinished) commit_accesses();
+  const EngineOutcome outcome = accesses_.run(budget, observed);
   if (outcome.instructions == 0) return outcome;
   time.step += outcome.instructions;
   context_.events.begin_step(time.step - 1);

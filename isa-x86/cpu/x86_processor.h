@@ -12,10 +12,9 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
+#include "core/machine/engine_accesses.h"
 #include "core/machine/processor.h"
 #include "isa-x86/apic/local_apic.h"
 #include "isa-x86/cpu/checks.h"
@@ -60,7 +59,7 @@ struct Descriptor {
   [[nodiscard]] bool big() const { return (access_rights & (1U << 14)) != 0; }
 };
 
-class X86Processor : public Processor, private EngineClient {
+class X86Processor : public Processor, private AccessTranslator {
  public:
   X86Processor(const MachineContext& context, VmmTechnique technique, HostFactory make_host);
   ~X86Processor() override;
@@ -109,7 +108,6 @@ class X86Processor : public Processor, private EngineClient {
   [[nodiscard]] bool floating_point_permitted(FloatingPointUse use) const;
   static TranslateResult at_exact_address(TranslateResult result, VirtualAddress address);
   static Obstacle engine_exception(std::uint32_t vector);
-  void commit_accesses();
   void complete(std::uint64_t pc);
   [[nodiscard]] bool interruptible() const;
   [[nodiscard]] bool window_exiting() const;
@@ -118,21 +116,21 @@ class X86Processor : public Processor, private EngineClient {
   bool settle_stale_translations();
   [[nodiscard]] std::uint64_t floating_point_policy() const;
 
-  // --- EngineClient
-  FillAnswer fill(VirtualAddress address, AccessKind kind) override;
-  FillAnswer fill_step(VirtualAddress address, AccessKind kind);
-  FillAnswer fill_direct(VirtualAddress address, AccessKind kind);
-  void memory_access(PhysicalAddress address, AccessKind kind, unsigned size, std::uint64_t value) override;
-  std::uint64_t device_read(PhysicalAddress address, unsigned size) override;
-  void device_write(PhysicalAddress address, unsigned size, std::uint64_t value) override;
-  BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
+  // --- AccessTranslator
+  std::optional<PageTranslation> translate_access(VirtualAddress address, AccessKind kind) override;
+  std::optional<PageTranslation> probe_access(VirtualAddress address, AccessKind kind) override;
+  [[nodiscard]] bool is_table_frame(PhysicalAddress address) const override { return mmu_.is_table_frame(address); }
+  void table_store(PhysicalAddress address, unsigned size, std::uint64_t value) override {
+    mmu_.table_store(address, size, value);
+  }
+  [[nodiscard]] std::uint16_t address_space() const override { return state_.pcid(); }
+  [[nodiscard]] VirtualAddress wrap(std::uint64_t linear) const override {
+    return {state_.sixty_four_bit_mode() ? linear : linear & 0xffffffff};
+  }
+  EngineClient::BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
   std::uint32_t instructions_before(VirtualAddress pc, std::span<const std::uint8_t> bytes,
                                     std::uint32_t offset) override;
   bool observable(VirtualAddress pc, std::span<const std::uint8_t> bytes) override;
-  bool begin_instruction(VirtualAddress pc, unsigned size) override;
-  void observed_access(PhysicalAddress address, AccessKind kind, unsigned size) override;
-  FillAnswer note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer);
-  void observe_awaited();
   [[nodiscard]] bool is_stack_reference(VirtualAddress address) const;
   [[nodiscard]] bool stops_direct_run(const DecodedInstruction& instruction) const;
 
@@ -157,17 +155,16 @@ class X86Processor : public Processor, private EngineClient {
     bool stack = false;                ///< #SS rather than #GP when not canonical.
     std::optional<unsigned> cpl;       ///< Another privilege level than the current one (pushes of a delivery).
   };
-  Obstacle translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, Translation& out);
+  [[nodiscard]] static PageTranslation page_translation(const Translation& translation) {
+    return {translation.physical, translation.page_size, translation.writable_now};
+  }
+  [[nodiscard]] AccessRequest request_for(VirtualAddress address, AccessKind kind, const AccessMode& mode) const;
+  Obstacle translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, PageTranslation& out);
   Obstacle obstacle_of(const TranslateResult& result, bool stack);
   Obstacle access(VirtualAddress address, unsigned size, AccessKind kind, const AccessMode& mode, std::uint64_t& value);
   Obstacle read_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t& value);
   Obstacle write_memory(VirtualAddress address, unsigned size, const AccessMode& mode, std::uint64_t value);
   Obstacle probe_write(VirtualAddress address, unsigned size, const AccessMode& mode);
-  std::uint64_t access_physical(VirtualAddress address, const Translation& translation, unsigned size, AccessKind kind,
-                                std::uint64_t value);
-  void will_store(PhysicalAddress address, unsigned size, std::uint64_t value);
-  void drop_code(PhysicalAddress address);
-  [[nodiscard]] VirtualAddress wrap(std::uint64_t linear) const;
   Obstacle linear_address(unsigned segment, std::uint64_t offset, unsigned size, AccessKind kind, VirtualAddress& out);
   [[nodiscard]] std::uint64_t effective_offset(const DecodedOperand& operand) const;
   Obstacle operand_address(const DecodedOperand& operand, unsigned size, AccessKind kind, VirtualAddress& out);
@@ -317,66 +314,25 @@ class X86Processor : public Processor, private EngineClient {
   Mmu mmu_;
   LocalApic apic_;
   std::unique_ptr<Host> host_;
+  EngineAccesses accesses_;
 
   // --- within one step only: not state
-  struct FetchedPage {
-    std::uint64_t page = 0;
-    Translation translation;
-  };
-  struct StepPage {
-    std::uint64_t page = 0;
-    AccessKind kind = AccessKind::Read;
-    Translation translation;
-    bool counted = false;
-  };
-  struct StepAccess {
-    VirtualAddress virtual_address;
-    PhysicalAddress physical_address;
-    AccessKind kind = AccessKind::Read;
-    std::uint8_t size = 0;
-    std::uint64_t value = 0;
-    std::size_t page = 0;
-  };
-  const StepPage* step_page(VirtualAddress address, AccessKind kind);
-
   DecodedInstruction instruction_;
   std::array<std::uint8_t, 15> bytes_{};
-  std::array<FetchedPage, 2> fetched_{};
-  unsigned fetched_pages_ = 0;
-  std::vector<StepPage> step_pages_;
-  std::vector<StepAccess> step_accesses_;
-  std::optional<TranslateResult> refusal_;  ///< Why fill() refused.
+  std::optional<TranslateResult> refusal_;  ///< Why translate_access() refused.
   std::uint32_t next_interruptibility_ = 0;
   bool pc_written_ = false;  ///< One of our own instructions went elsewhere.
   bool keep_resume_flag_ = false;
   bool suppress_single_step_ = false;  ///< The instruction entered a handler that RFLAGS.TF does not reach.
   bool delivering_external_ = false;
-  bool direct_ = false;    ///< Inside an engine run of run_direct() or run_observed().
-  bool observed_ = false;  ///< Of run_observed().
-  /// run_observed(): frame to page of what was granted since the soft TLB was last emptied. One page a frame, so that
-  /// the physical address of an access says its virtual one.
-  std::unordered_map<std::uint64_t, std::uint64_t> observed_pages_;
-  std::unordered_set<std::uint64_t> granted_;  ///< grant_key()s of the same time.
-  static constexpr std::uint64_t grant_key(std::uint64_t page, AccessKind kind) {
-    return page << 1 | (kind == AccessKind::Write ? 1U : 0U);
-  }
-  struct ObservedPart {
-    VirtualAddress virtual_address;
-    AccessKind kind = AccessKind::Read;
-    unsigned size = 0;
-  };
-  std::vector<ObservedPart> awaited_;  ///< Accesses of the present instruction whose pages were not granted yet.
   bool resumed_ = false;  ///< The next attempt goes on with one that run_observed() began: its fetch is done.
   static constexpr StepIndex kStaleLookInterval = 64;
   static constexpr std::uint64_t kMostIterations = 4096;  ///< Of a repeated string instruction in one step.
   std::uint64_t iterations_left_ = 0;
   bool begun_ = false;  ///< The step's instruction has begun: it counts.
-  /// A step may have changed what fill() would answer: the engine's fills must go before it runs on.
-  bool soft_tlb_stale_ = false;
   /// A TLB or page-walk-cache entry may not agree with the tables in memory: nobody has looked since.
   bool staleness_suspected_ = true;
-  StepIndex next_stale_look_ = 0;                      ///< Looking costs some hundred walks.
-  std::unordered_set<std::uint64_t> writable_frames_;  ///< Granted for writing since the soft TLB was last emptied.
+  StepIndex next_stale_look_ = 0;  ///< Looking costs some hundred walks.
   std::string_view last_mode_;
   std::uint64_t planned_policy_ = 0;  ///< floating_point_policy() that planned blocks rest on.
 
@@ -387,8 +343,6 @@ class X86Processor : public Processor, private EngineClient {
     DecodedInstruction instruction;
   };
   std::vector<DecodedLine> decoded_;
-  std::unordered_set<std::uint64_t>
-      stepped_frames_;  ///< Frames of code that the engine has translated for single steps.
 };
 
 }  // namespace shearling::x86
