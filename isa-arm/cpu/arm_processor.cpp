@@ -17,8 +17,7 @@ constexpr unsigned kMostAttempts = 64;
 constexpr unsigned kMostBoundaryEvents = 1000;
 constexpr StepIndex kStaleLookInterval = 64;  // Looking for stale entries costs some hundred walks.
 constexpr unsigned kStackPointer = 31;
-constexpr std::uint8_t kExternalAbort = 0x10;                      // DFSC: synchronous, not on a walk.
-constexpr std::uint64_t kTimerFires = 0x5, kTimerFiresMask = 0x7;  // CNTx_CTL: ENABLE, not IMASK, ISTATUS.
+constexpr std::uint8_t kExternalAbort = 0x10;  // DFSC: synchronous, not on a walk.
 
 MmuFeatures mmu_features(const MachineConfig& config) {
   return {.pan = has_feature(config, "pan"),
@@ -35,7 +34,7 @@ ArmProcessor::ArmProcessor(const MachineContext& context, std::shared_ptr<ArmSys
       system_(std::move(system)),
       host_(std::move(host)),
       mmu_(context, state_, mmu_features(system_->config), system_->watch),
-      timer_(context.cpu, state_, context.time, system_->gic, context.events),
+      timer_(context.cpu, state_, context.time, system_->gic),
       accesses_(context, *this) {
   system_->add(*this);
 }
@@ -86,7 +85,6 @@ void ArmProcessor::start_at(VirtualAddress entry, std::uint64_t context_id) {
   reset(entry.value, system_->entry_level());
   state_.powered = true;
   write_engine(integer_register(0), context_id);
-  driven_conditions_ = timer_conditions();
   accesses_.translations_changed();
   if (host_) static_cast<void>(host_->start(*this));
 }
@@ -108,7 +106,7 @@ void ArmProcessor::store(PhysicalAddress address, unsigned size, std::uint64_t v
 // --- snapshots -------------------------------------------------------------------------------------------------------
 
 void ArmProcessor::save(Writer& writer) const {
-  writer(engine_state(), state_, driven_conditions_);
+  writer(engine_state(), state_);
   if (context_.cpu != 0) return;
   system_->gic.save(writer);
   if (host_) host_->save(writer);
@@ -116,7 +114,7 @@ void ArmProcessor::save(Writer& writer) const {
 
 void ArmProcessor::load_state(Reader& reader) {
   EngineState registers;
-  reader(registers, state_, driven_conditions_);
+  reader(registers, state_);
   if (context_.cpu == 0) {
     system_->gic.load(reader);
     if (host_) host_->load(reader);
@@ -252,24 +250,7 @@ bool ArmProcessor::wakes() const {
          (state_.hcr(hcr::kAmo) && state_.hcr(hcr::kVse));
 }
 
-unsigned ArmProcessor::timer_conditions() const {
-  constexpr std::array kControls{SystemRegister::CNTP_CTL_EL0, SystemRegister::CNTV_CTL_EL0,
-                                 SystemRegister::CNTHP_CTL_EL2, SystemRegister::CNTHV_CTL_EL2};
-  unsigned conditions = 0;
-  for (std::size_t i = 0; i < kControls.size(); ++i) {
-    if ((timer_.read(kControls[i]) & kTimerFiresMask) == kTimerFires) conditions |= 1U << i;
-  }
-  return conditions;
-}
-
-void ArmProcessor::advance_timer() {
-  timer_.advance();
-  driven_conditions_ = timer_conditions();
-}
-
-bool ArmProcessor::runnable() const {
-  return state_.powered && (!asleep() || wakes() || timer_conditions() != driven_conditions_);
-}
+bool ArmProcessor::runnable() const { return state_.powered && (!asleep() || wakes()); }
 
 std::optional<std::uint64_t> ArmProcessor::next_wakeup() const {
   return state_.powered ? timer_.next_expiry() : std::nullopt;
@@ -282,10 +263,9 @@ ProcessorOutcome ArmProcessor::step() {
   begun_ = false;
   context_.events.begin_step(index);
   context_.events.set_actor(actor(), privilege());
-  advance_timer();
   if (reach_boundary()) execute_one();
   if (begun_) ++context_.time.step;
-  advance_timer();  // Here and not lazily, so that its state is the same at every observation level.
+  timer_.advance();  // Here and not lazily, so that its state is the same at every observation level.
   const bool hazard = mmu_.hazard();
   if (hazard) system_->tables_changed();
   mmu_.clear_hazard();
@@ -589,7 +569,7 @@ EngineOutcome ArmProcessor::run_engine(StepIndex target, bool observed) {
   time.step += outcome.instructions;
   context_.events.begin_step(time.step - 1);
   context_.events.set_actor(actor(), privilege());
-  advance_timer();
+  timer_.advance();
   return outcome;
 }
 

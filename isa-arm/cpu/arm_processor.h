@@ -45,6 +45,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   ProcessorOutcome run_observed(StepIndex target) override;
   [[nodiscard]] bool runnable() const override;
   [[nodiscard]] std::optional<std::uint64_t> next_wakeup() const override;
+  void time_passed() override { timer_.advance(); }
   void take_engine() override;
   void release_engine() override;
   [[nodiscard]] VirtualAddress program_counter() const override { return {pc()}; }
@@ -102,8 +103,6 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   [[nodiscard]] std::optional<ArmException> due_interrupt() const;
   [[nodiscard]] bool asleep() const { return state_.waiting_for_interrupt || state_.waiting_for_event; }
   [[nodiscard]] bool wakes() const;
-  [[nodiscard]] unsigned timer_conditions() const;
-  void advance_timer();
   [[nodiscard]] bool must_step() const;
   [[nodiscard]] bool floating_point_permitted() const;
   EngineOutcome run_engine(StepIndex target, bool observed);
@@ -186,7 +185,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   GenericTimer timer_;
   EngineAccesses accesses_;
   bool owns_engine_ = false;
-  EngineState parked_;  ///< The register file while another core has the engine.
+  EngineState parked_{.mode = ExecutionMode::AArch64};  ///< The register file while another core has the engine.
 
   // --- within one step only: not state
   std::uint32_t word_ = 0;  ///< The instruction.
@@ -195,7 +194,6 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   bool resumed_ = false;
 
   // --- knowledge, not state
-  unsigned driven_conditions_ = ~0U;  ///< timer_conditions() when the lines were last driven.
   bool staleness_suspected_ = true;
   StepIndex next_stale_look_ = 0;
 };

@@ -5,12 +5,22 @@
 #include <array>
 
 #include "isa-arm/cpu/arm_processor.h"
-#include "isa-arm/cpu/psci.h"
+#include "isa-arm/vmm/psci.h"
 
 namespace shearling::arm {
 namespace {
 
 constexpr unsigned kHypervisorLevel = 2;
+
+constexpr std::array kFunctions{psci::kVersion,      psci::kCpuOff,          psci::kCpuOn,
+                                psci::kAffinityInfo, psci::kMigrateInfoType, psci::kSystemOff,
+                                psci::kSystemReset,  psci::kFeatures,        psci::kSmcccVersion};
+
+bool is_known(std::uint32_t function) {
+  const bool has_wide_form =
+      function == (psci::kCpuOn | psci::kSixtyFourBit) || function == (psci::kAffinityInfo | psci::kSixtyFourBit);
+  return has_wide_form || std::find(kFunctions.begin(), kFunctions.end(), function) != kFunctions.end();
+}
 
 MachineConfig with_host(MachineConfig config, unsigned host_level) {
   if (host_level == kHypervisorLevel && !has_feature(config, "el2")) config.cpu_features.emplace_back("el2");
@@ -45,30 +55,28 @@ void ArmSystem::tables_changed() {
   for (ArmProcessor* core : cores_) core->tables_changed();
 }
 
+/// PSCI and the calling convention's version, as the firmware of QEMU's board answers them.
 void ArmSystem::call_firmware(ArmProcessor& core) {
   const auto function = static_cast<std::uint32_t>(core.general(0));
-  std::uint64_t result = psci::kNotSupported;
+  const auto answer = [&](std::uint64_t value) { core.set_general(0, value); };
+  const auto fail = [&](std::int64_t code) { answer(static_cast<std::uint64_t>(code)); };
   switch (function) {
     case psci::kVersion:
-      result = psci::kVersion11;
-      break;
+      return answer(psci::kPsciVersion11);
+    case psci::kSmcccVersion:
+      return answer(psci::kSmcccVersion11);
     case psci::kFeatures:
-      result = psci::is_known(static_cast<std::uint32_t>(core.general(1))) ? psci::kSuccess : psci::kNotSupported;
-      break;
+      return is_known(static_cast<std::uint32_t>(core.general(1))) ? answer(psci::kSuccess) : fail(psci::kNotSupported);
     case psci::kMigrateInfoType:
-      result = psci::kMigrationNotRequired;
-      break;
-    case psci::kCpuOn32:
-    case psci::kCpuOn64:
-      result = cpu_on(core.general(1), {core.general(2)}, core.general(3));
-      break;
-    case psci::kAffinityInfo32:
-    case psci::kAffinityInfo64: {
+      return answer(psci::kNoTrustedOs);
+    case psci::kCpuOn:
+    case psci::kCpuOn | psci::kSixtyFourBit:
+      return fail(cpu_on(core.general(1), {core.general(2)}, core.general(3)));
+    case psci::kAffinityInfo:
+    case psci::kAffinityInfo | psci::kSixtyFourBit: {
       const ArmProcessor* target = by_affinity(core.general(1));
-      result = target == nullptr   ? psci::kInvalidParameters
-               : target->powered() ? psci::kAffinityOn
-                                   : psci::kAffinityOff;
-      break;
+      if (target == nullptr) return fail(psci::kInvalidParameters);
+      return answer(target->powered() ? psci::kAffinityOn : psci::kAffinityOff);
     }
     case psci::kCpuOff:
       return core.power_off();
@@ -79,20 +87,18 @@ void ArmSystem::call_firmware(ArmProcessor& core) {
       request_.stop = StopReason::Reset;
       return;
     default:
-      break;
+      return fail(psci::kNotSupported);
   }
-  core.set_general(0, result);
 }
 
 ArmProcessor* ArmSystem::by_affinity(std::uint64_t affinity) const {
-  constexpr std::uint64_t kAffinityMask = 0xff00ffffff;
   const auto found = std::find_if(cores_.begin(), cores_.end(), [&](const ArmProcessor* core) {
-    return (core->affinity() & kAffinityMask) == (affinity & kAffinityMask);
+    return (core->affinity() & psci::kAffinityMask) == (affinity & psci::kAffinityMask);
   });
   return found == cores_.end() ? nullptr : *found;
 }
 
-std::uint64_t ArmSystem::cpu_on(std::uint64_t affinity, VirtualAddress entry, std::uint64_t context_id) {
+std::int64_t ArmSystem::cpu_on(std::uint64_t affinity, VirtualAddress entry, std::uint64_t context_id) {
   ArmProcessor* const target = by_affinity(affinity);
   if (target == nullptr) return psci::kInvalidParameters;
   if (target->powered()) return psci::kAlreadyOn;

@@ -45,7 +45,7 @@ class ArmSystem : private InterruptLines {
 
  private:
   [[nodiscard]] ArmProcessor* by_affinity(std::uint64_t affinity) const;
-  std::uint64_t cpu_on(std::uint64_t affinity, VirtualAddress entry, std::uint64_t context_id);
+  std::int64_t cpu_on(std::uint64_t affinity, VirtualAddress entry, std::uint64_t context_id);
   void set_line(unsigned line, bool level) override { gic.set_shared_line(line, level); }
   DeviceBus& devices_;
   MachineRequest& request_;

@@ -177,7 +177,7 @@ void ArmProcessor::write_register(SystemRegister reg, std::uint64_t value) {
     case RegisterHome::Timer:
       report_write(info.name, timer_.read(reg), value);
       timer_.write(reg, value);
-      return advance_timer();
+      return timer_.advance();
     case RegisterHome::Interrupt:
       context_.events.micro(RegisterWritten{.name = info.name, .after = value});
       return system_->gic.write_cpu_interface(context_.cpu, reg, value, virtual_interface(reg));
