@@ -3,6 +3,7 @@
 // Every AArch64 guest that ends must do in QEMU what it says, so that it can be a witness against our machine.
 #include <QTest>
 
+#include <algorithm>
 #include <string>
 
 #include "tests/support/aarch64_guests.h"
@@ -40,6 +41,20 @@ class Aarch64QemuTest : public QObject {
     QVERIFY2(!run.timed_out, shown(run));
     QCOMPARE(QString::fromStdString(run.console), QString::fromStdString(guest.console));
     QCOMPARE(run.exit_status, 0);
+  }
+
+  void the_kernel_s_expected_text_holds_only_passed_checks_and_what_its_tasks_compute() {
+    const auto lines = lines_of(expected_console("aa64-kernel"));
+    std::size_t passed = 0;
+    for (const std::string& line : lines) {
+      QVERIFY2(!line.starts_with("FAIL"), line.c_str());
+      passed += line.starts_with("ok   ");
+    }
+    QVERIFY(passed >= 80);
+    QCOMPARE(QString::fromStdString(lines.back()), QString("kernel: all %1 checks passed").arg(passed));
+    const auto has = [&](const std::string& line) { return std::ranges::find(lines, line) != lines.end(); };
+    QVERIFY(has("task 1: result " + hex(task_result(0x1357)) + ", pages mapped on demand 8"));
+    QVERIFY(has("task 2: result " + hex(task_result(0x2468)) + ", pages mapped on demand 12"));
   }
 
   void an_image_for_another_level_says_so() {

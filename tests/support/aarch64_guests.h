@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The AArch64 guests that end, with the machine each wants and what it must print there: computed here or written down
-// from what the guest says it does, never copied from an emulator's run. Both QEMU and our machine are held against it.
+// from what the guest says it does and checks by itself. Both QEMU and our machine are held against it.
 #pragma once
 
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,14 @@ inline std::string levels_console() {
   return text + "EL0: still here\nEL1: EL0 has ended\n";
 }
 
+/// What a guest prints that is too long to stand here: tests/guests/expected/NAME.txt.
+inline std::string expected_console(const std::string& name) {
+  std::ifstream file(SHEARLING_SOURCE_DIR "/tests/guests/expected/" + name + ".txt");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
 inline std::vector<Aarch64Guest> aarch64_guests() {
   return {
       {"aa64-hello", "virt", 1, "cortex-a57", "hello from EL1\n"},
@@ -37,6 +47,7 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-compute", "virt", 1, "cortex-a57", "compute: checksum " + hex(compute_checksum(60000)) + "\n"},
       {"aa64-compute-long", "virt", 1, "cortex-a57", "compute: checksum " + hex(compute_checksum(5000000)) + "\n"},
       {"aa64-levels", "virt", 1, "cortex-a57", levels_console()},
+      {"aa64-kernel", "virt", 1, "cortex-a57", expected_console("aa64-kernel")},
   };
 }
 

@@ -9,11 +9,13 @@
 
 .include "guest.inc"
 
+.text
+.include "memory.inc"
+
 .set USER_STACK_TOP, 0x80100000
 .set CALL_PRINT, 1
 .set CALL_END, 2
 
-.text
 function kernel_main
   address x0, boot_level0
   constant x1, PTE_USER_CODE
@@ -122,9 +124,6 @@ user_text:
 user_end_text:
   .asciz "EL0: still here\n"
 .balign 4
-
-.text
-.include "memory.inc"
 
 .data
 .balign 8
