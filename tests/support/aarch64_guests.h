@@ -32,6 +32,23 @@ inline std::string levels_console() {
   return text + "EL0: still here\nEL1: EL0 has ended\n";
 }
 
+/// An address of walk.S's cold path: level-0 index 5, then 17, 33 and what is given.
+constexpr std::uint64_t cold_address(std::uint64_t page) {
+  return std::uint64_t{5} << 39 | std::uint64_t{17} << 30 | std::uint64_t{33} << 21 | page << 12 | 0x128;
+}
+
+inline std::string walk_console() {
+  const auto fault = [](int status, int write, std::uint64_t address) {
+    return "fault: status " + hex(static_cast<std::uint64_t>(status)) + ", write " + std::to_string(write) + ", at " +
+           hex(address) + "\n";
+  };
+  return "walk: after TLBI the new page is seen\nwalk: the upper half holds 0x1d\n" +  //
+         fault(0x07, 0, cold_address(66)) + "  it is zero there: 0x0\n" +              // translation, level 3
+         fault(0x0b, 0, cold_address(67)) + "  the page holds 0x2e3\n" +               // access flag, level 3
+         fault(0x0f, 1, cold_address(68)) + "  the copy holds " + hex(cold_address(68)) + ", the page 0x2e3\n" +
+         fault(0x04, 0, std::uint64_t{9} << 39) + "  skipped: 0x0\nwalk: done\n";
+}
+
 /// What a guest prints that is too long to stand here: tests/guests/expected/NAME.txt.
 inline std::string expected_console(const std::string& name) {
   std::ifstream file(SHEARLING_SOURCE_DIR "/tests/guests/expected/" + name + ".txt");
@@ -48,6 +65,9 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-compute-long", "virt", 1, "cortex-a57", "compute: checksum " + hex(compute_checksum(5000000)) + "\n"},
       {"aa64-levels", "virt", 1, "cortex-a57", levels_console()},
       {"aa64-kernel", "virt", 1, "cortex-a57", expected_console("aa64-kernel")},
+      {"aa64-walk", "virt", 1, "cortex-a57", walk_console()},
+      {"aa64-smp", "virt", 2, "cortex-a57", expected_console("aa64-smp")},
+      {"aa64-gic", "virt", 1, "cortex-a57", expected_console("aa64-gic")},
   };
 }
 
