@@ -201,6 +201,11 @@ unsigned TranslationCaches::invalidate_all() {
   return sum_over_tlbs(drop) + walk_entries + (nested_ ? drop(*nested_) : 0);
 }
 
+unsigned TranslationCaches::invalidate_nested(GuestPhysicalAddress address, std::uint16_t virtual_machine) {
+  if (!nested_) return 0;
+  return nested_->invalidate_address({address.value}, {.address_space = 0, .virtual_machine = virtual_machine});
+}
+
 std::vector<const Tlb*> TranslationCaches::structures() const {
   std::vector<const Tlb*> all;
   for (const Tlb& tlb : instruction_) all.push_back(&tlb);

@@ -120,6 +120,8 @@ class TranslationCaches {
   unsigned invalidate_address_space(TlbTag tag, bool keep_global);
   unsigned invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested);
   unsigned invalidate_all();
+  /// Of the nested TLB alone (TLBI IPAS2E1): what was made of both stages together stays.
+  unsigned invalidate_nested(GuestPhysicalAddress address, std::uint16_t virtual_machine);
 
   /// Every TLB, in a fixed order (instruction, data, second level, nested), for views and staleness checks.
   [[nodiscard]] std::vector<const Tlb*> structures() const;

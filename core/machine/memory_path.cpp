@@ -384,6 +384,14 @@ void MemoryPath::invalidate_all(std::string_view reason) {
   invalidated(InvalidationScope::All, translation_.invalidate_all(), reason, caches_.all_invalidated());
 }
 
+void MemoryPath::invalidate_nested(GuestPhysicalAddress address, std::uint16_t virtual_machine,
+                                   std::string_view reason) {
+  if (!models_on_) return;
+  const unsigned dropped = translation_.invalidate_nested(address, virtual_machine);
+  events_.micro(TlbInvalidate{
+      .scope = InvalidationScope::Address, .address = {address.value}, .dropped = dropped, .reason = reason});
+}
+
 void MemoryPath::invalidated(InvalidationScope scope, unsigned dropped, std::string_view reason,
                              const Invalidated& in_caches) {
   events_.micro(TlbInvalidate{.scope = scope, .address = {}, .dropped = dropped, .reason = reason});

@@ -76,6 +76,8 @@ class MemoryPath {
   void invalidate_virtual_machine(std::uint16_t virtual_machine, bool keep_global, bool nested,
                                   std::string_view reason);
   void invalidate_all(std::string_view reason);
+  /// Stage 2's own translations of an address, and nothing made of both stages together (TLBI IPAS2E1).
+  void invalidate_nested(GuestPhysicalAddress address, std::uint16_t virtual_machine, std::string_view reason);
   /// Another address space runs, and its translations were kept: flushes the TFT unless its entries are tagged (section
   /// IV-C3 of the paper).
   void context_switched();

@@ -124,6 +124,9 @@ class Mmu {
   /// TTBR0/1, VTTBR, TCR, VTCR, SCTLR, HCR, MAIR was written, or the regime of the running code changed: address spaces
   /// are tagged, so nothing is dropped, but the address space seen by the engine changes.
   void context_changed();
+  /// The machine was put back to an earlier state: translations that were invalidated since may be cached again. To be
+  /// called whenever the TLB models and memory were restored, before the next access.
+  void state_restored();
 
   [[nodiscard]] std::uint16_t current_asid() const;
   [[nodiscard]] std::uint16_t current_vmid() const;
