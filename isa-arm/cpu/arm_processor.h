@@ -78,6 +78,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   void exception_return() override;
   void invalidate(const TlbInvalidation& what) override;
   void store(PhysicalAddress address, unsigned size, std::uint64_t value) override;
+  [[nodiscard]] HostCore* core(unsigned cpu) override { return system_->core(cpu); }
   bool power_on(unsigned cpu, VirtualAddress entry, std::uint64_t context_id) override;
   void power_off() override;
   void wait_for_interrupt() override { state_.waiting_for_interrupt = true; }
@@ -144,7 +145,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   [[nodiscard]] std::uint64_t read_process_state(SystemRegister reg) const;
   [[nodiscard]] std::uint64_t pending_interrupts() const;
   void write_process_state(SystemRegister reg, std::uint64_t value);
-  [[nodiscard]] std::optional<std::uint64_t> peek(SystemRegister reg) const;
+  [[nodiscard]] std::optional<std::uint64_t> peek(SystemRegister reg) const override;
   [[nodiscard]] bool virtual_interface(SystemRegister reg) const;
   void report_write(std::string_view name, std::uint64_t before, std::uint64_t after);
 

@@ -46,6 +46,10 @@ class HostCore {
   /// PSCI CPU_ON of another core of the machine; false: it is on already or does not exist.
   virtual bool power_on(unsigned cpu, VirtualAddress entry, std::uint64_t context_id) = 0;
   virtual void power_off() = 0;  ///< This core.
+  /// A core of the machine by its number, this one included; null where there is none.
+  [[nodiscard]] virtual HostCore* core(unsigned cpu) = 0;
+  /// A register's value for views, without side effects; nothing for the ICC_* registers.
+  [[nodiscard]] virtual std::optional<std::uint64_t> peek(SystemRegister reg) const = 0;
   /// Waits for an interrupt as WFI does once the guest is entered again.
   virtual void wait_for_interrupt() = 0;
 };

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The Power State Coordination Interface (DEN 0022, version 1.1) and the SMC Calling Convention (DEN 0028) as numbers:
+// function identifiers in X0, answers in X0. A function that has a 32-bit and a 64-bit form differs in bit 30.
+#pragma once
+
+#include <cstdint>
+
+namespace shearling::arm::psci {
+
+inline constexpr std::uint32_t kVersion = 0x84000000, kCpuSuspend = 0x84000001, kCpuOff = 0x84000002,
+                               kCpuOn = 0x84000003, kAffinityInfo = 0x84000004, kMigrateInfoType = 0x84000006,
+                               kSystemOff = 0x84000008, kSystemReset = 0x84000009, kFeatures = 0x8400000a,
+                               kSmcccVersion = 0x80000000;
+inline constexpr std::uint32_t kSixtyFourBit = 1U << 30;
+
+inline constexpr std::uint64_t kPsciVersion11 = 0x10001, kSmcccVersion11 = 0x10001;
+inline constexpr std::uint64_t kNoTrustedOs = 2;  ///< MIGRATE_INFO_TYPE: nothing to migrate.
+inline constexpr std::uint64_t kAffinityOn = 0, kAffinityOff = 1;
+
+inline constexpr std::int64_t kSuccess = 0, kNotSupported = -1, kInvalidParameters = -2, kAlreadyOn = -4;
+
+/// The affinity fields of MPIDR_EL1, as CPU_ON and AFFINITY_INFO name a core.
+inline constexpr std::uint64_t kAffinityMask = 0xff00ffffff;
+
+}  // namespace shearling::arm::psci
