@@ -205,7 +205,7 @@ struct SystemEncoding {
 
 /// Who keeps the register's value.
 enum class RegisterHome : std::uint8_t {
-  Stored,        ///< ArmState::system, with a write mask.
+  Stored,        ///< ArmState::system, with a write mask: read_stored() and write_stored().
   Constant,      ///< ArmState::system, read only: identification.
   ProcessState,  ///< CurrentEL, DAIF, NZCV, SPSel, PAN, SP_ELx, FPCR, FPSR, ISR_EL1, OSLSR_EL1: the processor computes
                  ///< them.
@@ -233,10 +233,39 @@ struct SystemRegisterInfo {
   std::string_view group;  ///< For the register view: "identification", "translation", "exception", "timer", "GIC", ...
   std::string_view section;  ///< Where the manual describes it.
   std::span<const RegisterField> fields;
+  std::string_view feature;  ///< The CPU feature that brings the register; empty: every core has it.
 };
 
 std::span<const SystemRegisterInfo> system_register_table();  ///< By SystemRegister.
 const SystemRegisterInfo& info_of(SystemRegister reg);
+
+/// FEAT_VHE (DDI 0487, D8.2): while HCR_EL2.E2H is set, the name of `reg` means `host` at EL2, and `alias` (op1 = 5)
+/// means `reg` there.
+struct HostRedirection {
+  SystemRegister reg = SystemRegister::Count, host = SystemRegister::Count;
+  std::string_view alias;
+  [[nodiscard]] SystemEncoding alias_encoding() const;
+};
+std::span<const HostRedirection> host_redirections();
+
+/// Instructions of the SYS space (DDI 0487, C5.3 to C5.5) that this core has.
+struct SystemInstructionInfo {
+  std::string_view name;  ///< "DC CIVAC", "TLBI VAE1IS", ...
+  SystemEncoding encoding;
+  std::uint8_t from = 1;            ///< The lowest level that may execute it.
+  std::string_view feature;         ///< The CPU feature that brings it.
+  std::uint64_t trap_families = 0;  ///< What traps it: trap_rules.h.
+};
+std::span<const SystemInstructionInfo> system_instruction_table();
+/// The name that an MRS, MSR, SYS or MSR (immediate) encoding has, aliases included; empty where it has none.
+std::string_view name_of(SystemEncoding encoding);
+
+/// What MRS reads of registers whose home is Stored or Constant: CCSIDR_EL1 by CSSELR_EL1, DCZID_EL0.DZP by level.
+[[nodiscard]] std::uint64_t read_stored(const ArmState& state, SystemRegister reg);
+/// MSR to a register whose home is Stored: reserved bits, the layouts that HCR_EL2.E2H chooses, and the pairs of
+/// registers that set and clear the same bits.
+void write_stored(ArmState& state, const MachineConfig& config, SystemRegister reg, std::uint64_t value);
+
 /// "M=1 C=1 WXN=0 ..." from the table's fields; ESR and PSTATE decode their class and mode in words.
 std::string describe_fields(SystemRegister reg, std::uint64_t value);
 
@@ -261,6 +290,7 @@ struct AccessDecision {
       SystemRegister::Count;  ///< Allowed: after FEAT_VHE's redirection. Count: a register that reads as zero.
 };
 
+/// EL2's trap bits of ICH_HCR_EL2 are looked up in ArmState: the core stores them there besides telling the GIC.
 /// MRS (read) or MSR of the encoding at the current level, every check in the architecture's order, each an event with
 /// its sentence. `rt` is the general register (31: XZR), for the syndrome.
 AccessDecision decide_system_access(const ArmState& state, const MachineConfig& config, SystemEncoding encoding,
@@ -283,6 +313,7 @@ struct InstructionQuery {
   std::uint16_t immediate = 0;  ///< SVC, HVC, SMC.
   SystemEncoding encoding;      ///< MsrImmediate, System.
   unsigned rt = 31;             ///< System.
+  bool read = false;            ///< System: SYSL.
   std::uint8_t condition = 0;   ///< Unused in AArch64; WFx reports 0xe and CV set.
 };
 /// Allowed: the caller executes it. SVC, HVC and SMC that are allowed are exceptions by themselves (SMC: PSCI's or
