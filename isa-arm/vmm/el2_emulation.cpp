@@ -23,17 +23,6 @@ struct TrappedAccess {
   bool read;
 };
 
-/// Feature fields of which the guest is told that it has none: EL2 and what belongs to it is the VMM's.
-struct HiddenFields {
-  SystemRegister reg;
-  std::uint64_t fields;
-};
-constexpr std::array kHiddenFields{
-    HiddenFields{SystemRegister::ID_AA64PFR0_EL1, 0xf00},          // EL2
-    HiddenFields{SystemRegister::ID_AA64MMFR1_EL1, 0xf00 | 0xf0},  // VH, VMIDBits
-    HiddenFields{SystemRegister::ID_AA64MMFR2_EL1, 0xfULL << 24},  // NV
-};
-
 /// DC ISW, DC CSW, DC CISW
 constexpr std::array kSetWayInstructions{SystemEncoding{1, 0, 7, 6, 2}, SystemEncoding{1, 0, 7, 10, 2},
                                          SystemEncoding{1, 0, 7, 14, 2}};
@@ -219,18 +208,17 @@ void El2Host::on_system_register() {
   skip_instruction();
 }
 
+/// The whole space reads as zero where it is not given away yet.
 std::uint64_t El2Host::read_identification(SystemEncoding encoding) {
   const std::optional<SystemRegister> reg = register_of(encoding);
-  if (!reg) return 0;  // The whole space reads as zero where it is not given away yet.
-  const auto hidden = std::find_if(kHiddenFields.begin(), kHiddenFields.end(),
-                                   [&](const HiddenFields& row) { return row.reg == *reg; });
-  return read(*reg) & ~(hidden == kHiddenFields.end() ? 0 : hidden->fields);
+  return reg ? believed_identification_[*reg] : 0;
 }
 
 std::vector<BelievedRegister> El2Host::believed(const HostCore& core) const {
   std::vector<BelievedRegister> registers;
-  for (const HiddenFields& hidden : kHiddenFields)
-    registers.push_back({hidden.reg, core.peek(hidden.reg).value_or(0) & ~hidden.fields});
+  for (const SystemRegisterInfo& info : system_register_table()) {
+    if (is_identification(info.encoding)) registers.push_back({info.id, believed_identification_[info.id]});
+  }
   const auto& timer = machine().physical_timers[core.context().cpu];
   registers.push_back({R::CNTPCT_EL0, context_.time.guest_ticks()});
   registers.push_back({R::CNTP_CVAL_EL0, timer.compare});

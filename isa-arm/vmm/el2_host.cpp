@@ -83,6 +83,9 @@ const std::array<El2Host::ClassHandler, 7> El2Host::kClassHandlers{{
 }};
 
 El2Host::El2Host(const MachineContext& context) : context_(context), frames_(context.memory) {
+  MachineConfig without_level_two = context.config;
+  std::erase_if(without_level_two.cpu_features, [](const std::string& name) { return name == "el2" || name == "vhe"; });
+  reset_system_registers(believed_identification_, without_level_two, 0);
   const bool management = context.config.vmm.nested_accessed_dirty && has_feature(context.config, "hafdbs");
   for (unsigned number = 0; number < context.config.vmm.virtual_machines; ++number)
     machines_.push_back(std::make_unique<VirtualMachine>(context_, frames_, number, management));

@@ -159,6 +159,8 @@ class El2Host final : public Host {
 
   MachineContext context_;
   VmmFrames frames_;
+  /// The identification registers of a core without EL2, which is the VMM's: made once, no state.
+  ArmState believed_identification_;
   std::vector<std::unique_ptr<VirtualMachine>> machines_;
   unsigned running_ = 0;  ///< Of machines_.
   bool prepared_ = false;
