@@ -2,7 +2,7 @@
 //
 // The CPU that executes innocuous instructions, behind an interface of our own. Privileged, control-sensitive and
 // behaviour-sensitive instructions never reach it: the ISA module executes them. Translation is never its own business
-// either: every soft-TLB miss asks the client. Only unicorn_engine.cpp sees Unicorn.
+// either: every soft-TLB miss asks the client. Only the files unicorn_* see Unicorn.
 #pragma once
 
 #include <array>

@@ -21,8 +21,6 @@
 //   flags from before a refused step are put back.
 // - The fill hook is told the page, never the byte: the exact address of a refused access is found by executing the
 //   instruction once more with that page on a device that notes where it is touched, and taking everything back.
-#include <unicorn/unicorn.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -32,6 +30,7 @@
 #include "core/base/assert.h"
 #include "core/engine/code_map.h"
 #include "core/engine/engine.h"
+#include "core/engine/unicorn_architecture.h"
 
 #ifdef __SANITIZE_ADDRESS__
 // Unicorn 2.1.1 loses 32 bytes with each handle that is closed.
@@ -43,143 +42,17 @@ namespace shearling {
 
 namespace {
 
-constexpr std::uint64_t kTrapFlag = 0x100;
-constexpr std::uint64_t kCarriedFlags = 0xcd5;  ///< CF PF AF ZF SF DF OF.
-constexpr std::uint64_t kFlagsAlwaysOne = 0x2;
 constexpr std::uint64_t kPageOffsetMask = kFrameBytes - 1;
-constexpr std::uint32_t kLongestInstruction = 15;
-constexpr std::uint32_t kDebugVector = 1;
-constexpr std::uint32_t kFsBaseMsr = 0xc0000100;
-constexpr std::uint32_t kGsBaseMsr = 0xc0000101;
-constexpr unsigned kFsIndex = 4;
-/// Where x86's physical address space ends, and two pages there that no machine has, for finding refused addresses.
-constexpr std::uint64_t kPhysicalEnd = std::uint64_t{1} << 52;
-constexpr std::uint64_t kProbePage = kPhysicalEnd - 2 * kFrameBytes;
-constexpr std::uint64_t kSinkPage = kPhysicalEnd - kFrameBytes;
 /// Not canonical, so no block begins there.
 constexpr std::uint64_t kNowhere = 0x8000000000000001;
 constexpr std::uint64_t kNextGeneration = std::uint64_t{1} << 48;
+constexpr std::uint64_t kGenerations = ~(std::uint64_t{1} << 63);
 constexpr std::uint64_t kNeverAffordable = ~std::uint64_t{0};
 constexpr std::size_t kFastPlans = 1024;
 /// More changed frames than this, and all translations go at once.
 constexpr std::size_t kManyFrames = 64;
 
 constexpr std::uint64_t page_of(std::uint64_t address) { return address / kFrameBytes; }
-
-bool is_x86(ExecutionMode mode) { return mode != ExecutionMode::AArch64; }
-
-constexpr std::array<std::uint8_t, 11> kPrefixes{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
-
-/// A legacy prefix, or what is a REX prefix in 64-bit mode.
-bool is_prefix(std::uint8_t byte) {
-  return (byte & 0xf0) == 0x40 || std::find(kPrefixes.begin(), kPrefixes.end(), byte) != kPrefixes.end();
-}
-
-/// The opcode bytes of BT, BTS, BTR, BTC and CMPXCHG8B, or the opcode and ModRM bytes of RCL and RCR of memory.
-bool is_stepped_opcode(std::uint8_t first, std::uint8_t second) {
-  constexpr std::array<std::uint8_t, 6> kTwoByte{0xa3, 0xab, 0xb3, 0xbb, 0xba, 0xc7};
-  if (first == 0x0f) return std::find(kTwoByte.begin(), kTwoByte.end(), second) != kTwoByte.end();
-  const bool shift = first == 0xc0 || first == 0xc1 || (first >= 0xd0 && first <= 0xd3);
-  const unsigned operation = (second >> 3) & 7;
-  return shift && second < 0xc0 && (operation == 2 || operation == 3);
-}
-
-/// True when the bytes begin with a string instruction under a repeat prefix.
-bool is_repeated_string(std::span<const std::uint8_t> bytes, ExecutionMode mode) {
-  bool repeated = false;
-  std::size_t at = 0;
-  for (; at < bytes.size() && std::find(kPrefixes.begin(), kPrefixes.end(), bytes[at]) != kPrefixes.end(); ++at) {
-    repeated = repeated || bytes[at] >= 0xf2;
-  }
-  if (mode == ExecutionMode::X86Long64 && at < bytes.size() && (bytes[at] & 0xf0) == 0x40) ++at;
-  if (!repeated || at >= bytes.size()) return false;
-  const std::uint8_t opcode = bytes[at];
-  return (opcode >= 0x6c && opcode <= 0x6f) || (opcode >= 0xa4 && opcode <= 0xa7) || (opcode >= 0xaa && opcode <= 0xaf);
-}
-
-// ---------------------------------------------------------------------------------------------------- registers
-
-/// The register file of one mode as Unicorn names it, in the order in which it must be written: the x87 status word
-/// holds the top of stack, and the tag word says which of the registers counted from there are empty.
-struct RegisterList {
-  std::vector<EngineRegister> names;
-  std::vector<int> ids;
-};
-
-RegisterList make_register_list(ExecutionMode mode) {
-  const bool wide = mode == ExecutionMode::X86Long64;
-  RegisterList list;
-  const auto add = [&](RegisterClass register_class, unsigned index, int id) {
-    list.names.push_back({register_class, static_cast<std::uint8_t>(index)});
-    list.ids.push_back(id);
-  };
-  constexpr std::array<int, 16> kWide{UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX,
-                                      UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
-                                      UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
-                                      UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15};
-  constexpr std::array<int, 8> kNarrow{UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX,
-                                       UC_X86_REG_ESP, UC_X86_REG_EBP, UC_X86_REG_ESI, UC_X86_REG_EDI};
-  const unsigned count = wide ? 16 : 8;
-  for (unsigned index = 0; index < count; ++index)
-    add(RegisterClass::Integer, index, wide ? kWide[index] : kNarrow[index]);
-  add(RegisterClass::ProgramCounter, 0, wide ? UC_X86_REG_RIP : UC_X86_REG_EIP);
-  add(RegisterClass::Flags, 0, UC_X86_REG_EFLAGS);
-  if (wide) {
-    add(RegisterClass::SegmentBase, kFsIndex, UC_X86_REG_FS_BASE);
-    add(RegisterClass::SegmentBase, kFsIndex + 1, UC_X86_REG_GS_BASE);
-  }
-  for (unsigned index = 0; index < count; ++index) {
-    add(RegisterClass::Vector, index, UC_X86_REG_XMM0 + static_cast<int>(index));
-  }
-  add(RegisterClass::VectorControl, 0, UC_X86_REG_MXCSR);
-  add(RegisterClass::FloatingPoint, 8, UC_X86_REG_FPCW);
-  add(RegisterClass::FloatingPoint, 9, UC_X86_REG_FPSW);
-  add(RegisterClass::FloatingPoint, 10, UC_X86_REG_FPTAG);
-  for (unsigned index = 0; index < 8; ++index) {
-    add(RegisterClass::FloatingPoint, index, UC_X86_REG_ST0 + static_cast<int>(index));
-  }
-  return list;
-}
-
-const RegisterList& register_list(ExecutionMode mode) {
-  static const RegisterList wide = make_register_list(ExecutionMode::X86Long64);
-  static const RegisterList narrow = make_register_list(ExecutionMode::X86Protected32);
-  return mode == ExecutionMode::X86Long64 ? wide : narrow;
-}
-
-constexpr std::size_t kMostRegisters = 64;
-
-/// The 64-bit words of a register within an EngineState: one, or two for vectors and x87 registers. Empty where this
-/// architecture has no such register.
-std::span<std::uint64_t> words_of(EngineState& state, EngineRegister reg) {
-  switch (reg.register_class) {
-    case RegisterClass::Integer:
-      return std::span(state.integer).subspan(reg.index & 15, 1);
-    case RegisterClass::ProgramCounter:
-      return {&state.program_counter, 1};
-    case RegisterClass::Flags:
-      return {&state.flags, 1};
-    case RegisterClass::SegmentBase:
-      if (reg.index != kFsIndex && reg.index != kFsIndex + 1) return {};
-      return std::span(state.segment_base).subspan(reg.index - kFsIndex, 1);
-    case RegisterClass::Vector:
-      return state.vector[reg.index & 15];
-    case RegisterClass::VectorControl:
-      return std::span(state.vector_control).first(1);
-    case RegisterClass::FloatingPoint:
-      if (reg.index >= 8) return std::span(state.floating_point_control).subspan((reg.index - 8) % 3, 1);
-      return state.floating_point[reg.index];
-  }
-  return {};
-}
-
-/// Forces what 32-bit mode cannot hold out of a register file, and everything but the carried flags.
-void normalize(EngineState& state) {
-  state.flags = (state.flags & kCarriedFlags) | kFlagsAlwaysOne;
-  if (state.mode != ExecutionMode::X86Protected32) return;
-  for (unsigned index = 0; index < 8; ++index) state.integer[index] &= 0xffffffff;
-  state.program_counter &= 0xffffffff;
-}
 
 // ---------------------------------------------------------------------------------------------------- direct code
 
@@ -196,7 +69,7 @@ struct Plan {
 };
 
 /// The block hook's direct-mapped view of the plans that are valid for the present translations. The tag is the
-/// program counter with the present generation in bits 48 to 63, where canonical addresses differ in bit 47 alone.
+/// program counter with the present generation in bits 48 to 62, which in addresses of code are all equal to bit 63.
 struct FastPlan {
   std::uint64_t tag = kNowhere;
   std::uint64_t charge = kNeverAffordable;  ///< Instructions; never affordable when the block must not begin.
@@ -205,7 +78,7 @@ struct FastPlan {
 };
 static_assert(sizeof(FastPlan) == 32);
 
-constexpr std::size_t fast_index(std::uint64_t pc) { return static_cast<std::size_t>((pc ^ (pc >> 12)) % kFastPlans); }
+constexpr std::size_t fast_index(std::uint64_t pc) { return static_cast<std::size_t>((pc ^ (pc >> 10)) % kFastPlans); }
 
 struct PlanKey {
   std::uint64_t pc = 0;
@@ -231,6 +104,9 @@ struct ObservedInstruction {
   bool runs = false;  ///< Else it must be stepped.
 };
 constexpr std::size_t kObservedInstructions = 8192;
+constexpr std::size_t observed_index(std::uint64_t pc) {
+  return static_cast<std::size_t>((pc ^ (pc >> 13)) % kObservedInstructions);
+}
 
 /// One Unicorn instance and what is known of the state that it keeps beside the register file.
 struct Handle {
@@ -243,7 +119,7 @@ struct Handle {
 
   UnicornEngine* engine = nullptr;
   uc_engine* uc = nullptr;
-  ExecutionMode mode = ExecutionMode::X86Long64;
+  const UnicornArchitecture* architecture = nullptr;
   HandleUse use = HandleUse::Direct;
   uc_context* clean = nullptr;  ///< As opened, with no exception pending.
   uc_context* scratch = nullptr;
@@ -281,15 +157,11 @@ struct RecordedFill {
 
 class UnicornEngine final : public CpuEngine {
  public:
-  UnicornEngine(PhysicalMemory& memory, ExecutionMode mode) : memory_(memory), mode_(mode) {
-    registers_.mode = mode;
-    registers_.flags = kFlagsAlwaysOne;
-    registers_.vector_control[0] = 0x1f80;
-    registers_.floating_point_control = {0x37f, 0, 0xffff};
-  }
+  UnicornEngine(PhysicalMemory& memory, ExecutionMode mode)
+      : memory_(memory), mode_(mode), architecture_(&architecture_of(mode)), registers_(architecture_->initial) {}
 
   /// False when Unicorn cannot be opened.
-  bool open() { return handle(mode_, HandleUse::Direct) != nullptr && handle(mode_, HandleUse::Stepping) != nullptr; }
+  bool open() { return handle(HandleUse::Direct) != nullptr && handle(HandleUse::Stepping) != nullptr; }
 
   void set_client(EngineClient* client) override { client_ = client; }
   void set_mode(ExecutionMode mode) override;
@@ -340,20 +212,20 @@ class UnicornEngine final : public CpuEngine {
   };
 
   // Handles and registers.
-  Handle* handle(ExecutionMode mode, HandleUse use);
-  std::unique_ptr<Handle> open_handle(ExecutionMode mode, HandleUse use);
+  Handle* handle(HandleUse use);
+  std::unique_ptr<Handle> open_handle(HandleUse use);
   bool add_hooks(Handle& opened);
   void acquire(Handle& target);
   void prepare(Handle& target);
   void repair(Handle& target);
-  static void read_registers(uc_engine* uc, EngineState& state);
-  static void write_registers(uc_engine* uc, const EngineState& state);
+  void read_registers(uc_engine* uc, EngineState& state) const;
+  void write_registers(uc_engine* uc, const EngineState& state) const;
   [[nodiscard]] std::uint64_t program_counter() const {
     return owner_ != nullptr ? hook_program_counter(*owner_) : registers_.program_counter;
   }
   static std::uint64_t hook_program_counter(const Handle& handle);
   [[nodiscard]] std::uint64_t next_page(std::uint64_t page) const {
-    return (page + 1) & page_of(mode_ == ExecutionMode::X86Long64 ? ~std::uint64_t{0} : 0xffffffff);
+    return (page + 1) & page_of(architecture_->address_mask);
   }
 
   // Translated code.
@@ -367,15 +239,24 @@ class UnicornEngine final : public CpuEngine {
   void drop_changed_code(Handle& target);
   void forget_fast_plans();
   void note_fetch(std::uint64_t page, std::uint64_t frame);
+  void report_crossing_store();
   void finish_stores(Handle& target, bool completed);
   void suspect_everything();
 
   // Stepping.
   Stepped drive(Handle& target, std::uint64_t count);
   EngineOutcome outcome_of(const Stepped& stepped);
+  /// Two pages at the end of the physical address space that no machine has, for finding refused addresses.
+  [[nodiscard]] std::uint64_t probe_page() const { return architecture_->physical_end - 2 * kFrameBytes; }
+  [[nodiscard]] std::uint64_t sink_page() const { return architecture_->physical_end - kFrameBytes; }
+  FillAnswer ask_client(std::uint64_t page, AccessKind kind);
   bool probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
   VirtualAddress find_refused_address(Handle& target);
   void note_probed(Handle& handle, std::uint64_t address);
+  [[nodiscard]] bool is_repeated(std::span<const std::uint8_t> bytes) const {
+    return architecture_->is_repeated != nullptr && architecture_->is_repeated(bytes);
+  }
+  [[nodiscard]] bool begins_stepped(std::span<const std::uint8_t> bytes) const;
   bool repeats_at(std::uint64_t pc) const;
 
   // Running.
@@ -391,13 +272,14 @@ class UnicornEngine final : public CpuEngine {
   std::optional<std::uint32_t> steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes);
   std::optional<std::uint32_t> repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
                                                std::uint32_t instructions);
-  bool runs_observed(Handle& target, std::uint64_t pc, std::uint32_t size);
+  bool runs_observed(std::uint64_t pc, std::uint32_t size);
   std::optional<EngineOutcome> run_observed_part(Handle& target);
   EngineOutcome stopped(EngineStop stop) const { return {stop, budget_ - remaining_, 0, {}, AccessKind::Fetch}; }
   std::optional<EngineOutcome> after_steps(const Stepped& stepped);
 
   PhysicalMemory& memory_;
   ExecutionMode mode_;
+  const UnicornArchitecture* architecture_;  ///< Of mode_.
   EngineClient* client_ = nullptr;
   std::array<std::unique_ptr<Handle>, 6> handles_;  ///< By mode, then by use.
   Handle* owner_ = nullptr;                         ///< Holds the register file; null: registers_ does.
@@ -471,9 +353,9 @@ bool add_hook(Handle& handle, int type, Callback* callback) {
 
 // ---------------------------------------------------------------------------------------------------- handles
 
-Handle* UnicornEngine::handle(ExecutionMode mode, HandleUse use) {
-  auto& slot = handles_[(mode == ExecutionMode::X86Long64 ? 3U : 0U) + static_cast<unsigned>(use)];
-  if (slot == nullptr) slot = open_handle(mode, use);
+Handle* UnicornEngine::handle(HandleUse use) {
+  auto& slot = handles_[architecture_->first_handle + static_cast<unsigned>(use)];
+  if (slot == nullptr) slot = open_handle(use);
   return slot.get();
 }
 
@@ -493,24 +375,23 @@ bool UnicornEngine::add_hooks(Handle& opened) {
   return false;
 }
 
-std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, HandleUse use) {
+std::unique_ptr<Handle> UnicornEngine::open_handle(HandleUse use) {
   constexpr std::uint32_t kDirectCodeBytes = 64 << 20;
   constexpr std::uint32_t kSteppingCodeBytes = 32 << 20;
   auto opened = std::make_unique<Handle>();
   opened->engine = this;
-  opened->mode = mode;
+  opened->architecture = architecture_;
   opened->use = use;
-  const uc_mode width = mode == ExecutionMode::X86Long64 ? UC_MODE_64 : UC_MODE_32;
-  if (uc_open(UC_ARCH_X86, width, &opened->uc) != UC_ERR_OK) return nullptr;
+  const UnicornArchitecture& architecture = *architecture_;
+  if (uc_open(architecture.arch, architecture.width, &opened->uc) != UC_ERR_OK) return nullptr;
   uc_engine* uc = opened->uc;
   const std::uint64_t base = memory_.base().value;
   const std::uint64_t end = base + memory_.size();
-  // The instructions of x86-64-v2, and no RDRAND, which would not be the same in two runs.
-  bool good = uc_ctl_set_cpu_model(uc, UC_CPU_X86_NEHALEM) == UC_ERR_OK;
+  bool good = uc_ctl_set_cpu_model(uc, architecture.cpu_model) == UC_ERR_OK;
   good = good && uc_ctl_set_tcg_buffer_size(uc, use == HandleUse::Stepping ? kSteppingCodeBytes : kDirectCodeBytes) ==
                      UC_ERR_OK;
   good = good && uc_mem_map_ptr(uc, base, memory_.size(), UC_PROT_ALL, memory_.host_data()) == UC_ERR_OK;
-  good = good && uc_mmio_map(uc, end, kPhysicalEnd - end, &device_read_hook<true>, opened.get(),
+  good = good && uc_mmio_map(uc, end, architecture.physical_end - end, &device_read_hook<true>, opened.get(),
                              &device_write_hook<true>, opened.get()) == UC_ERR_OK;
   if (base != 0) {
     good = good && uc_mmio_map(uc, 0, base, &device_read_hook<false>, opened.get(), &device_write_hook<false>,
@@ -521,15 +402,7 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, HandleUse
   good = good && uc_ctl_exits_enable(uc) == UC_ERR_OK;
   good = good && uc_ctl_set_exits(uc, static_cast<std::uint64_t*>(nullptr), std::size_t{0}) == UC_ERR_OK;
   good = good && add_hooks(*opened);
-  // CR0.NE: x87 errors are #MF. CR4.OSFXSR: without it Unicorn's FXSAVE and FXRSTOR leave out XMM and MXCSR.
-  const auto set_bits = [&](int id, std::uint64_t bits) {
-    std::uint64_t control = 0;
-    good = good && uc_reg_read(uc, id, &control) == UC_ERR_OK;
-    control |= bits;
-    good = good && uc_reg_write(uc, id, &control) == UC_ERR_OK;
-  };
-  set_bits(UC_X86_REG_CR0, 0x20);
-  set_bits(UC_X86_REG_CR4, 0x200);
+  good = good && architecture.set_up(uc);
   good =
       good && uc_context_alloc(uc, &opened->clean) == UC_ERR_OK && uc_context_alloc(uc, &opened->scratch) == UC_ERR_OK;
   good = good && uc_context_save(uc, opened->clean) == UC_ERR_OK;
@@ -539,54 +412,47 @@ std::unique_ptr<Handle> UnicornEngine::open_handle(ExecutionMode mode, HandleUse
 
 // ---------------------------------------------------------------------------------------------------- register file
 
-void UnicornEngine::read_registers(uc_engine* uc, EngineState& state) {
-  const RegisterList& list = register_list(state.mode);
+void UnicornEngine::read_registers(uc_engine* uc, EngineState& state) const {
+  const RegisterList& list = architecture_->registers;
   std::array<std::array<std::uint64_t, 2>, kMostRegisters> values{};
   std::array<void*, kMostRegisters> places{};
   const std::size_t count = list.ids.size();
   for (std::size_t index = 0; index < count; ++index) places[index] = values[index].data();
   uc_reg_read_batch(uc, const_cast<int*>(list.ids.data()), places.data(), static_cast<int>(count));
   for (std::size_t index = 0; index < count; ++index) {
-    const auto words = words_of(state, list.names[index]);
+    const auto words = architecture_->words_of(state, list.names[index]);
     std::copy_n(values[index].begin(), words.size(), words.begin());
   }
-  normalize(state);
+  architecture_->normalize(state);
 }
 
-void UnicornEngine::write_registers(uc_engine* uc, const EngineState& state) {
-  const RegisterList& list = register_list(state.mode);
+void UnicornEngine::write_registers(uc_engine* uc, const EngineState& state) const {
+  const RegisterList& list = architecture_->registers;
   EngineState copy = state;
-  normalize(copy);
+  architecture_->normalize(copy);
   std::array<std::array<std::uint64_t, 2>, kMostRegisters> values{};
   std::array<void*, kMostRegisters> places{};
   const std::size_t count = list.ids.size();
   for (std::size_t index = 0; index < count; ++index) {
-    const auto words = words_of(copy, list.names[index]);
+    const auto words = architecture_->words_of(copy, list.names[index]);
     std::copy(words.begin(), words.end(), values[index].begin());
     places[index] = values[index].data();
   }
   uc_reg_write_batch(uc, const_cast<int*>(list.ids.data()), places.data(), static_cast<int>(count));
-  if (state.mode == ExecutionMode::X86Long64) return;
-  for (unsigned index = 0; index < 2; ++index) {
-    uc_x86_msr base{index == 0 ? kFsBaseMsr : kGsBaseMsr, state.segment_base[index]};
-    uc_reg_write(uc, UC_X86_REG_MSR, &base);
-  }
+  if (architecture_->write_unlisted != nullptr) architecture_->write_unlisted(uc, state);
 }
 
 /// Makes `target` the owner of the register file, with the trap flag as it needs it.
 void UnicornEngine::acquire(Handle& target) {
   if (owner_ == &target) return;
-  if (owner_ != nullptr && owner_->mode == target.mode) {
+  if (owner_ != nullptr && owner_->architecture == target.architecture) {
     uc_context_save(owner_->uc, owner_->scratch);
     uc_context_restore(target.uc, owner_->scratch);
   } else {
     write_registers(target.uc, state());
   }
   owner_ = &target;
-  std::uint64_t flags = 0;
-  uc_reg_read(target.uc, UC_X86_REG_EFLAGS, &flags);
-  flags = target.stepping() ? flags | kTrapFlag : flags & ~kTrapFlag;
-  uc_reg_write(target.uc, UC_X86_REG_EFLAGS, &flags);
+  architecture_->set_stepping(target.uc, target.stepping());
 }
 
 /// Before execution on a handle: registers, code, soft TLB.
@@ -616,48 +482,47 @@ void UnicornEngine::repair(Handle& target) {
 
 std::uint64_t UnicornEngine::hook_program_counter(const Handle& handle) {
   std::uint64_t value = 0;
-  uc_reg_read(handle.uc, handle.mode == ExecutionMode::X86Long64 ? UC_X86_REG_RIP : UC_X86_REG_EIP, &value);
+  uc_reg_read(handle.uc, handle.architecture->program_counter, &value);
   return value;
 }
 
 std::uint64_t UnicornEngine::read(EngineRegister reg) const {
   if (owner_ != nullptr) {
-    const RegisterList& list = register_list(mode_);
+    const RegisterList& list = architecture_->registers;
     const auto found = std::find(list.names.begin(), list.names.end(), reg);
     if (found != list.names.end()) {
       std::array<std::uint64_t, 2> value{};
       uc_reg_read(owner_->uc, list.ids[static_cast<std::size_t>(found - list.names.begin())], value.data());
-      return reg.register_class == RegisterClass::Flags ? (value[0] & kCarriedFlags) | kFlagsAlwaysOne : value[0];
+      if (reg.register_class != RegisterClass::Flags) return value[0];
+      return (value[0] & architecture_->carried_flags) | architecture_->constant_flags;
     }
   }
-  const auto words = words_of(const_cast<EngineState&>(registers_), reg);
+  const auto words = architecture_->words_of(const_cast<EngineState&>(registers_), reg);
   return words.empty() ? 0 : words[0];
 }
 
 void UnicornEngine::write(EngineRegister reg, std::uint64_t value) {
   if (owner_ == nullptr) {
-    const auto words = words_of(registers_, reg);
+    const auto words = architecture_->words_of(registers_, reg);
     if (!words.empty()) words[0] = value;
-    normalize(registers_);
+    architecture_->normalize(registers_);
     return;
   }
-  const auto words = words_of(registers_, reg);
+  const auto words = architecture_->words_of(registers_, reg);
   if (words.empty()) return;
-  const RegisterList& list = register_list(mode_);
+  const RegisterList& list = architecture_->registers;
   const auto found = std::find(list.names.begin(), list.names.end(), reg);
   if (found == list.names.end()) {
     words[0] = value;
-    if (reg.register_class == RegisterClass::SegmentBase) {
-      uc_x86_msr base{reg.index == kFsIndex ? kFsBaseMsr : kGsBaseMsr, value};
-      uc_reg_write(owner_->uc, UC_X86_REG_MSR, &base);
-    }
+    if (architecture_->write_unlisted != nullptr) architecture_->write_unlisted(owner_->uc, registers_);
     return;
   }
   const int id = list.ids[static_cast<std::size_t>(found - list.names.begin())];
   std::array<std::uint64_t, 2> raw{};
   uc_reg_read(owner_->uc, id, raw.data());
   raw[0] = reg.register_class == RegisterClass::Flags
-               ? (value & kCarriedFlags) | kFlagsAlwaysOne | (owner_->stepping() ? kTrapFlag : 0)
+               ? (value & architecture_->carried_flags) | architecture_->constant_flags |
+                     (owner_->stepping() ? architecture_->stepping_flags : 0)
                : value;
   uc_reg_write(owner_->uc, id, raw.data());
 }
@@ -669,14 +534,15 @@ EngineState UnicornEngine::state() const {
 }
 
 void UnicornEngine::set_state(const EngineState& state) {
+  SHEARLING_ASSERT(architecture_of(state.mode).arch == architecture_->arch, "an engine executes one architecture");
   mode_ = state.mode;
+  architecture_ = &architecture_of(mode_);
   registers_ = state;
-  normalize(registers_);
+  architecture_->normalize(registers_);
   owner_ = nullptr;
 }
 
 void UnicornEngine::set_mode(ExecutionMode mode) {
-  SHEARLING_ASSERT(is_x86(mode), "this engine executes x86");
   if (mode == mode_) return;
   EngineState carried = state();
   carried.mode = mode;
@@ -760,7 +626,7 @@ void UnicornEngine::flush_translations() {
 }
 
 void UnicornEngine::forget_fast_plans() {
-  generation_ += kNextGeneration;
+  generation_ = (generation_ + kNextGeneration) & kGenerations;
   if (generation_ != 0) return;
   for (auto& each : handles_) {
     if (each == nullptr) continue;
@@ -800,10 +666,21 @@ void UnicornEngine::note_fetch(std::uint64_t page, std::uint64_t frame) {
 
 // ---------------------------------------------------------------------------------------------------- fills
 
+/// A step asks once for each page and kind of access, however small Unicorn's own pages are.
+FillAnswer UnicornEngine::ask_client(std::uint64_t page, AccessKind kind) {
+  if (observing_) {
+    const auto recorded = std::find_if(
+        fills_.begin(), fills_.end(), [&](const RecordedFill& fill) { return fill.page == page && fill.kind == kind; });
+    if (recorded != fills_.end()) return {true, {recorded->frame * kFrameBytes}, true, true, true};
+  }
+  return client_->fill({page * kFrameBytes}, kind);
+}
+
 bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
-  if (handle.mode == ExecutionMode::X86Protected32) address &= 0xffffffff;
+  address &= handle.architecture->address_mask;
+  const std::uint64_t offset_in_frame = address & kPageOffsetMask;  // Of Unicorn's own page.
   if (drop_frame_) {
-    entry = {*drop_frame_ * kFrameBytes, UC_PROT_EXEC};
+    entry = {*drop_frame_ * kFrameBytes + offset_in_frame, UC_PROT_EXEC};
     return true;
   }
   if (probing_) return probe_fill(address, kind, entry);
@@ -824,7 +701,7 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
       return false;
     }
   }
-  const FillAnswer answer = client_->fill({address}, kind);
+  const FillAnswer answer = ask_client(page, kind);
   const bool permitted = kind == AccessKind::Fetch  ? answer.executable
                          : kind == AccessKind::Read ? answer.readable
                                                     : answer.writable;
@@ -832,7 +709,7 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
     refusal_ = ahead ? Refusal::Ahead : Refusal::Client;
     return false;
   }
-  const std::uint64_t frame = frame_number(answer.page) & (page_of(kPhysicalEnd) - 1);
+  const std::uint64_t frame = frame_number(answer.page) & (page_of(architecture_->physical_end) - 1);
   const bool in_ram = memory_.contains({frame * kFrameBytes});
   if (kind == AccessKind::Fetch) {
     if (!in_ram) {
@@ -854,9 +731,9 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
       const std::uint64_t pc = hook_program_counter(handle);
       const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
       if (page == page_of(pc))
-        cover(handle, frame, offset, kLongestInstruction);
+        cover(handle, frame, offset, architecture_->longest_instruction);
       else
-        cover(handle, frame, 0, kLongestInstruction);
+        cover(handle, frame, 0, architecture_->longest_instruction);
     }
   }
   unsigned permissions = kind == AccessKind::Fetch  ? UC_PROT_EXEC
@@ -872,7 +749,7 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
     if (writable_too && !holds_code_frame(frame)) permissions |= UC_PROT_WRITE;
     if (kind == AccessKind::Write && in_ram) handle.writable.insert(frame);
   }
-  entry = {frame * kFrameBytes, static_cast<uc_prot>(permissions)};
+  entry = {frame * kFrameBytes + offset_in_frame, static_cast<uc_prot>(permissions)};
   return true;
 }
 
@@ -880,12 +757,13 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
 /// notes the first offset, and nothing reaches memory.
 bool UnicornEngine::probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
   const std::uint64_t page = page_of(address);
+  const std::uint64_t offset_in_frame = address & kPageOffsetMask;
   if (page == refused_page_ && kind == refused_kind_) {
-    entry = {kProbePage, kind == AccessKind::Write ? UC_PROT_WRITE : UC_PROT_READ};
+    entry = {probe_page() + offset_in_frame, kind == AccessKind::Write ? UC_PROT_WRITE : UC_PROT_READ};
     return true;
   }
   if (kind == AccessKind::Write) {
-    entry = {kSinkPage, UC_PROT_WRITE};
+    entry = {sink_page() + offset_in_frame, UC_PROT_WRITE};
     return true;
   }
   const auto recorded = std::find_if(fills_.begin(), fills_.end(),
@@ -897,11 +775,11 @@ bool UnicornEngine::probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_en
     if (known != fetch_frames_.end()) frame = known->second;
   }
   if (!frame) {
-    const FillAnswer answer = client_->fill({address}, kind);
+    const FillAnswer answer = client_->fill({page * kFrameBytes}, kind);
     if (answer.granted && answer.readable) frame = frame_number(answer.page);
   }
   if (!frame || !memory_.contains({*frame * kFrameBytes})) return false;
-  entry = {*frame * kFrameBytes, kind == AccessKind::Fetch ? UC_PROT_EXEC : UC_PROT_READ};
+  entry = {*frame * kFrameBytes + offset_in_frame, kind == AccessKind::Fetch ? UC_PROT_EXEC : UC_PROT_READ};
   return true;
 }
 
@@ -925,7 +803,7 @@ VirtualAddress UnicornEngine::find_refused_address(Handle& target) {
 // ---------------------------------------------------------------------------------------------------- accesses
 
 void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
-  if (handle.stepping() && vector == kDebugVector) {
+  if (handle.stepping() && architecture_->completed_step(handle.uc, vector)) {
     flags_before_ = probing_ ? flags_before_ : read(flags_register());
     if (--steps_left_ != 0 && !code_stored_) return;
   } else {
@@ -938,15 +816,16 @@ void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t add
                               std::uint64_t value) {
   if (probing_) {
     // Unaligned accesses reach a device in aligned parts, but are reported whole here first.
-    if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+    if (page_of(address) == page_of(probe_page())) note_probed(handle, address);
     return;
   }
+  if (crossing_store_ && observing_) report_crossing_store();
   const bool store = kind == AccessKind::Write;
   const bool in_ram = memory_.contains({address});
   if (!store && crossing_reads_to_skip_ != 0) {
-    // A read that crosses pages comes three times: whole, then its two aligned halves. The whole was reported as far
-    // as its page goes; of the second half only the part that was asked for counts.
-    if (--crossing_reads_to_skip_ == 0 && in_ram && observing_) {
+    // A read that crosses Unicorn's pages comes three times: whole, then its two aligned halves. The whole was reported
+    // as far as its page of 4 KB goes; of the second half only the part that was asked for counts.
+    if (--crossing_reads_to_skip_ == 0 && crossing_read_rest_ != 0 && in_ram && observing_) {
       client_->memory_access({address}, kind, crossing_read_rest_, memory_.read({address}, crossing_read_rest_));
     }
     return;
@@ -957,10 +836,12 @@ void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t add
     code_stores_.push_back({page_of(address), offset, here});
     code_stored_ = true;
   }
+  const std::uint64_t unit = architecture_->translation_unit;
+  const bool read_in_parts = !store && (address & (unit - 1)) + size > unit;
   if (here < size && store) {
     crossing_store_ = CrossingStore{page_of(address), size - here, value >> (8 * here)};
     code_stored_ = true;
-  } else if (here < size) {
+  } else if (read_in_parts) {
     crossing_reads_to_skip_ = 2;
     crossing_read_rest_ = size - here;
   }
@@ -970,26 +851,29 @@ void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t add
   client_->memory_access({address}, kind, here, store ? value & mask : memory_.read({address}, here));
 }
 
-/// After an instruction: reports the second half of a store that crosses pages, and lets every handle know of stores
-/// into code. The handle that executed a store has dropped what it hit by itself.
-void UnicornEngine::finish_stores(Handle& target, bool completed) {
-  if (crossing_store_ && completed) {
-    const auto wrote = [&](std::uint64_t page) {
-      return std::find_if(fills_.begin(), fills_.end(), [&](const RecordedFill& fill) {
-        return fill.page == page && fill.kind == AccessKind::Write;
-      });
-    };
-    for (const RecordedFill& fill : fills_) {
-      if (fill.kind != AccessKind::Write || fill.frame != crossing_store_->first_frame) continue;
-      const auto second = wrote(fill.page + 1);
-      if (second == fills_.end() || !memory_.contains({second->frame * kFrameBytes})) continue;
-      if (holds_code_frame(second->frame)) code_stores_.push_back({second->frame, 0, crossing_store_->size});
-      client_->memory_access({second->frame * kFrameBytes}, AccessKind::Write, crossing_store_->size,
-                             crossing_store_->value);
-      break;
-    }
-    if (!observing_) suspect_everything();
+/// The second half of a store that crossed pages. The store is complete, so its pages are known.
+void UnicornEngine::report_crossing_store() {
+  const CrossingStore store = *crossing_store_;
+  crossing_store_.reset();
+  const auto wrote = [&](std::uint64_t page) {
+    return std::find_if(fills_.begin(), fills_.end(),
+                        [&](const RecordedFill& fill) { return fill.page == page && fill.kind == AccessKind::Write; });
+  };
+  for (const RecordedFill& fill : fills_) {
+    if (fill.kind != AccessKind::Write || fill.frame != store.first_frame) continue;
+    const auto second = wrote(fill.page + 1);
+    if (second == fills_.end() || !memory_.contains({second->frame * kFrameBytes})) continue;
+    if (holds_code_frame(second->frame)) code_stores_.push_back({second->frame, 0, store.size});
+    client_->memory_access({second->frame * kFrameBytes}, AccessKind::Write, store.size, store.value);
+    break;
   }
+  if (!observing_) suspect_everything();
+}
+
+/// After an instruction: lets every handle know of stores into code. The handle that executed a store has dropped what
+/// it hit by itself.
+void UnicornEngine::finish_stores(Handle& target, bool completed) {
+  if (crossing_store_ && completed) report_crossing_store();
   for (const CodeStore& store : code_stores_) {
     for (auto& each : handles_) {
       if (each == nullptr || !each->code.holds(store.frame)) continue;
@@ -1013,13 +897,13 @@ void UnicornEngine::suspect_everything() {
 
 std::uint64_t UnicornEngine::on_device_read(Handle& handle, std::uint64_t address, unsigned size) {
   if (!probing_) return client_->device_read({address}, size);
-  if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+  if (page_of(address) == page_of(probe_page())) note_probed(handle, address);
   return 0;
 }
 
 void UnicornEngine::on_device_write(Handle& handle, std::uint64_t address, unsigned size, std::uint64_t value) {
   if (!probing_) return client_->device_write({address}, size, value);
-  if (page_of(address) == page_of(kProbePage)) note_probed(handle, address);
+  if (page_of(address) == page_of(probe_page())) note_probed(handle, address);
 }
 
 void UnicornEngine::note_probed(Handle& handle, std::uint64_t address) {
@@ -1051,11 +935,11 @@ UnicornEngine::Stepped UnicornEngine::drive(Handle& target, std::uint64_t count)
   const uc_err error = uc_emu_start(target.uc, program_counter(), 0, 0, 0);
   Stepped result;
   result.instructions = count - steps_left_;
-  if (vector_)
+  if (vector_ && architecture_->has_native_exceptions)
     result.stop = EngineStop::NativeException;
   else if (error != UC_ERR_OK && refusal_ == Refusal::Client)
     result.stop = EngineStop::FillRefused;
-  else if (error != UC_ERR_OK || result.instructions == 0)
+  else if (vector_ || error != UC_ERR_OK || result.instructions == 0)
     result.stop = EngineStop::InvalidOpcode;
   if (result.stop == EngineStop::FillRefused) write(flags_register(), flags_before_);
   finish_stores(target, result.stop == EngineStop::Completed);
@@ -1068,10 +952,10 @@ EngineOutcome UnicornEngine::outcome_of(const Stepped& stepped) {
   EngineOutcome outcome;
   outcome.stop = stepped.stop;
   outcome.instructions = stepped.instructions;
-  outcome.exception = vector_.value_or(0);
+  if (stepped.stop == EngineStop::NativeException) outcome.exception = vector_.value_or(0);
   if (stepped.stop == EngineStop::FillRefused) {
     outcome.refused_kind = refused_kind_;
-    outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
+    outcome.refused_address = find_refused_address(*handle(HandleUse::Stepping));
   }
   return outcome;
 }
@@ -1080,18 +964,19 @@ bool UnicornEngine::repeats_at(std::uint64_t pc) const {
   const auto found = fetch_frames_.find(page_of(pc));
   if (found == fetch_frames_.end()) return false;
   const std::uint64_t offset = pc & kPageOffsetMask;
-  std::array<std::uint8_t, kLongestInstruction> bytes{};
+  if (architecture_->is_repeated == nullptr) return false;
+  std::vector<std::uint8_t> bytes(architecture_->longest_instruction);
   const std::size_t here = std::min<std::size_t>(bytes.size(), kFrameBytes - offset);
   std::copy_n(frame_data(found->second) + offset, here, bytes.begin());
   const auto next = fetch_frames_.find(next_page(page_of(pc)));
   if (here < bytes.size() && next != fetch_frames_.end()) {
     std::copy_n(frame_data(next->second), bytes.size() - here, bytes.begin() + static_cast<std::ptrdiff_t>(here));
   }
-  return is_repeated_string(bytes, mode_);
+  return architecture_->is_repeated(bytes);
 }
 
 EngineOutcome UnicornEngine::step_one() {
-  Handle& target = *handle(mode_, HandleUse::Stepping);
+  Handle& target = *handle(HandleUse::Stepping);
   const std::uint64_t before = program_counter();
   fills_.clear();
   target.soft_tlb_stale = true;
@@ -1154,7 +1039,7 @@ void UnicornEngine::on_unusual_block(Handle& handle, std::uint64_t address, std:
 
 /// Runs directly until something needs attention. Nothing means: go on.
 std::optional<EngineOutcome> UnicornEngine::run_blocks() {
-  Handle& target = *handle(mode_, HandleUse::Direct);
+  Handle& target = *handle(HandleUse::Direct);
   prepare(target);
   repeat_pc_ = kNowhere;
   current_ = nullptr;
@@ -1173,8 +1058,9 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
   else if (program_counter() == repeat_pc_)
     ++remaining_;
   if (vector_ || refusal_ == Refusal::None || refusal_ == Refusal::FetchOutsideRam) {
-    EngineOutcome outcome = stopped(vector_ ? EngineStop::NativeException : EngineStop::InvalidOpcode);
-    outcome.exception = vector_.value_or(0);
+    const bool native = vector_ && architecture_->has_native_exceptions;
+    EngineOutcome outcome = stopped(native ? EngineStop::NativeException : EngineStop::InvalidOpcode);
+    if (native) outcome.exception = *vector_;
     repair(target);
     return outcome;
   }
@@ -1183,16 +1069,16 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
   if (refusal_ == Refusal::CodeStore) return step_code_store();
   EngineOutcome outcome = stopped(EngineStop::FillRefused);
   outcome.refused_kind = refused_kind_;
-  outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
+  outcome.refused_address = find_refused_address(*handle(HandleUse::Stepping));
   return outcome;
 }
 
 /// A direct store to a frame that holds translated code: the stepping handle can, and sees to its own translations.
 /// The client granted the write; it need not know.
 std::optional<EngineOutcome> UnicornEngine::step_code_store() {
-  Handle& target = *handle(mode_, HandleUse::Stepping);
+  Handle& target = *handle(HandleUse::Stepping);
   const std::uint64_t pc = program_counter();
-  cover_fetched(target, pc, kLongestInstruction);
+  cover_fetched(target, pc, architecture_->longest_instruction);
   Stepped stepped = drive(target, 1);
   if (stepped.stop == EngineStop::Completed && program_counter() == pc && repeats_at(pc)) stepped.instructions = 0;
   return after_steps(stepped);
@@ -1212,7 +1098,7 @@ void UnicornEngine::take_back_rest_of_block() {
 std::optional<EngineOutcome> UnicornEngine::run_part(const Plan& plan) {
   const std::uint64_t count = std::min<std::uint64_t>(remaining_, plan.instructions);
   if (count == 0) return plan.stopper ? std::optional(stopped(EngineStop::Stopper)) : careful_step();
-  Handle& target = *handle(mode_, HandleUse::Stepping);
+  Handle& target = *handle(HandleUse::Stepping);
   cover_fetched(target, plan.pc, plan.size);
   const bool reaches_stopper = plan.stopper && count == plan.instructions;
   const Stepped stepped = drive(target, count);
@@ -1248,24 +1134,24 @@ std::optional<EngineOutcome> UnicornEngine::careful_step() {
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const auto refused = [&] {
     EngineOutcome outcome = stopped(refusal_ == Refusal::Client ? EngineStop::FillRefused : EngineStop::InvalidOpcode);
-    outcome.refused_address = find_refused_address(*handle(mode_, HandleUse::Stepping));
+    outcome.refused_address = find_refused_address(*handle(HandleUse::Stepping));
     return outcome;
   };
   const auto first = fetch_frame(page_of(pc));
   if (!first) return refused();
-  Handle& target = *handle(mode_, HandleUse::Stepping);
-  const std::uint32_t here =
-      std::min<std::uint32_t>(kLongestInstruction, static_cast<std::uint32_t>(kFrameBytes) - offset);
+  Handle& target = *handle(HandleUse::Stepping);
+  const std::uint32_t longest = architecture_->longest_instruction;
+  const std::uint32_t here = std::min(longest, static_cast<std::uint32_t>(kFrameBytes) - offset);
   std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
-  if (here < kLongestInstruction && client_->instructions_before({pc}, bytes, 1) == 0) {
+  if (here < longest && client_->instructions_before({pc}, bytes, 1) == 0) {
     const auto second = fetch_frame(next_page(page_of(pc)));
     if (!second) return refused();
-    bytes.insert(bytes.end(), frame_data(*second), frame_data(*second) + (kLongestInstruction - here));
+    bytes.insert(bytes.end(), frame_data(*second), frame_data(*second) + (longest - here));
   }
-  cover_fetched(target, pc, kLongestInstruction);
+  cover_fetched(target, pc, architecture_->longest_instruction);
   if (client_->plan_block({pc}, bytes).stopper == std::uint32_t{0}) return stopped(EngineStop::Stopper);
   Stepped stepped = drive(target, 1);
-  if (stepped.stop == EngineStop::Completed && program_counter() == pc && is_repeated_string(bytes, mode_)) {
+  if (stepped.stop == EngineStop::Completed && program_counter() == pc && is_repeated(bytes)) {
     stepped.instructions = 0;
   }
   return after_steps(stepped);
@@ -1356,7 +1242,7 @@ EngineOutcome UnicornEngine::run_observed(std::uint64_t budget) {
   budget_ = budget;
   remaining_ = budget;
   fills_.clear();
-  Handle& target = *handle(mode_, HandleUse::Observed);
+  Handle& target = *handle(HandleUse::Observed);
   while (remaining_ != 0) {
     if (const auto end = run_observed_part(target)) return *end;
   }
@@ -1399,9 +1285,9 @@ void UnicornEngine::on_observed_block(Handle& handle, std::uint64_t address, std
 void UnicornEngine::on_observed_instruction(Handle& handle, std::uint64_t address, std::uint32_t size) {
   if (block_stop_ != BlockStop::None) return;
   instruction_open_ = false;
-  ObservedInstruction& known = handle.observed[address % kObservedInstructions];
+  ObservedInstruction& known = handle.observed[observed_index(address)];
   if (known.tag != (address ^ generation_))
-    known = {.tag = address ^ generation_, .runs = runs_observed(handle, address, size)};
+    known = {.tag = address ^ generation_, .runs = runs_observed(address, size)};
   if (remaining_ != 0 && known.runs && client_->begin_instruction({address}, size)) {
     instruction_open_ = true;
     --remaining_;
@@ -1412,16 +1298,14 @@ void UnicornEngine::on_observed_instruction(Handle& handle, std::uint64_t addres
 }
 
 /// Whether an instruction may run here at all: known, within one page, none of those that are always stepped.
-bool UnicornEngine::runs_observed(Handle& target, std::uint64_t pc, std::uint32_t size) {
+bool UnicornEngine::runs_observed(std::uint64_t pc, std::uint32_t size) {
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const auto frame = fetch_frames_.find(page_of(pc));
-  if (size == 0 || size > kLongestInstruction || offset + size > kFrameBytes || frame == fetch_frames_.end())
+  if (size == 0 || size > architecture_->longest_instruction || offset + size > kFrameBytes ||
+      frame == fetch_frames_.end())
     return false;
   const std::span bytes(frame_data(frame->second) + offset, size);
-  std::uint32_t at = 0;
-  while (at + 1 < size && is_prefix(bytes[at])) ++at;
-  const bool stepped = at + 1 < size && is_stepped_opcode(bytes[at], bytes[at + 1]);
-  return !stepped && !is_repeated_string(bytes, target.mode) && client_->observable({pc}, bytes);
+  return !begins_stepped(bytes) && !is_repeated(bytes) && client_->observable({pc}, bytes);
 }
 
 void UnicornEngine::on_observed_access(AccessKind kind, std::uint64_t address, unsigned size) {
@@ -1429,21 +1313,31 @@ void UnicornEngine::on_observed_access(AccessKind kind, std::uint64_t address, u
     --crossing_reads_to_skip_;
     return;
   }
-  if (kind == AccessKind::Read && (address & kPageOffsetMask) + size > kFrameBytes) crossing_reads_to_skip_ = 2;
+  const std::uint64_t unit = architecture_->translation_unit;
+  if (kind == AccessKind::Read && (address & (unit - 1)) + size > unit) crossing_reads_to_skip_ = 2;
   client_->observed_access({address}, kind, size);
+}
+
+/// Whether the one instruction must always be stepped.
+bool UnicornEngine::begins_stepped(std::span<const std::uint8_t> bytes) const {
+  if (architecture_->is_always_stepped == nullptr) return false;
+  std::size_t at = 0;
+  while (at + 1 < bytes.size() && architecture_->is_prefix(bytes[at])) ++at;
+  return at + 1 < bytes.size() && architecture_->is_always_stepped(bytes[at], bytes[at + 1]);
 }
 
 /// Number of instructions up to and with the first one that must be stepped, if there is one.
 std::optional<std::uint32_t> UnicornEngine::steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes) {
+  if (architecture_->is_always_stepped == nullptr) return std::nullopt;
   for (std::uint32_t at = 0; at + 1 < bytes.size(); ++at) {
-    if (!is_stepped_opcode(bytes[at], bytes[at + 1])) continue;
+    if (!architecture_->is_always_stepped(bytes[at], bytes[at + 1])) continue;
     // The two bytes may also lie within an operand. They are an opcode when nothing but prefixes stands between them
     // and the beginning of an instruction.
     const std::uint32_t begun = client_->instructions_before({pc}, bytes, at + 1);
     std::uint32_t start = at;
     while (start != 0 && client_->instructions_before({pc}, bytes, start) == begun) --start;
     const auto prefixes = bytes.subspan(start, at - start);
-    if (begun != 0 && std::all_of(prefixes.begin(), prefixes.end(), is_prefix)) return begun;
+    if (begun != 0 && std::all_of(prefixes.begin(), prefixes.end(), architecture_->is_prefix)) return begun;
   }
   return std::nullopt;
 }
@@ -1451,11 +1345,11 @@ std::optional<std::uint32_t> UnicornEngine::steps_to_stepped(std::uint64_t pc, s
 /// Byte offset of the block's last instruction if that is a repeated string instruction.
 std::optional<std::uint32_t> UnicornEngine::repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
                                                             std::uint32_t instructions) {
-  if (instructions == 0) return std::nullopt;
+  if (instructions == 0 || architecture_->is_repeated == nullptr) return std::nullopt;
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  for (std::uint32_t length = 2; length <= std::min(size, kLongestInstruction); ++length) {
+  for (std::uint32_t length = 2; length <= std::min(size, architecture_->longest_instruction); ++length) {
     const std::uint32_t offset = size - length;
-    if (!is_repeated_string(bytes.subspan(offset), mode_)) continue;
+    if (!is_repeated(bytes.subspan(offset))) continue;
     if (client_->instructions_before({pc}, bytes, offset) == instructions - 1) return offset;
   }
   return std::nullopt;
@@ -1464,7 +1358,6 @@ std::optional<std::uint32_t> UnicornEngine::repeated_at_end(std::uint64_t pc, st
 }  // namespace
 
 std::unique_ptr<CpuEngine> make_unicorn_engine(PhysicalMemory& memory, ExecutionMode initial_mode) {
-  if (!is_x86(initial_mode)) return nullptr;
   auto engine = std::make_unique<UnicornEngine>(memory, initial_mode);
   if (!engine->open()) return nullptr;
   return engine;

@@ -1,46 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A client for engine tests: a page table that is a map, one device page, and Capstone as the decoder. Test guests are
-// bytes written by hand.
+// A client for engine tests of x86, with Capstone as the decoder. Test guests are bytes written by hand.
 #pragma once
 
 #include <capstone/capstone.h>
 
-#include <functional>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <set>
 #include <tuple>
 #include <vector>
 
-#include "core/engine/engine.h"
 #include "core/memory/physical_memory.h"
+#include "tests/core/engine/engine_client.h"
 
 namespace shearling::test {
 
 inline constexpr unsigned kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7;
 
-struct Mapping {
-  std::uint64_t frame = 0;
-  bool readable = true, writable = true, executable = true;
-};
-
-struct Access {
-  std::uint64_t address = 0;
-  AccessKind kind = AccessKind::Read;
-  unsigned size = 0;
-  std::uint64_t value = 0;
-  bool operator==(const Access&) const = default;
-};
-
-struct Fill {
-  std::uint64_t page = 0;
-  AccessKind kind = AccessKind::Fetch;
-  auto operator<=>(const Fill&) const = default;
-};
-
-class TestClient final : public EngineClient {
+class TestClient final : public RecordingClient {
  public:
   TestClient() {
     cs_open(CS_ARCH_X86, CS_MODE_64, &wide_);
@@ -52,27 +30,6 @@ class TestClient final : public EngineClient {
   }
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
-
-  FillAnswer fill(VirtualAddress address, AccessKind kind) override {
-    fills.push_back({address.value / kFrameBytes, kind});
-    if (on_fill) on_fill(address.value / kFrameBytes, kind);
-    const auto found = pages.find(address.value / kFrameBytes);
-    if (found == pages.end()) return {};
-    const Mapping& mapping = found->second;
-    FillAnswer answer{true, {mapping.frame * kFrameBytes}, mapping.readable, mapping.writable, mapping.executable};
-    if (refuse_code_writes && engine != nullptr && engine->holds_code(answer.page)) answer.writable = false;
-    return answer;
-  }
-  void memory_access(PhysicalAddress address, AccessKind kind, unsigned size, std::uint64_t value) override {
-    accesses.push_back({address.value, kind, size, value});
-  }
-  std::uint64_t device_read(PhysicalAddress address, unsigned size) override {
-    device.push_back({address.value, AccessKind::Read, size, 0});
-    return device_value;
-  }
-  void device_write(PhysicalAddress address, unsigned size, std::uint64_t value) override {
-    device.push_back({address.value, AccessKind::Write, size, value});
-  }
 
   BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override {
     ++plans;
@@ -103,26 +60,12 @@ class TestClient final : public EngineClient {
     return count;
   }
 
-  void map(std::uint64_t address, std::uint64_t frame, bool writable = true) {
-    pages[address / kFrameBytes] = {frame, true, writable, true};
-  }
-  void unmap(std::uint64_t address) { pages.erase(address / kFrameBytes); }
-
-  CpuEngine* engine = nullptr;
-  std::map<std::uint64_t, Mapping> pages;
   std::set<unsigned> stoppers{X86_INS_HLT,    X86_INS_CPUID,  X86_INS_IN,     X86_INS_OUT,    X86_INS_SYSCALL,
                               X86_INS_INT,    X86_INS_PUSHF,  X86_INS_POPF,   X86_INS_PUSHFD, X86_INS_POPFD,
                               X86_INS_PUSHFQ, X86_INS_POPFQ,  X86_INS_INT3,   X86_INS_INT1,   X86_INS_INTO,
                               X86_INS_IRET,   X86_INS_IRETD,  X86_INS_IRETQ,  X86_INS_INSB,   X86_INS_INSD,
                               X86_INS_OUTSB,  X86_INS_OUTSD,  X86_INS_LJMP,   X86_INS_LCALL,  X86_INS_RDTSC,
                               X86_INS_RDTSCP, X86_INS_RDRAND, X86_INS_RDSEED, X86_INS_RDPMC};
-  bool refuse_code_writes = false;
-  std::function<void(std::uint64_t page, AccessKind kind)> on_fill;
-  std::vector<Fill> fills;
-  std::vector<Access> accesses;
-  std::vector<Access> device;
-  std::uint64_t device_value = 0;
-  unsigned plans = 0;
 
  private:
   template <typename Visit>
