@@ -17,15 +17,19 @@ constexpr std::uint32_t kSoftwareInterrupts = 0xffff;  ///< SGIs, in word 0: alw
 // Distributor (IHI 0069, 9.9). One security state (DS), affinity routing (ARE), both fixed; no LPIs, no 1-of-N routing.
 constexpr std::uint64_t kCtlr = 0x0, kTyper = 0x4, kIidr = 0x8, kRouters = 0x6000, kRoutersEnd = 0x8000;
 constexpr std::uint32_t kCtlrGroupEnables = 3, kCtlrFixed = 1U << 6 | 1U << 4;
+// QEMU 7.2 has as many interrupts and says 7 in ITLinesNumber, one group of 32 too few.
 constexpr std::uint32_t kTyperValue = 1U << 25 | 1U << 24 | 15U << 19 | (kWords - 1);
 constexpr std::uint32_t kIidrValue = 0x43b;  // Arm
 constexpr std::uint64_t kAffinityBits = 0xff'00ff'ffff;
 // Redistributor (9.11): 64 KB of control registers, then 64 KB of a core's own interrupts.
 constexpr std::uint64_t kFrameBytes = 0x10000, kRedistributorTyper = 0x8, kWaker = 0x14;
 constexpr std::uint32_t kProcessorSleep = 1U << 1, kChildrenAsleep = 1U << 2;
-// Identification (9.8): a page of bytes at the end of every frame, GICv3 in PIDR2.
+// Identification (9.8), a byte a register, GICv3 in PIDR2. The two frames differ in the part number in PIDR0.
 constexpr std::uint64_t kIdentification = 0xffd0;
-constexpr std::array<std::uint8_t, 12> kIdentificationBytes{0x44, 0, 0, 0, 0x92, 0xb4, 0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1};
+constexpr std::array<std::uint8_t, 12> kDistributorIdentification{0x44, 0, 0,    0,    0x92, 0xb4,
+                                                                  0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1};
+constexpr std::array<std::uint8_t, 12> kRedistributorIdentification{0x44, 0, 0,    0,    0x93, 0xb4,
+                                                                    0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1};
 // ICC_SRE (12.2.20, 12.2.21): system registers only.
 constexpr std::uint32_t kSystemRegisterEnable1 = 7, kSystemRegisterEnable2 = 0xf;
 
@@ -37,9 +41,9 @@ constexpr std::uint64_t half_of(std::uint64_t value, std::uint64_t offset, unsig
   return (offset & 4) != 0 ? value >> 32 : value & 0xffff'ffff;
 }
 
-std::uint64_t identification(std::uint64_t offset) {
+std::uint64_t identification(const std::array<std::uint8_t, 12>& bytes, std::uint64_t offset) {
   const std::uint64_t index = (offset - kIdentification) / 4;
-  return index < kIdentificationBytes.size() ? kIdentificationBytes[index] : 0;
+  return offset >= kIdentification && index < bytes.size() ? bytes[index] : 0;
 }
 
 struct NamedSource {
@@ -221,7 +225,7 @@ struct Gic::Implementation {
       case kIidr:
         return kIidrValue;
       default:
-        return offset >= kIdentification ? identification(offset) : 0;
+        return identification(kDistributorIdentification, offset);
     }
   }
 
@@ -261,7 +265,7 @@ struct Gic::Implementation {
     offset -= kFrameBytes;
     const WordAccess access = decode_word_access(offset, size);
     if (access.kind != WordAccess::Kind::None && access.word == 0) return read_word(cores[cpu].own, access, size);
-    return size == 4 && offset >= kIdentification ? identification(offset) : 0;
+    return 0;
   }
 
   [[nodiscard]] std::uint64_t read_redistributor_control(unsigned cpu, std::uint64_t offset, unsigned size) const {
@@ -273,7 +277,7 @@ struct Gic::Implementation {
       case kWaker:
         return cores[cpu].waker;
       default:
-        return offset >= kIdentification ? identification(offset) : 0;
+        return identification(kRedistributorIdentification, offset);
     }
   }
 
