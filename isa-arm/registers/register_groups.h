@@ -39,4 +39,17 @@ inline constexpr std::uint8_t kNobody = 3;
 using R = SystemRegister;
 using H = RegisterHome;
 
+/// Makes rows of one group that one section of a manual describes.
+struct RegisterGroup {
+  std::string_view group, section;
+  [[nodiscard]] constexpr SystemRegisterInfo row(SystemRegister id, std::string_view name, SystemEncoding encoding,
+                                                 RegisterHome home, std::uint64_t reset, std::uint64_t writable,
+                                                 std::uint64_t always_one, std::uint8_t read_from,
+                                                 std::uint8_t write_from, std::span<const RegisterField> fields = {},
+                                                 std::string_view feature = {}) const {
+    return {id,        name,       encoding, home,    reset,  writable, always_one,
+            read_from, write_from, group,    section, fields, feature};
+  }
+};
+
 }  // namespace shearling::arm::groups
