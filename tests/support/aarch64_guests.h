@@ -68,6 +68,8 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-walk", "virt", 1, "cortex-a57", walk_console()},
       {"aa64-smp", "virt", 2, "cortex-a57", expected_console("aa64-smp")},
       {"aa64-gic", "virt", 1, "cortex-a57", expected_console("aa64-gic")},
+      {"aa64-hypervisor", "virt-el2", 1, "cortex-a57", expected_console("aa64-hypervisor")},
+      {"aa64-vhe", "virt-el2", 1, "max", expected_console("aa64-vhe")},
   };
 }
 
