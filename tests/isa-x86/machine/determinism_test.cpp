@@ -8,6 +8,7 @@
 #include "core/events/reflection.h"
 #include "core/machine/time_travel.h"
 #include "tests/support/guest_machine.h"
+#include "tests/support/run_comparison.h"
 
 using namespace shearling;
 using namespace shearling::testing;
@@ -15,30 +16,6 @@ using namespace shearling::testing;
 namespace {
 
 constexpr StepIndex kSteps = 1'000'000;
-
-/// Swallows events after counting them: observation at its fullest.
-class CountingSink : public EventSink {
- public:
-  void on_event(const Event&) override { ++count; }
-  std::uint64_t count = 0;
-};
-
-/// The digest before each step from `first` up to and including `last`.
-std::vector<std::uint64_t> digests(Machine& machine, StepIndex last, Observation observation) {
-  std::vector<std::uint64_t> result{machine.digest()};
-  while (machine.position() < last) {
-    if (machine.run_until(machine.position() + 1, observation) != StopReason::StepLimit) break;
-    result.push_back(machine.digest());
-  }
-  return result;
-}
-
-QString first_difference(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_t>& b) {
-  for (std::size_t index = 0; index < std::min(a.size(), b.size()); ++index) {
-    if (a[index] != b[index]) return QStringLiteral("first difference at index %1").arg(index);
-  }
-  return a.size() == b.size() ? QString() : QStringLiteral("%1 against %2 indices").arg(a.size()).arg(b.size());
-}
 
 }  // namespace
 

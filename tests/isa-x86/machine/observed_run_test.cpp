@@ -8,22 +8,10 @@
 
 #include "core/machine/machine.h"
 #include "tests/support/guest_machine.h"
+#include "tests/support/run_comparison.h"
 
 using namespace shearling;
 using namespace shearling::testing;
-
-namespace {
-
-bool same(const MemoryPathCounters& a, const MemoryPathCounters& b) {
-  return a.tlb_lookups == b.tlb_lookups && a.tlb_misses == b.tlb_misses && a.walks == b.walks &&
-         a.walk_references == b.walk_references && a.walk_skipped == b.walk_skipped &&
-         a.latency_cycles == b.latency_cycles;
-}
-
-/// Asking between all steps makes the machine step.
-bool never() { return false; }
-
-}  // namespace
 
 class ObservedRunTest : public QObject {
   Q_OBJECT
@@ -65,7 +53,7 @@ class ObservedRunTest : public QObject {
       QCOMPARE(in_stretches->position(), by_steps->position());
       QCOMPARE(in_stretches->stop().reason, by_steps->stop().reason);
       QVERIFY2(in_stretches->digest() == by_steps->digest(), place);
-      QVERIFY2(same(in_stretches->memory_path().counters(), by_steps->memory_path().counters()), place);
+      QVERIFY2(same_counters(*in_stretches, *by_steps), place);
       QVERIFY2(in_stretches->models_digest() == by_steps->models_digest(), place);
     }
     QVERIFY(in_stretches->position() != 0);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The same image, bare and as a virtual machine under EL2, ends with the same console, registers and memory (time,
+// interrupt controller and timer excepted).
+#include <QTest>
+#include <map>
+
+#include "tests/isa-arm/machine/arm_machine.h"
+
+using namespace shearling;
+using namespace shearling::testing;
+
+namespace {
+
+struct Guest {
+  const char* name;
+  const char* machine;
+};
+constexpr Guest kGuests[] = {{"aa64-hello", "virt"}, {"aa64-compute", "virt"}, {"aa64-levels", "virt"},
+                             {"aa64-walk", "virt"},  {"aa64-kernel", "virt"},  {"aa64-gic", "virt"},
+                             {"aa64-smp", "virt-smp"}};
+
+bool is_compared(const RegisterRow& row) {
+  return row.group != "timer" && row.group != "GIC" && !row.name.ends_with("_EL2") && !row.name.starts_with("ICH_");
+}
+
+std::map<std::string, std::uint64_t> believed_registers(const Machine& machine) {
+  std::map<std::string, std::uint64_t> result;
+  for (unsigned cpu = 0; cpu < machine.cpus(); ++cpu) {
+    for (const RegisterRow& row : machine.processor(cpu).registers()) {
+      if (is_compared(row)) result["cpu " + std::to_string(cpu) + " " + std::string(row.name)] = row.believed;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+class ArmEquivalenceTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void bare_and_el2_end_alike_data() {
+    QTest::addColumn<int>("guest");
+    QTest::addColumn<Observation>("observation");
+    for (int i = 0; i < static_cast<int>(std::size(kGuests)); ++i) {
+      QTest::newRow(qPrintable(QString(kGuests[i].name) + " direct")) << i << Observation::Direct;
+      QTest::newRow(qPrintable(QString(kGuests[i].name) + " models")) << i << Observation::Models;
+    }
+  }
+  void bare_and_el2_end_alike() {
+    QFETCH(int, guest);
+    QFETCH(Observation, observation);
+    const Guest& what = kGuests[guest];
+    auto bare = arm_machine(what.name, VmmTechnique::Bare, what.machine);
+    auto virtualized = arm_machine(what.name, VmmTechnique::El2, what.machine);
+    QCOMPARE(bare->run_until(20'000'000, observation), StopReason::PowerOff);
+    QCOMPARE(virtualized->run_until(20'000'000, observation), StopReason::PowerOff);
+    QCOMPARE(QString::fromStdString(virtualized->console()), QString::fromStdString(bare->console()));
+    const auto expected = believed_registers(*bare);
+    const auto actual = believed_registers(*virtualized);
+    QVERIFY(expected.size() > 60);
+    for (const auto& [name, value] : expected) {
+      QVERIFY2(actual.count(name) == 1 && actual.at(name) == value,
+               qPrintable(QStringLiteral("%1: bare %2, under EL2 %3")
+                              .arg(QString::fromStdString(name))
+                              .arg(value, 0, 16)
+                              .arg(actual.count(name) ? actual.at(name) : 0, 0, 16)));
+    }
+    QCOMPARE(QString::fromStdString(virtualized->guest_memory_sha256()),
+             QString::fromStdString(bare->guest_memory_sha256()));
+    QCOMPARE(virtualized->position(), bare->position());
+  }
+};
+
+QTEST_APPLESS_MAIN(ArmEquivalenceTest)
+#include "arm_equivalence_test.moc"
