@@ -43,6 +43,23 @@ class Aarch64QemuTest : public QObject {
     QCOMPARE(run.exit_status, 0);
   }
 
+  void a_hostile_guest_does_what_it_says_data() {
+    QTest::addColumn<int>("index");
+    const auto guests = aarch64_hostile_guests();
+    for (std::size_t i = 0; i < guests.size(); ++i) QTest::newRow(guests[i].name) << static_cast<int>(i);
+  }
+
+  void a_hostile_guest_does_what_it_says() {
+    QFETCH(int, index);
+    const Aarch64HostileGuest guest = aarch64_hostile_guests()[static_cast<std::size_t>(index)];
+    QemuVirtOptions options;
+    if (!guest.ends) options.time_limit_milliseconds = 600;
+    const QemuRun run = run_in_qemu_virt(image_of(guest.name), options);
+    QVERIFY2(run.started, run.messages.c_str());
+    QCOMPARE(run.timed_out, !guest.ends);
+    QCOMPARE(QString::fromStdString(run.console), QString::fromStdString(guest.console));
+  }
+
   void the_kernel_s_expected_text_holds_only_passed_checks_and_what_its_tasks_compute() {
     const auto lines = lines_of(expected_console("aa64-kernel"));
     std::size_t passed = 0;

@@ -69,7 +69,37 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-smp", "virt", 2, "cortex-a57", expected_console("aa64-smp")},
       {"aa64-gic", "virt", 1, "cortex-a57", expected_console("aa64-gic")},
       {"aa64-hypervisor", "virt-el2", 1, "cortex-a57", expected_console("aa64-hypervisor")},
+      // An instruction abort from EL1: translation fault of stage 2, on the walk of stage 1 (S1PTW).
+      {"aa64-hostile-walk-through-stage-2", "virt-el2", 1, "cortex-a57",
+       "walk-through-stage-2: class 0x20, syndrome without level 0x84, HPFAR for 0x123456000\n"},
       {"aa64-vhe", "virt-el2", 1, "max", expected_console("aa64-vhe")},
+  };
+}
+
+/// Guests that misbehave. Most never end: a machine may stop them at a limit of its own, having printed just this.
+struct Aarch64HostileGuest {
+  const char* name;
+  bool ends;
+  std::string console;
+};
+
+inline std::vector<Aarch64HostileGuest> aarch64_hostile_guests() {
+  return {
+      {"aa64-hostile-illegal-returns", true, "illegal-returns: 10 illegal-state exceptions, still at EL1\n"},
+      {"aa64-hostile-reserved-encodings", true, "reserved-encodings: 26 undefined of 26\n"},
+      {"aa64-hostile-undefined-calls", true, "undefined-calls: 3 undefined\n"},
+      {"aa64-hostile-table-on-device", true, "table-on-device: survived\n"},
+      {"aa64-hostile-jump-into-nothing", true,
+       "unexpected exception: vector 4 ESR 0x86000004 FAR 0x7fffdeadb000 at 0x7fffdeadb000\n"},
+      {"aa64-hostile-vectors-unmapped", false, ""},
+      {"aa64-hostile-stack-unmapped", false, ""},
+      {"aa64-hostile-recursive-tables", false, "recursive-tables: the window works\n"},
+      {"aa64-hostile-illegal-return-forever", false, ""},
+      {"aa64-hostile-wait-for-nothing", false, ""},
+      {"aa64-hostile-wait-for-event", false, ""},
+      {"aa64-hostile-jump-beyond-ram", false, ""},
+      {"aa64-hostile-endless-loop", false, ""},
+      {"aa64-hostile-handler-stack-overflow", false, ""},
   };
 }
 
