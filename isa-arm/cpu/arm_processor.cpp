@@ -8,6 +8,7 @@
 
 #include "core/base/assert.h"
 #include "core/loader/elf_image.h"
+#include "isa-arm/cpu/memory_operand.h"
 
 namespace shearling::arm {
 namespace {
@@ -18,6 +19,7 @@ constexpr unsigned kMostBoundaryEvents = 1000;
 constexpr StepIndex kStaleLookInterval = 64;  // Looking for stale entries costs some hundred walks.
 constexpr unsigned kStackPointer = 31;
 constexpr std::uint8_t kExternalAbort = 0x10;  // DFSC: synchronous, not on a walk.
+constexpr std::uint8_t kAlignmentFault = 0x21;
 
 MmuFeatures mmu_features(const MachineConfig& config) {
   return {.pan = has_feature(config, "pan"),
@@ -424,7 +426,25 @@ Obstacle ArmProcessor::execute_own(Operation operation) {
   }
 }
 
+/// SCTLR_ELx.A of the level's regime. Such code is stepped: the engine does not check.
+bool ArmProcessor::checks_alignment() const {
+  const bool host = state_.exception_level == 2 || (state_.exception_level == 0 && state_.e2h() && state_.tge());
+  return (state_[host ? SystemRegister::SCTLR_EL2 : SystemRegister::SCTLR_EL1] & sctlr::kA) != 0;
+}
+
+Obstacle ArmProcessor::check_alignment() {
+  if (!checks_alignment()) return {};
+  const auto operand = memory_operand(word_, pc(), [this](unsigned index) { return base_register(index); });
+  if (!operand ||
+      check(CheckId::AccessAligned, operand->address % operand->alignment == 0, operand->address, operand->alignment))
+    return {};
+  const VirtualAddress address{operand->address};
+  return abort_of({.status = kAlignmentFault, .write = operand->write, .address = address},
+                  operand->write ? AccessKind::Write : AccessKind::Read, address);
+}
+
 Obstacle ArmProcessor::execute_innocuous() {
+  if (Obstacle obstacle = check_alignment()) return obstacle;
   const EngineOutcome outcome = accesses_.step_one();
   switch (outcome.stop) {
     case EngineStop::Completed:
@@ -549,7 +569,7 @@ bool ArmProcessor::settle_stale_translations() {
 }
 
 bool ArmProcessor::must_step() const {
-  return asleep() || state_.illegal || (pc() & 3) != 0 || due_interrupt().has_value();
+  return asleep() || state_.illegal || (pc() & 3) != 0 || checks_alignment() || due_interrupt().has_value();
 }
 
 /// One run of the engine, as far as nothing can happen that is not the engine's business.

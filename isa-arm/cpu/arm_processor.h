@@ -3,7 +3,7 @@
 // One AArch64 core with EL0, EL1 and EL2: innocuous instructions run on the engine, all others here, check by check.
 // Exceptions are taken and returned from as the architecture says (DDI 0487, D1.3); where a VMM in C++ owns a level, it
 // handles what is taken to that level and returns to the guest within the same step. Left out: AArch32, EL3 (PSCI
-// stands in its place), Secure state, debug exceptions but BRK, software step, big-endian data, stack-pointer and data
+// stands in its place), Secure state, debug exceptions but BRK, software step, big-endian data, stack-pointer
 // alignment checks, SVE, pointer authentication, memory tagging.
 #pragma once
 
@@ -101,6 +101,8 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   Obstacle execute(Operation operation);
   Obstacle execute_own(Operation operation);
   Obstacle execute_innocuous();
+  [[nodiscard]] bool checks_alignment() const;
+  Obstacle check_alignment();
   [[nodiscard]] std::optional<ArmException> due_interrupt() const;
   [[nodiscard]] bool asleep() const { return state_.waiting_for_interrupt || state_.waiting_for_event; }
   [[nodiscard]] bool wakes() const;

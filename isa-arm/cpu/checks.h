@@ -20,6 +20,7 @@ enum class CheckId : std::uint8_t {
   InterruptMask,
   ExclusiveMonitor,
   ExclusiveAligned,
+  AccessAligned,
   InstructionKnown,
   Count
 };
@@ -44,6 +45,7 @@ inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)>
      "The store-exclusive goes to {actual}: the monitor must still be open for it, and stands at {required}"},
     {CheckId::ExclusiveAligned, "exclusive alignment",
      "The exclusive access at {actual} must be a multiple of {required}"},
+    {CheckId::AccessAligned, "SCTLR.A", "With SCTLR_ELx.A set the address {actual} must be a multiple of {required}"},
     {CheckId::InstructionKnown, "instruction exists", "The word {actual} must be an instruction of this core"},
 }};
 

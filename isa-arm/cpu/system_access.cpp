@@ -123,7 +123,7 @@ std::uint64_t ArmProcessor::read_register(SystemRegister reg) {
     case RegisterHome::Hypervisor:
       return system_->gic.read_hypervisor(context_.cpu, reg);
     default:
-      return state_[reg];
+      return read_stored(state_, reg);
   }
 }
 
@@ -155,12 +155,6 @@ void ArmProcessor::write_process_state(SystemRegister reg, std::uint64_t value) 
       return write_engine({RegisterClass::VectorControl, 0}, value);
     case SystemRegister::FPSR:
       return write_engine({RegisterClass::VectorControl, 1}, value);
-    case SystemRegister::OSLAR_EL1: {
-      constexpr std::uint64_t kLocked = 2;
-      std::uint64_t& status = state_[SystemRegister::OSLSR_EL1];
-      status = (value & 1) != 0 ? status | kLocked : status & ~kLocked;
-      return;
-    }
     default:
       return;
   }
@@ -183,13 +177,14 @@ void ArmProcessor::write_register(SystemRegister reg, std::uint64_t value) {
       return system_->gic.write_cpu_interface(context_.cpu, reg, value, virtual_interface(reg));
     case RegisterHome::Hypervisor:
       report_write(info.name, system_->gic.read_hypervisor(context_.cpu, reg), value);
+      state_[reg] = value;  // Traps are looked up there.
       return system_->gic.write_hypervisor(context_.cpu, reg, value);
     default:
       break;
   }
-  const std::uint64_t stored = (value & info.writable) | info.always_one;
-  report_write(info.name, state_[reg], stored);
-  state_[reg] = stored;
+  const std::uint64_t before = state_[reg];
+  write_stored(state_, system_->config, reg, value);
+  report_write(info.name, before, state_[reg]);
   if (std::find(kTranslationControls.begin(), kTranslationControls.end(), reg) == kTranslationControls.end()) return;
   mmu_.context_changed();
   accesses_.translations_changed();
