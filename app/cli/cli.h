@@ -68,7 +68,7 @@ struct GuestOptions {
   std::string guest;
   std::string vmm = "bare";
   std::string paging = "nested";
-  std::string machine = "pc";
+  std::string machine;  ///< Empty: the default of the guest's ISA.
 };
 
 struct RunOptions {

@@ -65,8 +65,10 @@ int export_run(const ExportCommandOptions& options) {
   ExportOptions export_options{.format = export_format_of(options.format),
                                .time = options.time == "steps" ? ExportTime::Steps : ExportTime::Cycles,
                                .title = file.info().setup.guest_name};
-  if (const auto config = parse_machine_config(file.info().setup.machine_yaml, options.run_file))
+  if (const auto config = parse_machine_config(file.info().setup.machine_yaml, options.run_file)) {
     export_options.cycles_per_instruction = config.value().costs.instruction;
+    export_options.cpus = config.value().cpus;
+  }
   const auto exporter = Exporter::make(out, export_options);
   const bool every_event = needs_every_event(export_options.format) || options.events == "all" ||
                            (options.events == "auto" && end - options.from <= kEveryEventSteps);

@@ -106,8 +106,8 @@ class Recital {
  private:
   void tell(const LessonText& text) { out_ << text.markdown; }
   void tell(const LessonMachine& machine) {
-    out_ << "[machine: " << machine.guest << ", --vmm " << name_of(machine.technique) << ", " << machine.machine
-         << "]\n";
+    out_ << "[machine: " << machine.guest << ", --vmm " << name_of(machine.technique)
+         << (machine.machine.empty() ? "" : ", ") << machine.machine << "]\n";
   }
   void tell(const LessonStep& step) {
     const auto found = std::find_if(result_.steps.begin(), result_.steps.end(),

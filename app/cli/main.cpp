@@ -10,6 +10,7 @@
 #include "app/cli/cli.h"
 #include "core/events/spelling.h"
 #include "core/export/exporter.h"
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 namespace {
@@ -20,13 +21,13 @@ using namespace shearling::cli;
 constexpr const char* kJsonHelp = "write the result as JSON to a file, or '-' for standard output";
 
 void add_guest_options(CLI::App& command, GuestOptions& options) {
-  command.add_option("--vmm", options.vmm, "the technique: bare (no VMM) or vt-x")
+  command.add_option("--vmm", options.vmm, "the technique: bare is no VMM, the others are those of the guest's ISA")
       ->check(CLI::IsMember(technique_names()))
       ->capture_default_str();
   command.add_option("--paging", options.paging, "how a VMM maps guest memory")
       ->check(CLI::IsMember({"nested"}))
       ->capture_default_str();
-  command.add_option("--machine", options.machine, "a built-in machine, or a YAML file")->capture_default_str();
+  command.add_option("--machine", options.machine, "a built-in machine, or a YAML file")->default_str("by the guest");
 }
 
 void add_run(CLI::App& app, RunOptions& options) {
@@ -195,6 +196,8 @@ int complain_about_usage(const CLI::ParseError& error, std::string_view command)
 }
 
 int run_program(int argc, char** argv) {
+  arm::register_arm();
+  x86::register_x86();  // Before the options: they offer what the ISAs can do.
   CLI::App app{"Shearling: a virtual machine monitor that you can stop, look into, and run backwards.", "shearling"};
   app.set_version_flag("--version", "shearling " SHEARLING_VERSION);
   app.require_subcommand(1);
@@ -221,7 +224,6 @@ int run_program(int argc, char** argv) {
     return complain_about_usage(error, argc > 1 ? argv[1] : "");
   }
   catch_interrupts();
-  x86::register_x86();
   if (app.got_subcommand("run")) return run(run_options);
   if (app.got_subcommand("step")) return step(step_options);
   if (app.got_subcommand("export")) return export_run(export_options);

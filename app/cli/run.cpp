@@ -62,11 +62,38 @@ nlohmann::ordered_json caches_to_json(const CacheHierarchy& caches) {
   return json;
 }
 
+/// Adds number to number in objects of one shape; an empty sum takes that shape.
+void add(nlohmann::ordered_json& sum, const nlohmann::ordered_json& part) {
+  if (sum.is_null()) {
+    sum = part;
+  } else if (part.is_object()) {
+    for (const auto& [name, value] : part.items()) add(sum[name], value);
+  } else if (part.is_number_float()) {
+    sum = sum.get<double>() + part.get<double>();
+  } else {
+    sum = sum.get<std::uint64_t>() + part.get<std::uint64_t>();
+  }
+}
+
+/// Of all cores together.
+nlohmann::ordered_json caches_to_json(const Machine& machine) {
+  nlohmann::ordered_json sum;
+  for (unsigned cpu = 0; cpu < machine.cpus(); ++cpu) add(sum, caches_to_json(machine.memory_path(cpu).caches()));
+  return sum;
+}
+
 nlohmann::ordered_json registers_to_json(const Processor& processor) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const RegisterRow& row : processor.registers())
     json[std::string(row.name)] = format_value(FieldValue(row.believed), FieldFormat::Hex);
   return json;
+}
+
+nlohmann::ordered_json cpus_to_json(const Machine& machine) {
+  nlohmann::ordered_json cpus = nlohmann::ordered_json::array();
+  for (unsigned cpu = 0; cpu < machine.cpus(); ++cpu)
+    cpus.push_back({{"registers", registers_to_json(machine.processor(cpu))}});
+  return cpus;
 }
 
 nlohmann::ordered_json report(const Machine& machine, const RunOptions& options, const Statistics& statistics,
@@ -75,7 +102,7 @@ nlohmann::ordered_json report(const Machine& machine, const RunOptions& options,
   for (const auto& [name, count] : statistics.traps) traps[name] = count;
   nlohmann::ordered_json exits = nlohmann::ordered_json::object();
   for (const auto& [name, exit] : statistics.exits) exits[name] = {{"count", exit.count}, {"cycles", exit.cycles}};
-  const MemoryPathCounters& path = machine.memory_path().counters();
+  const MemoryPathCounters path = machine.counters();
   nlohmann::ordered_json json{{"schema", 1},
                               {"guest", machine.setup().guest_name},
                               {"vmm", options.guest.vmm},
@@ -92,8 +119,8 @@ nlohmann::ordered_json report(const Machine& machine, const RunOptions& options,
                                                   {"skipped", path.walk_skipped}}
                          : nullptr;
   json["tlb"] = models ? nlohmann::ordered_json{{"lookups", path.tlb_lookups}, {"misses", path.tlb_misses}} : nullptr;
-  json["caches"] = models ? caches_to_json(machine.memory_path().caches()) : nullptr;
-  json["cpus"] = nlohmann::ordered_json::array({{{"registers", registers_to_json(machine.processor())}}});
+  json["caches"] = models ? caches_to_json(machine) : nullptr;
+  json["cpus"] = cpus_to_json(machine);
   json["memory_sha256"] = machine.guest_memory_sha256();
   return json;
 }
@@ -107,7 +134,7 @@ void print_summary(const Machine& machine, const Statistics& statistics, StopRea
   for (const auto& entry : statistics.exits) exits += entry.second.count;
   std::cerr << "; " << traps << " traps, " << exits << " VM exits";
   if (machine.models_valid())
-    std::cerr << ", " << machine.memory_path().counters().walks << " page walks, " << machine.cycles() << " cycles";
+    std::cerr << ", " << machine.counters().walks << " page walks, " << machine.cycles() << " cycles";
   std::cerr << '\n';
 }
 

@@ -36,7 +36,7 @@ void InvariantChecker::forget() {
   stopped_ = false;
   retired_ = 0;
   open_trap_.clear();
-  root_ = Root::Unknown;
+  roots_.clear();
   walks_.clear();
   pending_miss_.reset();
   filled_.clear();
@@ -46,6 +46,7 @@ void InvariantChecker::check_place(const Event& event) {
   if (step_ && event.step == *step_) {
     if (event.ordinal != next_ordinal_)
       violated(fmt::format("ordinal {} follows where {} was due", event.ordinal, next_ordinal_));
+    if (event.vcpu != vcpu_) violated(fmt::format("core {} and core {} share a step", vcpu_, event.vcpu));
     next_ordinal_ = event.ordinal + 1;
     return;
   }
@@ -54,6 +55,7 @@ void InvariantChecker::check_place(const Event& event) {
     if (event.step != *step_ + 1) violated(fmt::format("step {} follows step {}", event.step, *step_));
   }
   step_ = event.step;
+  vcpu_ = event.vcpu;
   next_ordinal_ = event.ordinal + 1;
   retired_ = 0;
   if (event.ordinal != 0) violated(fmt::format("the step begins with ordinal {}", event.ordinal));
@@ -64,8 +66,8 @@ void InvariantChecker::end_step() {
   if (!walks_.empty()) violated(fmt::format("the walk of {:#x} does not end in its step", walks_.back().address.value));
   walks_.clear();
   judge_pending_miss("the step ends");
-  if (root_ == Root::Inside && !stopped_) violated("a vm.exit is followed by no vm.entry in its step");
-  if (root_ == Root::Inside) root_ = Root::Outside;
+  if (root() == Root::Inside && !stopped_) violated("a vm.exit is followed by no vm.entry in its step");
+  if (root() == Root::Inside) root() = Root::Outside;
   if (!open_trap_.empty() && !stopped_)
     violated(fmt::format("{} was raised, and neither delivered nor followed by an exit", open_trap_));
   open_trap_.clear();
@@ -82,19 +84,19 @@ void InvariantChecker::check(const TrapRaised& trap) {
 void InvariantChecker::check(const TrapDelivered&) { open_trap_.clear(); }
 
 void InvariantChecker::check(const VmExit&) {
-  if (root_ == Root::Inside) violated("a vm.exit while the VMM is already at work");
-  root_ = Root::Inside;
+  if (root() == Root::Inside) violated("a vm.exit while the VMM is already at work");
+  root() = Root::Inside;
   open_trap_.clear();
 }
 
 void InvariantChecker::check(const VmmAction& action) {
   // Before the first entry the VMM sets up its structures: no exit precedes that.
-  if (root_ == Root::Outside) violated(fmt::format("vmm.action '{}' outside exit and entry", action.name));
+  if (root() == Root::Outside) violated(fmt::format("vmm.action '{}' outside exit and entry", action.name));
 }
 
 void InvariantChecker::check(const VmEntry&) {
-  if (root_ == Root::Outside) violated("a vm.entry without a vm.exit before it");
-  root_ = Root::Outside;
+  if (root() == Root::Outside) violated("a vm.entry without a vm.exit before it");
+  root() = Root::Outside;
 }
 
 void InvariantChecker::check(const WalkBegin& walk) {
@@ -134,7 +136,7 @@ void InvariantChecker::check(const WalkEnd& end) {
 
 void InvariantChecker::check(const TlbLookup& lookup) {
   if (lookup.hit) {
-    const auto filled = filled_.find({structure_number(lookup.structure), lookup.set, lookup.way});
+    const auto filled = filled_.find({vcpu_, structure_number(lookup.structure), lookup.set, lookup.way});
     if (filled != filled_.end() && lookup.virtual_address.value - filled->second.base >= filled->second.bytes)
       violated(fmt::format("{} hits for {:#x} in set {}, way {}, where the page {:#x} was filled", lookup.structure,
                            lookup.virtual_address.value, lookup.set, lookup.way, filled->second.base));
@@ -154,7 +156,8 @@ void InvariantChecker::judge_pending_miss(std::string_view when) {
 }
 
 void InvariantChecker::check(const TlbFill& fill) {
-  filled_[{structure_number(fill.structure), fill.set, fill.way}] = {fill.page.value, page_bytes(fill.page_size)};
+  filled_[{vcpu_, structure_number(fill.structure), fill.set, fill.way}] = {fill.page.value,
+                                                                            page_bytes(fill.page_size)};
 }
 
 void InvariantChecker::check(const CacheLookup& lookup) {
@@ -165,14 +168,14 @@ void InvariantChecker::check(const CacheLookup& lookup) {
   if (lookup.way >= 32 || (lookup.ways_probed_mask >> lookup.way & 1) == 0)
     violated(fmt::format("{} hits in way {}, outside the probed ways {:#x}", lookup.cache, lookup.way,
                          lookup.ways_probed_mask));
-  const auto filled = filled_.find({structure_number(lookup.cache), lookup.set, lookup.way});
+  const auto filled = filled_.find({vcpu_, structure_number(lookup.cache), lookup.set, lookup.way});
   if (filled != filled_.end() && lookup.physical_address.value - filled->second.base >= filled->second.bytes)
     violated(fmt::format("{} hits for {:#x} in set {}, way {}, where the line {:#x} was filled", lookup.cache,
                          lookup.physical_address.value, lookup.set, lookup.way, filled->second.base));
 }
 
 void InvariantChecker::check(const CacheFill& fill) {
-  filled_[{structure_number(fill.cache), fill.set, fill.way}] = {fill.line.value, line_bytes_};
+  filled_[{vcpu_, structure_number(fill.cache), fill.set, fill.way}] = {fill.line.value, line_bytes_};
 }
 
 void InvariantChecker::check(const MachineStopped&) { stopped_ = true; }

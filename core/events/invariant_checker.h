@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Reads the event stream as a referee: steps and ordinals without gaps, exits matched by entries, walks that nest and
-// count right, misses that lead to walks, hits that name what was filled, traps that go somewhere. It knows no ISA.
-// Feed it every event of a run (Observation::Events); finish() judges the last step.
+// count right, misses that lead to walks, hits that name what was filled, traps that go somewhere; each core for
+// itself, for a step is one core's. It knows no ISA. Feed it every event of a run (Observation::Events); finish()
+// judges the last step.
 #pragma once
 
 #include <map>
@@ -37,9 +38,10 @@ class InvariantChecker : public EventSink {
     std::uint64_t base = 0;
     std::uint64_t bytes = 0;
   };
-  using Slot = std::tuple<unsigned, std::uint32_t, std::uint32_t>;  ///< Structure, set, way.
-  enum class Root : std::uint8_t { Unknown, Inside, Outside };      ///< Is the VMM at work?
+  using Slot = std::tuple<unsigned, unsigned, std::uint32_t, std::uint32_t>;  ///< Core, structure, set, way.
+  enum class Root : std::uint8_t { Unknown, Inside, Outside };                ///< Is the VMM at work?
 
+  [[nodiscard]] Root& root() { return roots_[vcpu_]; }
   void check_place(const Event& event);
   void end_step();
   template <typename Payload>
@@ -71,7 +73,8 @@ class InvariantChecker : public EventSink {
   bool stopped_ = false;
   unsigned retired_ = 0;
   std::string open_trap_;  ///< Raised in this step and not yet delivered; empty: none.
-  Root root_ = Root::Unknown;
+  unsigned vcpu_ = 0;
+  std::map<unsigned, Root> roots_;  ///< By core.
   std::vector<OpenWalk> walks_;
   std::optional<VirtualAddress> pending_miss_;  ///< Missed so far; its walk has not begun.
   std::vector<std::string> structures_;

@@ -33,7 +33,8 @@ struct ExportOptions {
   ExportFormat format = ExportFormat::Chrome;
   ExportTime time = ExportTime::Cycles;
   std::uint32_t cycles_per_instruction = 1;  ///< CostModel::instruction.
-  std::string title;                         ///< Of the process in a chrome trace: the guest's name.
+  unsigned cpus = 1;
+  std::string title;  ///< Of the process in a chrome trace: the guest's name.
 };
 
 class Exporter : public EventSink {

@@ -51,16 +51,17 @@ void ReferenceExporter::begin(const Event& event, ReferenceRecord record, std::u
   switch_to(event, address_space);
   record.translated = true;
   record.core = static_cast<std::uint8_t>(event.vcpu);
-  record.address_space = running_;
+  record.address_space = running_[event.vcpu];
   pending_ = record;
 }
 
 void ReferenceExporter::switch_to(const Event& event, std::uint16_t address_space) {
   const auto [known, first] = numbers_.try_emplace(address_space, next_number_);
   if (first) ++next_number_;
-  if (known->second == running_) return;
-  running_ = known->second;
-  write({.kind = RecordKind::ContextSwitch, .core = static_cast<std::uint8_t>(event.vcpu), .address_space = running_});
+  std::uint16_t& running = running_[event.vcpu];
+  if (known->second == running) return;
+  running = known->second;
+  write({.kind = RecordKind::ContextSwitch, .core = static_cast<std::uint8_t>(event.vcpu), .address_space = running});
 }
 
 // The lookups of a reference follow it, one for each line. Where an instruction crosses into another page, the lookup
@@ -86,7 +87,7 @@ void ReferenceExporter::invalidate(const Event& event, const TlbInvalidate& inva
   write({.address = invalidation.address,
          .kind = RecordKind::InvalidatePage,
          .core = static_cast<std::uint8_t>(event.vcpu),
-         .address_space = running_});
+         .address_space = running_[event.vcpu]});
 }
 
 void ReferenceExporter::flush() {

@@ -44,7 +44,7 @@ class ReferenceExporter : public Exporter {
   std::optional<ReferenceRecord> pending_;
   std::map<std::uint16_t, std::uint16_t> numbers_;  ///< Of the machine's address spaces, in the trace.
   std::uint16_t next_number_ = 0;
-  std::uint16_t running_ = 0;  ///< In the trace.
+  std::map<std::uint16_t, std::uint16_t> running_;  ///< In the trace, by core.
 };
 
 }  // namespace shearling

@@ -85,7 +85,7 @@ struct LessonText {
 struct LessonMachine {
   std::string guest;  ///< Name of a built guest, or a path (relative to the lesson's folder).
   VmmTechnique technique = VmmTechnique::Bare;
-  std::string machine = "pc";  ///< Built-in name, or a YAML file in the lesson's folder.
+  std::string machine;  ///< Built-in name, or a YAML file in the lesson's folder; empty: the guest's default.
   LessonPlace place;
 };
 
@@ -159,7 +159,8 @@ std::vector<std::string> find_lessons();
 Result<std::string> find_guest(const std::string& name_or_path, const std::string& folder = {});
 /// What a lesson's machine block asks for, read into memory.
 Result<MachineSetup> make_setup(const Lesson& lesson, const LessonMachine& machine);
-/// The same from a command line: guest and machine by name or path.
+/// The same from a command line: guest and machine by name or path. An empty machine is the default of the guest's ISA.
+/// Guest, machine and technique have been checked to fit together.
 Result<MachineSetup> make_setup(const std::string& guest, VmmTechnique technique, const std::string& machine);
 
 }  // namespace shearling

@@ -12,6 +12,7 @@
 
 #include "core/events/spelling.h"
 #include "core/lesson/lesson.h"
+#include "core/machine/setup_check.h"
 
 namespace shearling {
 
@@ -102,14 +103,20 @@ Result<MachineSetup> setup_of(const std::string& guest, const std::string& folde
   if (!guest_path) return guest_path.error();
   Result<std::vector<std::uint8_t>> image = read_bytes(guest_path.value());
   if (!image) return image.error();
-  const std::string description = machine_path(machine, folder);
-  if (Result<MachineConfig> config = load_machine_config(description); !config) return config.error();
+  const Result<ElfImage> parsed = parse_elf_image(image.value(), guest_path.value());
+  if (!parsed) return parsed.error();
+  const Result<std::string> name = machine.empty() ? default_machine_for(parsed.value()) : machine;
+  if (!name) return name.error();
+  const std::string description = machine_path(name.value(), folder);
+  const Result<MachineConfig> config = load_machine_config(description);
+  if (!config) return config.error();
+  if (const auto isa = check_setup(config.value(), name.value(), parsed.value(), technique); !isa) return isa.error();
   Result<std::string> yaml = read_machine_description(description);
   if (!yaml) return yaml.error();
   return MachineSetup{.guest_name = guest_path.value(),
                       .guest_image = std::move(image).value(),
                       .machine_yaml = std::move(yaml).value(),
-                      .machine_name = machine,
+                      .machine_name = name.value(),
                       .technique = technique};
 }
 

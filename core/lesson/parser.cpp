@@ -155,13 +155,12 @@ class BlockReader {
 
   LessonMachine read_machine() {
     static const Keys kKeys{"guest", "vmm", "machine"};
-    static const Keys kTechniques{name_of(VmmTechnique::Bare), name_of(VmmTechnique::VtX)};
     LessonMachine machine;
     machine.place = place_;
     if (!begin("a machine block", kKeys)) return machine;
     require("guest", machine.guest, "the name of a guest");
     std::size_t technique = 0;
-    if (yaml_.read_choice(root_, "vmm", kTechniques, technique))
+    if (yaml_.read_choice(root_, "vmm", all_technique_names(), technique))
       machine.technique = static_cast<VmmTechnique>(technique);
     yaml_.read(root_, "machine", machine.machine);
     return machine;

@@ -26,7 +26,7 @@ struct MachineSetup {
   std::string guest_name;                 ///< For messages: path as given.
   std::vector<std::uint8_t> guest_image;  ///< The ELF file's bytes.
   std::string machine_yaml;               ///< The description's text.
-  std::string machine_name = "pc";        ///< For messages.
+  std::string machine_name;               ///< For messages.
   VmmTechnique technique = VmmTechnique::Bare;
 };
 

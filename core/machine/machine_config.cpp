@@ -28,6 +28,8 @@ std::optional<VmmTechnique> technique_named(std::string_view name) {
   return static_cast<VmmTechnique>(found - kTechniqueNames.begin());
 }
 
+std::span<const std::string_view> all_technique_names() { return kTechniqueNames; }
+
 std::string_view name_of(GuestPaging) { return "nested"; }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ enum class VmmTechnique : std::uint8_t { Bare, VtX, El2, TrapAndEmulate };
 enum class GuestPaging : std::uint8_t { Nested };
 std::string_view name_of(VmmTechnique);  ///< As on the command line: "bare", "vt-x", "el2", "trap-and-emulate".
 std::optional<VmmTechnique> technique_named(std::string_view name);
+std::span<const std::string_view> all_technique_names();  ///< By VmmTechnique.
 std::string_view name_of(GuestPaging);
 
 struct VmmConfig {

@@ -13,8 +13,7 @@ namespace shearling {
 namespace {
 
 RunCounters model_counters(const Machine& machine) {
-  const MemoryPathCounters& path = machine.memory_path().counters();
-  const CacheHierarchy& caches = machine.memory_path().caches();
+  const MemoryPathCounters path = machine.counters();
   const auto misses = [](const Cache* cache) {
     return cache == nullptr ? 0 : cache->counters().read_misses + cache->counters().write_misses;
   };
@@ -23,10 +22,13 @@ RunCounters model_counters(const Machine& machine) {
   counters.tlb_misses = path.tlb_misses;
   counters.walks = path.walks;
   counters.walk_references = path.walk_references;
-  counters.l1i_misses = misses(&caches.l1i());
-  counters.l1d_misses = misses(&caches.l1d());
-  counters.l2_misses = misses(caches.l2());
-  counters.llc_misses = misses(caches.last_level());
+  for (unsigned cpu = 0; cpu < machine.cpus(); ++cpu) {
+    const CacheHierarchy& caches = machine.memory_path(cpu).caches();
+    counters.l1i_misses += misses(&caches.l1i());
+    counters.l1d_misses += misses(&caches.l1d());
+    counters.l2_misses += misses(caches.l2());
+    counters.llc_misses += misses(caches.last_level());
+  }
   return counters;
 }
 

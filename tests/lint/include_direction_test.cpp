@@ -94,26 +94,6 @@ class IncludeDirectionTest : public QObject {
       }
     }
   }
-
-  void views_exporters_and_lessons_name_no_isa() {
-    // Words that only one ISA has. The app's main programs register ISAs and may name them.
-    static const QRegularExpression isa_words(R"(\b(x86|aarch64|vmcs_field|ept_|cr3|rip)\b|isa-x86|isa-arm)",
-                                              QRegularExpression::CaseInsensitiveOption);
-    const QDir root(QStringLiteral(SHEARLING_SOURCE_DIR));
-    for (const char* folder : {"core/events", "core/run_file", "core/export", "core/lesson"}) {
-      QDirIterator files(root.filePath(folder), {"*.cpp"}, QDir::Files, QDirIterator::Subdirectories);
-      while (files.hasNext()) {
-        QFile file(files.next());
-        QVERIFY(file.open(QIODevice::ReadOnly));
-        for (int line = 1; !file.atEnd(); ++line) {
-          const QString text = QString::fromUtf8(file.readLine()).section("//", 0, 0);
-          QVERIFY2(
-              !isa_words.match(text).hasMatch(),
-              qPrintable(QStringLiteral("%1:%2: %3").arg(root.relativeFilePath(file.fileName())).arg(line).arg(text)));
-        }
-      }
-    }
-  }
 };
 
 QTEST_APPLESS_MAIN(IncludeDirectionTest)

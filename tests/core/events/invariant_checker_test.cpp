@@ -86,6 +86,19 @@ class InvariantCheckerTest : public QObject {
     QVERIFY2(violations.empty(), violations.empty() ? "" : violations.front().c_str());
   }
 
+  void cores_have_structures_of_the_same_names_and_are_told_apart() {
+    const auto fill = [](std::uint64_t page) { return TlbFill{.structure = "L1 DTLB", .page = {page}, .set = 1}; };
+    const auto hit = [](std::uint64_t page) {
+      return TlbLookup{.structure = "L1 DTLB", .virtual_address = {page}, .hit = true, .set = 1};
+    };
+    Script script;
+    script.step().add(fill(0x5000)).step().add(fill(0x9000)).step().add(hit(0x5000)).step().add(hit(0x9000));
+    script.events()[1].vcpu = script.events()[3].vcpu = 1;
+    QVERIFY(script.judge().empty());
+    script.events()[2].vcpu = 1;
+    QCOMPARE(script.judge().size(), std::size_t{1});
+  }
+
   void each_kind_of_damage_is_found_data() {
     QTest::addColumn<QString>("what");
     const auto row = [](const char* name, const char* what) { QTest::newRow(name) << QString(what); };
@@ -106,6 +119,7 @@ class InvariantCheckerTest : public QObject {
     row("hit in another page's slot", "was filled");
     row("hit in another line's slot", "was filled");
     row("event after the end", "follows machine.stopped");
+    row("two cores in one step", "share a step");
   }
   void each_kind_of_damage_is_found() {
     QFETCH(QString, what);
@@ -115,6 +129,8 @@ class InvariantCheckerTest : public QObject {
     if (damage == "gap in steps") script.add(InstructionRetired{}).step().step().add(InstructionRetired{});
     if (damage == "gap in ordinals")
       script.add(InstructionRetired{}).add(LessonMark{}), script.events().back().ordinal = 2;
+    if (damage == "two cores in one step")
+      script.add(LessonMark{}).add(InstructionRetired{}), script.events().back().vcpu = 1;
     if (damage == "exit without entry") script.add(VmExit{}).add(VmmAction{}).step().add(InstructionRetired{});
     if (damage == "entry without exit") script.add(VmEntry{}).add(VmEntry{});
     if (damage == "action outside") script.add(VmExit{}).add(VmEntry{}).add(VmmAction{});

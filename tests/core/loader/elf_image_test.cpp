@@ -283,6 +283,28 @@ class ElfImageTest : public QObject {
     QVERIFY(!check_aarch64_image(parse_elf_image(good, "x").value(), 0, 256 << 20).ok());
   }
 
+  void an_aarch64_image_must_lie_in_the_machines_memory_and_begin_in_it() {
+    const Content good = read_file(guest("aa64-hello.elf"));
+    constexpr std::uint64_t kBase = 0x40000000, kSize = 256 << 20;
+    const auto image = parse_elf_image(good, "x");
+    QVERIFY2(image.ok(), image.ok() ? "" : text_of(image.error()));
+    QVERIFY(image.value().machine == ElfMachine::AArch64 && image.value().elf_class == ElfClass::Elf64);
+    QVERIFY(image.value().entry >= kBase);
+    QVERIFY(check_aarch64_image(image.value(), kBase, kSize).ok());
+    const auto expect = [](const Status& status, const char* what) {
+      QVERIFY2(!status.ok(), what);
+      QVERIFY2(text_of(status.error()).contains(what), text_of(status.error()));
+    };
+    expect(check_aarch64_image(image.value(), 0, kSize), "does not fit");
+    expect(check_aarch64_image(image.value(), kBase, image.value().segments.front().physical_address - kBase),
+           "does not fit");
+    Content changed = good;
+    put(changed, 24, 8, kBase + kSize - 4);
+    expect(check_aarch64_image(parse_elf_image(changed, "x").value(), kBase, kSize), "entry point lies in no segment");
+    expect(check_aarch64_image(load_elf_image(guest("compute.elf")).value(), kBase, kSize), "for x86");
+    expect(check_multiboot_image(image.value(), kSize), "for AArch64");
+  }
+
   void the_multiboot_address_fields_win_over_the_program_headers() {
     const Content good = read_file(guest("compute.elf"));
     const std::size_t header = get(good, kSegment32 + 4, 4);

@@ -40,6 +40,46 @@ class MachineConfigTest : public QObject {
     QVERIFY(std::find(pc.cpu_features.begin(), pc.cpu_features.end(), "pcid") != pc.cpu_features.end());
   }
 
+  void the_virt_boards_machines_are_what_their_files_tell() {
+    const auto config = load_machine_config("virt");
+    QVERIFY2(config.ok(), config ? "" : config.error().text().c_str());
+    const MachineConfig& virt = config.value();
+    QCOMPARE(virt.isa, std::string("aarch64"));
+    QCOMPARE(virt.board, std::string("virt"));
+    QCOMPARE(virt.cpus, 1U);
+    QCOMPARE(virt.ram_bytes, 256ULL << 20);
+    QVERIFY(virt.cpu_features.empty());
+    QCOMPARE(virt.translation.instruction.front().entries, 48U);
+    QCOMPARE(virt.translation.data.front().ways, 32U);  // Fully associative.
+    QCOMPARE(virt.translation.second_level->ways, 4U);
+    QCOMPARE(virt.translation.second_level->page_sizes.size(), std::size_t{5});
+    QCOMPARE(virt.caches.l1i.size / (virt.caches.l1i.ways * virt.caches.l1i.line), std::uint64_t{256});
+    QCOMPARE(virt.caches.l1d.size / (virt.caches.l1d.ways * virt.caches.l1d.line), std::uint64_t{256});
+    QCOMPARE(virt.caches.l2->size / (virt.caches.l2->ways * virt.caches.l2->line), std::uint64_t{2048});
+    QVERIFY(!virt.caches.last_level);
+
+    const auto hypervisor = load_machine_config("virt-el2");
+    QVERIFY2(hypervisor.ok(), hypervisor ? "" : hypervisor.error().text().c_str());
+    QVERIFY(hypervisor.value().cpu_features == std::vector<std::string>{"el2"});
+    QCOMPARE(hypervisor.value().board, std::string("virt"));
+
+    const auto two = load_machine_config("virt-smp");
+    QVERIFY2(two.ok(), two ? "" : two.error().text().c_str());
+    QCOMPARE(two.value().cpus, 2U);
+    QCOMPARE(two.value().slice, virt.slice);
+  }
+
+  void a_description_says_how_many_cores_and_where_it_says_so() {
+    const auto config = parse_machine_config("isa: aarch64\nboard: virt\ncpu: { count: 8, slice: 7 }\n", "mine.yaml");
+    QVERIFY(config.ok());
+    QCOMPARE(config.value().cpus, 8U);
+    QCOMPARE(config.value().slice, 7U);
+    QCOMPARE(config.value().cpus_place.file, std::string("mine.yaml"));
+    QCOMPARE(config.value().cpus_place.line, 3U);
+    QCOMPARE(config.value().cpus_place.column, 15U);
+    QCOMPARE(config.value().board_place.line, 2U);
+  }
+
   void a_hypercalls_actions_add_up_to_the_papers_figure() {
     const auto config = load_machine_config("pc");
     QVERIFY(config.ok());
@@ -141,7 +181,10 @@ class MachineConfigTest : public QObject {
         "m:2:1: this is not YAML: end of sequence flow not found; check brackets, quotes and indentation (blanks, no "
         "tabs)");
     row("unknown base", "extends: cp\n",
-        "there is no built-in machine 'cp'; give the path of a YAML file, or one of pc");
+        "there is no built-in machine 'cp'; give the path of a YAML file, or one of pc, virt, virt-el2, virt-smp");
+    row("no core", "cpu: { count: 0 }\n", "m:1:15: 'count' must be a whole number; from 1 to 8");
+    row("too many cores", "cpu:\n  count: 9\n", "m:2:10: 'count' must be a whole number; from 1 to 8");
+    row("no slice", "cpu: { slice: 0 }\n", "m:1:15: 'slice' must be a whole number; from 1 to 1000000");
   }
   void every_mistake_is_told_with_its_place_and_remedy() {
     QFETCH(QString, yaml);

@@ -76,6 +76,29 @@ class ExporterTest : public QObject {
              std::vector<std::string>{"guest user", "guest kernel", "VMM", "page walks", "console and interrupts"}));
   }
 
+  void each_core_has_a_process_of_its_own() {
+    std::ostringstream out;
+    const auto exporter = Exporter::make(out, {.time = ExportTime::Steps, .cpus = 2, .title = "guest"});
+    for (Event one : a_run()) {
+      one.vcpu = one.step < 20 ? 0 : 1;
+      exporter->on_event(one);
+    }
+    exporter->finish(41);
+    const json trace = json::parse(out.str());
+    std::vector<std::string> processes;
+    for (const json& entry : entries(trace, "M")) {
+      if (entry["name"] == "process_name") processes.push_back(entry["args"]["name"].get<std::string>());
+    }
+    QVERIFY((processes == std::vector<std::string>{"guest, core 0", "guest, core 1"}));
+    QCOMPARE(slice_named(trace, "CPUID")["pid"].get<int>(), 2);
+    // The first core stays where it was, whatever the second one does.
+    int ends_at = 0;
+    for (const json& slice : entries(trace, "X")) {
+      if (slice["pid"] == 1) ends_at = slice["ts"].get<int>() + slice["dur"].get<int>();
+    }
+    QCOMPARE(ends_at, 41);
+  }
+
   void slices_have_the_cycles_that_were_charged() {
     const json trace = json::parse(exported({}));
     const json exit = slice_named(trace, "CPUID");
