@@ -66,6 +66,7 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-levels", "virt", 1, "cortex-a57", levels_console()},
       {"aa64-kernel", "virt", 1, "cortex-a57", expected_console("aa64-kernel")},
       {"aa64-walk", "virt", 1, "cortex-a57", walk_console()},
+      {"aa64-granules", "virt", 1, "max", expected_console("aa64-granules")},
       {"aa64-smp", "virt", 2, "cortex-a57", expected_console("aa64-smp")},
       {"aa64-gic", "virt", 1, "cortex-a57", expected_console("aa64-gic")},
       {"aa64-hypervisor", "virt-el2", 1, "cortex-a57", expected_console("aa64-hypervisor")},
