@@ -40,17 +40,7 @@ void EngineAccesses::begin_instruction() {
 
 void EngineAccesses::resume_instruction() { step_accesses_.clear(); }
 
-void EngineAccesses::set_fetched(unsigned index, VirtualAddress address, const PageTranslation& translation) {
-  fetched_[index] = {page_number(address), translation};
-  fetched_pages_ = index + 1;
-}
-
 EngineOutcome EngineAccesses::step_one() { return context_.engine.step_one(); }
-
-void EngineAccesses::forget_accesses() {
-  step_pages_.clear();
-  step_accesses_.clear();
-}
 
 // The first access to a page was looked up when the engine asked for the page; each further one is a lookup of its own.
 void EngineAccesses::commit_accesses() {
@@ -240,28 +230,33 @@ void EngineAccesses::observed_access(PhysicalAddress address, AccessKind kind, u
   SHEARLING_ASSERT(page != observed_pages_.end(), "an access to a frame that was not granted");
   const std::uint64_t offset = address.value % kFrameBytes;
   const auto here = static_cast<unsigned>(std::min<std::uint64_t>(size, kFrameBytes - offset));
-  awaited_.push_back({.virtual_address = {page->second * kFrameBytes | offset}, .kind = kind, .size = here});
-  if (here < size) {
-    const VirtualAddress next = translator_.wrap((page->second + 1) * kFrameBytes);
-    awaited_.push_back({.virtual_address = next, .kind = kind, .size = size - here});
-  }
-  observe_awaited();
+  const std::uint64_t number = page->second;
+  await({.virtual_address = {number * kFrameBytes | offset}, .kind = kind, .size = here});
+  if (here == size) return;
+  await({.virtual_address = translator_.wrap((number + 1) * kFrameBytes), .kind = kind, .size = size - here});
+}
+
+void EngineAccesses::await(const ObservedPart& part) {
+  if (!awaited_.empty() || !observe(part)) awaited_.push_back(part);
+}
+
+/// False while its page has not been granted.
+bool EngineAccesses::observe(const ObservedPart& part) {
+  if (!granted_.contains(grant_key(page_number(part.virtual_address), part.kind))) return false;
+  const StepPage* page = step_page(part.virtual_address, part.kind);
+  SHEARLING_ASSERT(page != nullptr, "the models refuse what the page tables grant");
+  const std::uint64_t frame = frame_of(page->translation.physical).value;
+  step_accesses_.push_back({.virtual_address = part.virtual_address,
+                            .physical_address = {frame | part.virtual_address.value % kFrameBytes},
+                            .kind = part.kind,
+                            .size = static_cast<std::uint8_t>(part.size),
+                            .page = static_cast<std::size_t>(page - step_pages_.data())});
+  return true;
 }
 
 void EngineAccesses::observe_awaited() {
   std::size_t done = 0;
-  for (; done < awaited_.size(); ++done) {
-    const ObservedPart& part = awaited_[done];
-    if (!granted_.contains(grant_key(page_number(part.virtual_address), part.kind))) break;
-    const StepPage* page = step_page(part.virtual_address, part.kind);
-    SHEARLING_ASSERT(page != nullptr, "the models refuse what the page tables grant");
-    const std::uint64_t frame = frame_of(page->translation.physical).value;
-    step_accesses_.push_back({.virtual_address = part.virtual_address,
-                              .physical_address = {frame | part.virtual_address.value % kFrameBytes},
-                              .kind = part.kind,
-                              .size = static_cast<std::uint8_t>(part.size),
-                              .page = static_cast<std::size_t>(page - step_pages_.data())});
-  }
+  while (done < awaited_.size() && observe(awaited_[done])) ++done;
   awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
@@ -277,9 +272,9 @@ std::uint64_t EngineAccesses::access_physical(VirtualAddress address, const Page
   }
   if (kind == AccessKind::Write) {
     will_store(physical, size, value);
-    store(physical, size, value);
+    context_.memory.write(physical, size, value);
   } else {
-    value = load(physical, size);
+    value = context_.memory.read(physical, size);
   }
   context_.events.micro(MemoryAccess{.access = kind,
                                      .size = static_cast<std::uint8_t>(size),
@@ -289,19 +284,6 @@ std::uint64_t EngineAccesses::access_physical(VirtualAddress address, const Page
                                      .address_space = translator_.address_space()});
   context_.memory_path.program_access(address, physical, size, kind, translation.page_size);
   return value;
-}
-
-// Byte by byte where a part of an access across pages has a size that no access has.
-std::uint64_t EngineAccesses::load(PhysicalAddress address, unsigned size) const {
-  if ((size & (size - 1)) == 0) return context_.memory.read(address, size);
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < size; ++i) value |= context_.memory.read({address.value + i}, 1) << (8 * i);
-  return value;
-}
-
-void EngineAccesses::store(PhysicalAddress address, unsigned size, std::uint64_t value) {
-  if ((size & (size - 1)) == 0) return context_.memory.write(address, size, value);
-  for (unsigned i = 0; i < size; ++i) context_.memory.write({address.value + i}, 1, value >> (8 * i) & 0xff);
 }
 
 void EngineAccesses::will_store(PhysicalAddress address, unsigned size, std::uint64_t value) {

@@ -63,14 +63,20 @@ class EngineAccesses final : private EngineClient {
   /// stay; its accesses are made anew.
   void resume_instruction();
   /// The instruction's `index`th page of code (0 or 1) is this one.
-  void set_fetched(unsigned index, VirtualAddress address, const PageTranslation& translation);
+  void set_fetched(unsigned index, VirtualAddress address, const PageTranslation& translation) {
+    fetched_[index] = {address.value / kFrameBytes, translation};
+    fetched_pages_ = index + 1;
+  }
   [[nodiscard]] const PageTranslation& fetched(unsigned index) const { return fetched_[index].translation; }
   /// Executes the instruction at the program counter on the engine; its accesses are told by commit_accesses().
   EngineOutcome step_one();
   /// Tells the models and the event stream of the accesses of an instruction that has completed.
   void commit_accesses();
   /// Before the next iteration of a repeated instruction: each looks its pages up again.
-  void forget_accesses();
+  void forget_accesses() {
+    step_pages_.clear();
+    step_accesses_.clear();
+  }
 
   // --- many
   /// Runs directly or observed until `budget` instructions are complete, or a stop.
@@ -130,9 +136,9 @@ class EngineAccesses final : private EngineClient {
   FillAnswer fill_direct(VirtualAddress address, AccessKind kind);
   FillAnswer note_grant(VirtualAddress address, AccessKind kind, const FillAnswer& answer);
   const StepPage* step_page(VirtualAddress address, AccessKind kind);
+  void await(const ObservedPart& part);
+  bool observe(const ObservedPart& part);
   void observe_awaited();
-  [[nodiscard]] std::uint64_t load(PhysicalAddress address, unsigned size) const;
-  void store(PhysicalAddress address, unsigned size, std::uint64_t value);
   void drop_code(PhysicalAddress frame);
 
   MachineContext context_;

@@ -43,7 +43,7 @@ class PhysicalMemory {
   /// Host memory behind the RAM, for mapping into the engine only.
   [[nodiscard]] std::uint8_t* host_data() { return data_; }
 
-  /// Little-endian value of 1, 2, 4 or 8 bytes; outside RAM reads give all ones and writes are lost, as on a bus.
+  /// Little-endian value of 1 to 8 bytes; outside RAM reads give all ones and writes are lost, as on a bus.
   [[nodiscard]] std::uint64_t read(PhysicalAddress address, unsigned bytes) const;
   void write(PhysicalAddress address, unsigned bytes, std::uint64_t value);
   void read_bytes(PhysicalAddress address, std::span<std::uint8_t> out) const;

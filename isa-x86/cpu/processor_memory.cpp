@@ -71,17 +71,12 @@ Obstacle X86Processor::require_feature(Feature feature) {
 
 // --- memory ----------------------------------------------------------------------------------------------------------
 
-AccessRequest X86Processor::request_for(VirtualAddress address, AccessKind kind, const AccessMode& mode) const {
-  return {.address = address,
-          .kind = kind,
-          .cpl = mode.cpl.value_or(state_.cpl),
-          .implicit_supervisor = mode.implicit_supervisor,
-          .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
-}
-
 Obstacle X86Processor::translate(VirtualAddress address, AccessKind kind, const AccessMode& mode,
                                  PageTranslation& out) {
-  const TranslateResult result = mmu_.translate(request_for(address, kind, mode));
+  AccessRequest request = request_for(address, kind);
+  request.cpl = mode.cpl.value_or(request.cpl);
+  request.implicit_supervisor = mode.implicit_supervisor;
+  const TranslateResult result = mmu_.translate(request);
   if (const auto* translation = std::get_if<Translation>(&result)) {
     out = page_translation(*translation);
     return {};

@@ -458,14 +458,14 @@ std::uint64_t X86Processor::floating_point_policy() const {
 // --- what the engine's accesses ask ----------------------------------------------------------------------------------
 
 std::optional<PageTranslation> X86Processor::translate_access(VirtualAddress address, AccessKind kind) {
-  const TranslateResult result = mmu_.translate(request_for(address, kind, {}));
+  const TranslateResult result = mmu_.translate(request_for(address, kind));
   if (const auto* translation = std::get_if<Translation>(&result)) return page_translation(*translation);
   refusal_ = result;
   return std::nullopt;
 }
 
 std::optional<PageTranslation> X86Processor::probe_access(VirtualAddress address, AccessKind kind) {
-  const std::optional<Translation> translation = mmu_.probe(request_for(address, kind, {}));
+  const std::optional<Translation> translation = mmu_.probe(request_for(address, kind));
   return translation ? std::optional(page_translation(*translation)) : std::nullopt;
 }
 

@@ -59,7 +59,8 @@ struct Descriptor {
   [[nodiscard]] bool big() const { return (access_rights & (1U << 14)) != 0; }
 };
 
-class X86Processor : public Processor, private AccessTranslator {
+// The translator comes first: its functions are the ones that are called for every access.
+class X86Processor : private AccessTranslator, public Processor {
  public:
   X86Processor(const MachineContext& context, VmmTechnique technique, HostFactory make_host);
   ~X86Processor() override;
@@ -158,7 +159,10 @@ class X86Processor : public Processor, private AccessTranslator {
   [[nodiscard]] static PageTranslation page_translation(const Translation& translation) {
     return {translation.physical, translation.page_size, translation.writable_now};
   }
-  [[nodiscard]] AccessRequest request_for(VirtualAddress address, AccessKind kind, const AccessMode& mode) const;
+  [[nodiscard]] AccessRequest request_for(VirtualAddress address, AccessKind kind) const {
+    return {
+        .address = address, .kind = kind, .cpl = state_.cpl, .alignment_check_flag = (state_.rflags & kFlagAc) != 0};
+  }
   Obstacle translate(VirtualAddress address, AccessKind kind, const AccessMode& mode, PageTranslation& out);
   Obstacle obstacle_of(const TranslateResult& result, bool stack);
   Obstacle access(VirtualAddress address, unsigned size, AccessKind kind, const AccessMode& mode, std::uint64_t& value);
