@@ -21,9 +21,6 @@
 .set OLD_VALUE, 0x01d
 .set NEW_VALUE, 0x2e3
 
-.set PSCI_INVALID_PARAMETERS, -2
-.set PSCI_ALREADY_ON, -4
-
 // ---- Core 0 -------------------------------------------------------------------------------------------------------
 
 function kernel_main
