@@ -21,7 +21,7 @@ bool UnicornEngine::holds_code_frame(std::uint64_t frame) const {
 
 /// The bytes are about to be translated by `target`. A direct handle that may store to that frame without asking has
 /// to ask again.
-void UnicornEngine::cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length) {
+void UnicornEngine::cover(UnicornHandle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length) {
   if (!target.code.cover(frame, offset, length, frame_data(frame))) return;
   for (auto& each : handles_) {
     if (each != nullptr && each->writable.count(frame) != 0) each->soft_tlb_stale = true;
@@ -29,13 +29,13 @@ void UnicornEngine::cover(Handle& target, std::uint64_t frame, std::uint32_t off
 }
 
 /// The same before execution of code at a virtual address, as far as its pages have been fetched from.
-void UnicornEngine::cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length) {
+void UnicornEngine::cover_fetched(UnicornHandle& target, std::uint64_t pc, std::uint32_t length) {
   prepare(target);  // What has changed is dropped first, and with it what the map says of it.
   cover_block(target, pc, length);
 }
 
 /// True where every page of it is known.
-bool UnicornEngine::cover_block(Handle& target, std::uint64_t pc, std::uint32_t length) {
+bool UnicornEngine::cover_block(UnicornHandle& target, std::uint64_t pc, std::uint32_t length) {
   const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
   const std::uint32_t here = std::min(length, static_cast<std::uint32_t>(kFrameBytes) - offset);
   const auto first = fetch_frames_.find(page_of(pc));
@@ -47,7 +47,7 @@ bool UnicornEngine::cover_block(Handle& target, std::uint64_t pc, std::uint32_t 
 
 /// Drops the translations of suspect frames whose translated bytes have changed. Unicorn drops by virtual address,
 /// through the soft TLB: any address will do that is made to stand for the frame.
-void UnicornEngine::drop_changed_code(Handle& target) {
+void UnicornEngine::drop_changed_code(UnicornHandle& target) {
   std::vector<std::uint64_t> changed;
   for (const std::uint64_t frame : target.suspect) {
     if (target.code.differs(frame, frame_data(frame))) changed.push_back(frame);

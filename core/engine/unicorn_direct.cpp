@@ -18,7 +18,7 @@ EngineOutcome UnicornEngine::run(std::uint64_t budget) {
 }
 
 /// The one thing that costs anything in a direct run: everything rare is kept out of line.
-inline void UnicornEngine::on_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
+inline void UnicornEngine::on_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size) {
   if (address == repeat_pc_) ++remaining_;  // Another iteration: the instruction was not complete.
   const FastPlan& fast = handle.fast[fast_index(address)];
   if (fast.tag != (address ^ generation_) || fast.charge > remaining_) [[unlikely]] {
@@ -30,12 +30,12 @@ inline void UnicornEngine::on_block(Handle& handle, std::uint64_t address, std::
 }
 
 void direct_block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_block(handle, address, size);
 }
 
 /// A block that has no valid plan, or that must not begin.
-void UnicornEngine::on_unusual_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
+void UnicornEngine::on_unusual_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size) {
   FastPlan& fast = handle.fast[fast_index(address)];
   if (fast.tag != (address ^ generation_) || fast.plan == nullptr) make_plan(handle, address, size, fast);
   // The client flushed within a fill, or a frame could be stored to directly until now whose code is about to run.
@@ -54,7 +54,7 @@ void UnicornEngine::on_unusual_block(Handle& handle, std::uint64_t address, std:
 
 /// Runs directly until something needs attention. Nothing means: go on.
 std::optional<EngineOutcome> UnicornEngine::run_blocks() {
-  Handle& target = *handle(HandleUse::Direct);
+  UnicornHandle& target = *handle(HandleUse::Direct);
   prepare(target);
   repeat_pc_ = kNowhere;
   current_ = nullptr;
@@ -91,7 +91,7 @@ std::optional<EngineOutcome> UnicornEngine::run_blocks() {
 /// A direct store to a frame that holds translated code: the stepping handle can, and sees to its own translations.
 /// The client granted the write; it need not know.
 std::optional<EngineOutcome> UnicornEngine::step_code_store() {
-  Handle& target = *handle(HandleUse::Stepping);
+  UnicornHandle& target = *handle(HandleUse::Stepping);
   const std::uint64_t pc = program_counter();
   cover_fetched(target, pc, architecture_->longest_instruction);
   Stepped stepped = drive(target, 1);
@@ -113,7 +113,7 @@ void UnicornEngine::take_back_rest_of_block() {
 std::optional<EngineOutcome> UnicornEngine::run_part(const Plan& plan) {
   const std::uint64_t count = std::min<std::uint64_t>(remaining_, plan.instructions);
   if (count == 0) return plan.stopper ? std::optional(stopped(EngineStop::Stopper)) : careful_step();
-  Handle& target = *handle(HandleUse::Stepping);
+  UnicornHandle& target = *handle(HandleUse::Stepping);
   cover_fetched(target, plan.pc, plan.size);
   const bool reaches_stopper = plan.stopper && count == plan.instructions;
   const Stepped stepped = drive(target, count);
@@ -154,7 +154,7 @@ std::optional<EngineOutcome> UnicornEngine::careful_step() {
   };
   const auto first = fetch_frame(page_of(pc));
   if (!first) return refused();
-  Handle& target = *handle(HandleUse::Stepping);
+  UnicornHandle& target = *handle(HandleUse::Stepping);
   const std::uint32_t longest = architecture_->longest_instruction;
   const std::uint32_t here = std::min(longest, static_cast<std::uint32_t>(kFrameBytes) - offset);
   std::vector<std::uint8_t> bytes(frame_data(*first) + offset, frame_data(*first) + offset + here);
@@ -195,7 +195,7 @@ std::vector<std::uint8_t> UnicornEngine::bytes_of(const Plan& plan) const {
 }
 
 /// Fills a slot of the fast table for a block that is about to begin. Sets block_stop_ where it must not begin yet.
-void UnicornEngine::make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast) {
+void UnicornEngine::make_plan(UnicornHandle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast) {
   fast = FastPlan{};
   Plan made;
   made.pc = pc;

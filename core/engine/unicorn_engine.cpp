@@ -9,7 +9,7 @@
 
 namespace shearling {
 
-Handle* UnicornEngine::handle(HandleUse use) {
+UnicornHandle* UnicornEngine::handle(HandleUse use) {
   auto& slot = handles_[architecture_->first_handle + static_cast<unsigned>(use)];
   if (slot == nullptr) slot = open_handle(*this, memory_, *architecture_, use);
   return slot.get();
@@ -46,7 +46,7 @@ void UnicornEngine::write_registers(uc_engine* uc, const EngineState& state) con
 }
 
 /// Makes `target` the owner of the register file, with the trap flag as it needs it.
-void UnicornEngine::acquire(Handle& target) {
+void UnicornEngine::acquire(UnicornHandle& target) {
   if (owner_ == &target) return;
   if (owner_ != nullptr && owner_->architecture == target.architecture) {
     uc_context_save(owner_->uc, owner_->scratch);
@@ -59,7 +59,7 @@ void UnicornEngine::acquire(Handle& target) {
 }
 
 /// Before execution on a handle: registers, code, soft TLB.
-void UnicornEngine::prepare(Handle& target) {
+void UnicornEngine::prepare(UnicornHandle& target) {
   if (mark_epoch_ != memory_.mark_epoch()) {
     mark_epoch_ = memory_.mark_epoch();
     for (auto& each : handles_) {
@@ -76,14 +76,14 @@ void UnicornEngine::prepare(Handle& target) {
 }
 
 /// After an exception of Unicorn's own: it keeps the exception, and the next one would become a double fault.
-void UnicornEngine::repair(Handle& target) {
+void UnicornEngine::repair(UnicornHandle& target) {
   const EngineState kept = state();
   uc_context_restore(target.uc, target.clean);
   registers_ = kept;
   owner_ = nullptr;
 }
 
-std::uint64_t UnicornEngine::hook_program_counter(const Handle& handle) {
+std::uint64_t UnicornEngine::hook_program_counter(const UnicornHandle& handle) {
   std::uint64_t value = 0;
   uc_reg_read(handle.uc, handle.architecture->program_counter, &value);
   return value;

@@ -72,16 +72,16 @@ class UnicornEngine final : public CpuEngine {
   [[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return holds_code_frame(frame_number(frame)); }
 
   // Called from Unicorn's hooks.
-  bool on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
-  void on_block(Handle& handle, std::uint64_t address, std::uint32_t size);
-  [[gnu::noinline]] void on_unusual_block(Handle& handle, std::uint64_t address, std::uint32_t size);
-  void on_observed_block(Handle& handle, std::uint64_t address, std::uint32_t size);
-  void on_observed_instruction(Handle& handle, std::uint64_t address, std::uint32_t size);
+  bool on_fill(UnicornHandle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
+  void on_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size);
+  [[gnu::noinline]] void on_unusual_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size);
+  void on_observed_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size);
+  void on_observed_instruction(UnicornHandle& handle, std::uint64_t address, std::uint32_t size);
   void on_observed_access(AccessKind kind, std::uint64_t address, unsigned size);
-  void on_interrupt(Handle& handle, std::uint32_t vector);
-  void on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value);
-  std::uint64_t on_device_read(Handle& handle, std::uint64_t address, unsigned size);
-  void on_device_write(Handle& handle, std::uint64_t address, unsigned size, std::uint64_t value);
+  void on_interrupt(UnicornHandle& handle, std::uint32_t vector);
+  void on_memory(UnicornHandle& handle, AccessKind kind, std::uint64_t address, unsigned size, std::uint64_t value);
+  std::uint64_t on_device_read(UnicornHandle& handle, std::uint64_t address, unsigned size);
+  void on_device_write(UnicornHandle& handle, std::uint64_t address, unsigned size, std::uint64_t value);
   [[nodiscard]] std::uint64_t device_address(std::uint64_t offset, bool above_ram) const {
     return above_ram ? memory_.base().value + memory_.size() + offset : offset;
   }
@@ -104,16 +104,16 @@ class UnicornEngine final : public CpuEngine {
   };
 
   // Handles and registers.
-  Handle* handle(HandleUse use);
-  void acquire(Handle& target);
-  void prepare(Handle& target);
-  void repair(Handle& target);
+  UnicornHandle* handle(HandleUse use);
+  void acquire(UnicornHandle& target);
+  void prepare(UnicornHandle& target);
+  void repair(UnicornHandle& target);
   void read_registers(uc_engine* uc, EngineState& state) const;
   void write_registers(uc_engine* uc, const EngineState& state) const;
   [[nodiscard]] std::uint64_t program_counter() const {
     return owner_ != nullptr ? hook_program_counter(*owner_) : registers_.program_counter;
   }
-  static std::uint64_t hook_program_counter(const Handle& handle);
+  static std::uint64_t hook_program_counter(const UnicornHandle& handle);
   [[nodiscard]] std::uint64_t next_page(std::uint64_t page) const {
     return (page + 1) & page_of(architecture_->address_mask);
   }
@@ -123,26 +123,32 @@ class UnicornEngine final : public CpuEngine {
   [[nodiscard]] const std::uint8_t* frame_data(std::uint64_t frame) const {
     return memory_.host_data() + (frame * kFrameBytes - memory_.base().value);
   }
-  void cover(Handle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length);
-  bool cover_block(Handle& target, std::uint64_t pc, std::uint32_t length);
-  void cover_fetched(Handle& target, std::uint64_t pc, std::uint32_t length);
-  void drop_changed_code(Handle& target);
+  void cover(UnicornHandle& target, std::uint64_t frame, std::uint32_t offset, std::uint32_t length);
+  bool cover_block(UnicornHandle& target, std::uint64_t pc, std::uint32_t length);
+  void cover_fetched(UnicornHandle& target, std::uint64_t pc, std::uint32_t length);
+  void drop_changed_code(UnicornHandle& target);
   void forget_fast_plans();
   void note_fetch(std::uint64_t page, std::uint64_t frame);
   void report_crossing_store();
-  void finish_stores(Handle& target, bool completed);
+  void finish_stores(UnicornHandle& target, bool completed);
   void suspect_everything();
 
-  // Stepping.
-  Stepped drive(Handle& target, std::uint64_t count);
-  EngineOutcome outcome_of(const Stepped& stepped);
+  // Fills.
   /// Two pages at the end of the physical address space that no machine has, for finding refused addresses.
   [[nodiscard]] std::uint64_t probe_page() const { return architecture_->physical_end - 2 * kFrameBytes; }
   [[nodiscard]] std::uint64_t sink_page() const { return architecture_->physical_end - kFrameBytes; }
+  [[nodiscard]] Refusal refusal_of_block(const UnicornHandle& handle, std::uint64_t page) const;
+  bool note_granted(UnicornHandle& handle, std::uint64_t page, AccessKind kind, std::uint64_t frame);
+  [[nodiscard]] unsigned direct_permissions(const UnicornHandle& handle, std::uint64_t page, AccessKind kind,
+                                            const FillAnswer& answer, std::uint64_t frame) const;
   FillAnswer ask_client(std::uint64_t page, AccessKind kind);
   bool probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_entry& entry);
-  VirtualAddress find_refused_address(Handle& target);
-  void note_probed(Handle& handle, std::uint64_t address);
+  VirtualAddress find_refused_address(UnicornHandle& target);
+  void note_probed(UnicornHandle& handle, std::uint64_t address);
+
+  // Stepping.
+  Stepped drive(UnicornHandle& target, std::uint64_t count);
+  EngineOutcome outcome_of(const Stepped& stepped);
   [[nodiscard]] bool is_repeated(std::span<const std::uint8_t> bytes) const {
     return architecture_->is_repeated != nullptr && architecture_->is_repeated(bytes);
   }
@@ -156,14 +162,14 @@ class UnicornEngine final : public CpuEngine {
   std::optional<EngineOutcome> step_code_store();
   std::optional<EngineOutcome> leave_page_carefully();
   std::optional<std::uint64_t> fetch_frame(std::uint64_t page);
-  void make_plan(Handle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast);
+  void make_plan(UnicornHandle& target, std::uint64_t pc, std::uint32_t size, FastPlan& fast);
   std::vector<std::uint8_t> bytes_of(const Plan& plan) const;
   void take_back_rest_of_block();
   std::optional<std::uint32_t> steps_to_stepped(std::uint64_t pc, std::span<const std::uint8_t> bytes);
   std::optional<std::uint32_t> repeated_at_end(std::uint64_t pc, std::span<const std::uint8_t> bytes,
                                                std::uint32_t instructions);
   bool runs_observed(std::uint64_t pc, std::uint32_t size);
-  std::optional<EngineOutcome> run_observed_part(Handle& target);
+  std::optional<EngineOutcome> run_observed_part(UnicornHandle& target);
   EngineOutcome stopped(EngineStop stop) const { return {stop, budget_ - remaining_, 0, {}, AccessKind::Fetch}; }
   std::optional<EngineOutcome> after_steps(const Stepped& stepped);
 
@@ -171,9 +177,9 @@ class UnicornEngine final : public CpuEngine {
   ExecutionMode mode_;
   const UnicornArchitecture* architecture_;  ///< Of mode_.
   EngineClient* client_ = nullptr;
-  std::array<std::unique_ptr<Handle>, 6> handles_;  ///< By mode, then by use.
-  Handle* owner_ = nullptr;                         ///< Holds the register file; null: registers_ does.
-  EngineState registers_;                           ///< Without an owner all; with one what its mode cannot hold.
+  std::array<std::unique_ptr<UnicornHandle>, 6> handles_;  ///< By mode, then by use.
+  UnicornHandle* owner_ = nullptr;                         ///< Holds the register file; null: registers_ does.
+  EngineState registers_;  ///< Without an owner all; with one what its mode cannot hold.
   std::uint64_t mark_epoch_ = 0;
 
   // Of the present call.
@@ -200,7 +206,7 @@ class UnicornEngine final : public CpuEngine {
   std::uint64_t remaining_ = 0;
   std::uint64_t budget_ = 0;
   std::uint64_t repeat_pc_ = kNowhere;  ///< Where the repeated instruction stands that ends the latest block.
-  std::uint64_t generation_ = 0;        ///< In bits 48 to 63: see FastPlan.
+  std::uint64_t generation_ = 0;        ///< In bits 48 to 62: see FastPlan.
   const Plan* current_ = nullptr;       ///< Of the latest block that was begun.
   const Plan* stop_plan_ = nullptr;
   BlockStop block_stop_ = BlockStop::None;

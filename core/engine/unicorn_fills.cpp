@@ -8,6 +8,14 @@
 
 namespace shearling {
 
+namespace {
+
+unsigned permission_of(AccessKind kind) {
+  return kind == AccessKind::Fetch ? UC_PROT_EXEC : kind == AccessKind::Read ? UC_PROT_READ : UC_PROT_WRITE;
+}
+
+}  // namespace
+
 /// A step asks once for each page and kind of access, however small Unicorn's own pages are.
 FillAnswer UnicornEngine::ask_client(std::uint64_t page, AccessKind kind) {
   if (observing_) {
@@ -18,7 +26,7 @@ FillAnswer UnicornEngine::ask_client(std::uint64_t page, AccessKind kind) {
   return client_->fill({page * kFrameBytes}, kind);
 }
 
-bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
+bool UnicornEngine::on_fill(UnicornHandle& handle, std::uint64_t address, AccessKind kind, uc_tlb_entry& entry) {
   address &= handle.architecture->address_mask;
   const std::uint64_t offset_in_frame = address & kPageOffsetMask;  // Of Unicorn's own page.
   if (drop_frame_) {
@@ -29,29 +37,37 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
   const std::uint64_t page = page_of(address);
   refused_page_ = page;
   refused_kind_ = kind;
-  bool ahead = false;
-  if (kind == AccessKind::Fetch && !handle.stepping()) {
-    // Between two blocks; only here is the program counter exact in a fill.
-    const std::uint64_t pc = hook_program_counter(handle);
-    if (remaining_ == 0 && pc != repeat_pc_) {
-      refusal_ = Refusal::BudgetUsedUp;
-      return false;
-    }
-    ahead = page != page_of(pc);
-    if (ahead && fetch_frames_.find(page) == fetch_frames_.end()) {
-      refusal_ = Refusal::Ahead;
-      return false;
-    }
+  const bool block = kind == AccessKind::Fetch && !handle.stepping();
+  const Refusal early = block ? refusal_of_block(handle, page) : Refusal::None;
+  if (early == Refusal::BudgetUsedUp || (early == Refusal::Ahead && fetch_frames_.count(page) == 0)) {
+    refusal_ = early;
+    return false;
   }
   const FillAnswer answer = ask_client(page, kind);
   const bool permitted = kind == AccessKind::Fetch  ? answer.executable
                          : kind == AccessKind::Read ? answer.readable
                                                     : answer.writable;
   if (!answer.granted || !permitted) {
-    refusal_ = ahead ? Refusal::Ahead : Refusal::Client;
+    refusal_ = early == Refusal::Ahead ? Refusal::Ahead : Refusal::Client;
     return false;
   }
   const std::uint64_t frame = frame_number(answer.page) & (page_of(architecture_->physical_end) - 1);
+  if (!note_granted(handle, page, kind, frame)) return false;
+  const unsigned permissions = observing_ ? permission_of(kind) : direct_permissions(handle, page, kind, answer, frame);
+  entry = {frame * kFrameBytes + offset_in_frame, static_cast<uc_prot>(permissions)};
+  return true;
+}
+
+/// A block that is fetched is not to run, or runs on into a page that may never be reached. This is between two blocks;
+/// only here is the program counter exact in a fill.
+Refusal UnicornEngine::refusal_of_block(const UnicornHandle& handle, std::uint64_t page) const {
+  const std::uint64_t pc = hook_program_counter(handle);
+  if (remaining_ == 0 && pc != repeat_pc_) return Refusal::BudgetUsedUp;
+  return page != page_of(pc) ? Refusal::Ahead : Refusal::None;
+}
+
+/// What a granted fill means for translated code, snapshots and the present step. False: refused all the same.
+bool UnicornEngine::note_granted(UnicornHandle& handle, std::uint64_t page, AccessKind kind, std::uint64_t frame) {
   const bool in_ram = memory_.contains({frame * kFrameBytes});
   if (kind == AccessKind::Fetch) {
     if (!in_ram) {
@@ -66,33 +82,28 @@ bool UnicornEngine::on_fill(Handle& handle, std::uint64_t address, AccessKind ki
       return false;
     }
     memory_.will_write({frame * kFrameBytes});
+    if (!observing_) handle.writable.insert(frame);
   }
-  if (observing_) {
-    fills_.push_back({page, kind, frame});
-    if (kind == AccessKind::Fetch) {
-      const std::uint64_t pc = hook_program_counter(handle);
-      const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
-      if (page == page_of(pc))
-        cover(handle, frame, offset, architecture_->longest_instruction);
-      else
-        cover(handle, frame, 0, architecture_->longest_instruction);
-    }
-  }
-  unsigned permissions = kind == AccessKind::Fetch  ? UC_PROT_EXEC
-                         : kind == AccessKind::Read ? UC_PROT_READ
-                                                    : UC_PROT_WRITE;
-  if (!observing_) {
-    // Grant more than was asked where that tells nobody anything: reading follows from fetching and writing, fetching
-    // was granted before, and the frame is marked as changing already.
-    if (answer.readable) permissions |= UC_PROT_READ;
-    const auto fetched = fetch_frames_.find(page);
-    if (answer.executable && fetched != fetch_frames_.end() && fetched->second == frame) permissions |= UC_PROT_EXEC;
-    const bool writable_too = kind == AccessKind::Read && answer.writable && handle.writable.count(frame) != 0;
-    if (writable_too && !holds_code_frame(frame)) permissions |= UC_PROT_WRITE;
-    if (kind == AccessKind::Write && in_ram) handle.writable.insert(frame);
-  }
-  entry = {frame * kFrameBytes + offset_in_frame, static_cast<uc_prot>(permissions)};
+  if (!observing_) return true;
+  fills_.push_back({page, kind, frame});
+  if (kind != AccessKind::Fetch) return true;
+  const std::uint64_t pc = hook_program_counter(handle);
+  const auto offset = static_cast<std::uint32_t>(pc & kPageOffsetMask);
+  cover(handle, frame, page == page_of(pc) ? offset : 0, architecture_->longest_instruction);
   return true;
+}
+
+/// Grants more than was asked where that tells nobody anything: reading follows from fetching and writing, fetching was
+/// granted before, and the frame is marked as changing already.
+unsigned UnicornEngine::direct_permissions(const UnicornHandle& handle, std::uint64_t page, AccessKind kind,
+                                           const FillAnswer& answer, std::uint64_t frame) const {
+  unsigned permissions = permission_of(kind);
+  if (answer.readable) permissions |= UC_PROT_READ;
+  const auto fetched = fetch_frames_.find(page);
+  if (answer.executable && fetched != fetch_frames_.end() && fetched->second == frame) permissions |= UC_PROT_EXEC;
+  const bool writable_too = kind == AccessKind::Read && answer.writable && handle.writable.count(frame) != 0;
+  if (writable_too && !holds_code_frame(frame)) permissions |= UC_PROT_WRITE;
+  return permissions;
 }
 
 /// While an instruction is executed once more to find where exactly it was refused: the refused page is a device that
@@ -125,7 +136,7 @@ bool UnicornEngine::probe_fill(std::uint64_t address, AccessKind kind, uc_tlb_en
   return true;
 }
 
-VirtualAddress UnicornEngine::find_refused_address(Handle& target) {
+VirtualAddress UnicornEngine::find_refused_address(UnicornHandle& target) {
   const std::uint64_t pc = program_counter();
   const std::uint64_t base = refused_page_ * kFrameBytes;
   if (refused_kind_ == AccessKind::Fetch) return {page_of(pc) == refused_page_ ? pc : base};

@@ -16,53 +16,53 @@ namespace shearling {
 namespace {
 
 bool fill_hook(uc_engine*, std::uint64_t address, uc_mem_type type, uc_tlb_entry* entry, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   const AccessKind kind = type == UC_MEM_FETCH   ? AccessKind::Fetch
                           : type == UC_MEM_WRITE ? AccessKind::Write
                                                  : AccessKind::Read;
   return handle.engine->on_fill(handle, address, kind, *entry);
 }
 void interrupt_hook(uc_engine*, std::uint32_t vector, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_interrupt(handle, vector);
 }
 void memory_hook(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t value, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_memory(handle, type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read, address,
                            static_cast<unsigned>(size), static_cast<std::uint64_t>(value));
 }
 void observed_block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_observed_block(handle, address, size);
 }
 void observed_instruction_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_observed_instruction(handle, address, size);
 }
 void observed_memory_hook(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_observed_access(type == UC_MEM_WRITE ? AccessKind::Write : AccessKind::Read, address,
                                     static_cast<unsigned>(size));
 }
 
 template <bool kAboveRam>
 std::uint64_t device_read_hook(uc_engine*, std::uint64_t offset, unsigned size, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   return handle.engine->on_device_read(handle, handle.engine->device_address(offset, kAboveRam), size);
 }
 template <bool kAboveRam>
 void device_write_hook(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* user) {
-  auto& handle = *static_cast<Handle*>(user);
+  auto& handle = *static_cast<UnicornHandle*>(user);
   handle.engine->on_device_write(handle, handle.engine->device_address(offset, kAboveRam), size, value);
 }
 
 template <typename Callback>
-bool add_hook(Handle& handle, int type, Callback* callback) {
+bool add_hook(UnicornHandle& handle, int type, Callback* callback) {
   uc_hook id{};
   return uc_hook_add(handle.uc, &id, type, reinterpret_cast<void*>(callback), &handle, 1, 0) == UC_ERR_OK;
 }
 
-bool add_hooks(Handle& opened) {
+bool add_hooks(UnicornHandle& opened) {
   if (!add_hook(opened, UC_HOOK_TLB_FILL, &fill_hook) || !add_hook(opened, UC_HOOK_INTR, &interrupt_hook)) return false;
   switch (opened.use) {
     case HandleUse::Direct:
@@ -80,11 +80,11 @@ bool add_hooks(Handle& opened) {
 
 }  // namespace
 
-std::unique_ptr<Handle> open_handle(UnicornEngine& engine, PhysicalMemory& memory,
-                                    const UnicornArchitecture& architecture, HandleUse use) {
+std::unique_ptr<UnicornHandle> open_handle(UnicornEngine& engine, PhysicalMemory& memory,
+                                           const UnicornArchitecture& architecture, HandleUse use) {
   constexpr std::uint32_t kDirectCodeBytes = 64 << 20;
   constexpr std::uint32_t kSteppingCodeBytes = 32 << 20;
-  auto opened = std::make_unique<Handle>();
+  auto opened = std::make_unique<UnicornHandle>();
   opened->engine = &engine;
   opened->architecture = &architecture;
   opened->use = use;

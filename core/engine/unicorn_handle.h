@@ -25,8 +25,8 @@ class UnicornEngine;
 enum class HandleUse : std::uint8_t { Direct, Stepping, Observed };
 
 /// One Unicorn instance and what is known of the state that it keeps beside the register file.
-struct Handle {
-  ~Handle() {
+struct UnicornHandle {
+  ~UnicornHandle() {
     if (clean != nullptr) uc_context_free(clean);
     if (scratch != nullptr) uc_context_free(scratch);
     if (uc != nullptr) uc_close(uc);
@@ -54,7 +54,7 @@ struct Handle {
 void direct_block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* user);
 
 /// Opens Unicorn with the engine's RAM, devices everywhere else, and the hooks of its use. Null when that fails.
-std::unique_ptr<Handle> open_handle(UnicornEngine& engine, PhysicalMemory& memory,
-                                    const UnicornArchitecture& architecture, HandleUse use);
+std::unique_ptr<UnicornHandle> open_handle(UnicornEngine& engine, PhysicalMemory& memory,
+                                           const UnicornArchitecture& architecture, HandleUse use);
 
 }  // namespace shearling

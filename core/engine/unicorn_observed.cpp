@@ -11,7 +11,7 @@ EngineOutcome UnicornEngine::run_observed(std::uint64_t budget) {
   budget_ = budget;
   remaining_ = budget;
   fills_.clear();
-  Handle& target = *handle(HandleUse::Observed);
+  UnicornHandle& target = *handle(HandleUse::Observed);
   while (remaining_ != 0) {
     if (const auto end = run_observed_part(target)) return *end;
   }
@@ -19,7 +19,7 @@ EngineOutcome UnicornEngine::run_observed(std::uint64_t budget) {
 }
 
 /// Runs until something needs attention. Nothing means: go on.
-std::optional<EngineOutcome> UnicornEngine::run_observed_part(Handle& target) {
+std::optional<EngineOutcome> UnicornEngine::run_observed_part(UnicornHandle& target) {
   prepare(target);
   repeat_pc_ = kNowhere;
   block_stop_ = BlockStop::None;
@@ -39,7 +39,7 @@ std::optional<EngineOutcome> UnicornEngine::run_observed_part(Handle& target) {
 }
 
 /// Before the first instruction of a block. Its bytes are noted as translated the first time.
-void UnicornEngine::on_observed_block(Handle& handle, std::uint64_t address, std::uint32_t size) {
+void UnicornEngine::on_observed_block(UnicornHandle& handle, std::uint64_t address, std::uint32_t size) {
   instruction_open_ = false;
   FastPlan& known = handle.fast[fast_index(address)];
   if (known.tag != (address ^ generation_) || known.charge != size) {
@@ -51,7 +51,7 @@ void UnicornEngine::on_observed_block(Handle& handle, std::uint64_t address, std
   uc_emu_stop(handle.uc);
 }
 
-void UnicornEngine::on_observed_instruction(Handle& handle, std::uint64_t address, std::uint32_t size) {
+void UnicornEngine::on_observed_instruction(UnicornHandle& handle, std::uint64_t address, std::uint32_t size) {
   if (block_stop_ != BlockStop::None) return;
   instruction_open_ = false;
   ObservedInstruction& known = handle.observed[observed_index(address)];

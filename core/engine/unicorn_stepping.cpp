@@ -7,7 +7,7 @@
 
 namespace shearling {
 
-void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
+void UnicornEngine::on_interrupt(UnicornHandle& handle, std::uint32_t vector) {
   if (handle.stepping() && architecture_->completed_step(handle.uc, vector)) {
     flags_before_ = probing_ ? flags_before_ : read(flags_register());
     if (--steps_left_ != 0 && !code_stored_) return;
@@ -17,7 +17,7 @@ void UnicornEngine::on_interrupt(Handle& handle, std::uint32_t vector) {
   uc_emu_stop(handle.uc);
 }
 
-void UnicornEngine::on_memory(Handle& handle, AccessKind kind, std::uint64_t address, unsigned size,
+void UnicornEngine::on_memory(UnicornHandle& handle, AccessKind kind, std::uint64_t address, unsigned size,
                               std::uint64_t value) {
   if (probing_) {
     // Unaligned accesses reach a device in aligned parts, but are reported whole here first.
@@ -77,7 +77,7 @@ void UnicornEngine::report_crossing_store() {
 
 /// After an instruction: lets every handle know of stores into code. The handle that executed a store has dropped what
 /// it hit by itself.
-void UnicornEngine::finish_stores(Handle& target, bool completed) {
+void UnicornEngine::finish_stores(UnicornHandle& target, bool completed) {
   if (crossing_store_ && completed) report_crossing_store();
   for (const CodeStore& store : code_stores_) {
     for (auto& each : handles_) {
@@ -100,24 +100,24 @@ void UnicornEngine::suspect_everything() {
   }
 }
 
-std::uint64_t UnicornEngine::on_device_read(Handle& handle, std::uint64_t address, unsigned size) {
+std::uint64_t UnicornEngine::on_device_read(UnicornHandle& handle, std::uint64_t address, unsigned size) {
   if (!probing_) return client_->device_read({address}, size);
   if (page_of(address) == page_of(probe_page())) note_probed(handle, address);
   return 0;
 }
 
-void UnicornEngine::on_device_write(Handle& handle, std::uint64_t address, unsigned size, std::uint64_t value) {
+void UnicornEngine::on_device_write(UnicornHandle& handle, std::uint64_t address, unsigned size, std::uint64_t value) {
   if (!probing_) return client_->device_write({address}, size, value);
   if (page_of(address) == page_of(probe_page())) note_probed(handle, address);
 }
 
-void UnicornEngine::note_probed(Handle& handle, std::uint64_t address) {
+void UnicornEngine::note_probed(UnicornHandle& handle, std::uint64_t address) {
   if (!probed_offset_) probed_offset_ = address & kPageOffsetMask;
   uc_emu_stop(handle.uc);
 }
 
 /// Executes up to `count` instructions on a stepping handle; fewer after a store into code.
-UnicornEngine::Stepped UnicornEngine::drive(Handle& target, std::uint64_t count) {
+UnicornEngine::Stepped UnicornEngine::drive(UnicornHandle& target, std::uint64_t count) {
   prepare(target);
   steps_left_ = count;
   code_stored_ = false;
@@ -168,7 +168,7 @@ bool UnicornEngine::repeats_at(std::uint64_t pc) const {
 }
 
 EngineOutcome UnicornEngine::step_one() {
-  Handle& target = *handle(HandleUse::Stepping);
+  UnicornHandle& target = *handle(HandleUse::Stepping);
   const std::uint64_t before = program_counter();
   fills_.clear();
   target.soft_tlb_stale = true;

@@ -38,9 +38,10 @@ constexpr std::uint32_t move0(std::uint32_t value) { return 0xd2800000 | value <
 
 class ArmTestClient final : public RecordingClient {
  public:
-  BlockPlan plan_block(VirtualAddress, std::span<const std::uint8_t> bytes) override {
+  BlockPlan plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) override {
     ++plans;
     BlockPlan plan;
+    if (pc.value % 4 != 0) return {0, 0};  // A PC alignment fault.
     for (std::uint32_t offset = 0; offset < bytes.size(); offset += 4) {
       if (offset + 4 > bytes.size() || is_stopper(word_at(bytes, offset))) {
         plan.stopper = offset;

@@ -417,6 +417,19 @@ class ArmEngineRunTest : public QObject {
     }
   }
 
+  void a_misaligned_program_counter_is_the_clients_to_stop() {
+    ArmRig rig;
+    rig.code({a64::kIncrement0, 0xd61f0020, a64::kIncrement2});  // br x1
+    for (const std::uint64_t target : {ArmRig::kCode + 9, ArmRig::kCode + 0x3fe, ArmRig::kCode + 0xffe}) {
+      rig.jump(ArmRig::kCode);
+      rig.set(1, target);
+      const EngineOutcome outcome = rig.engine->run(100);
+      QCOMPARE(outcome.stop, EngineStop::Stopper);
+      QCOMPARE(outcome.instructions, std::uint64_t{2});
+      QCOMPARE(rig.pc(), target);
+    }
+  }
+
   void unknown_instructions_are_exact_each_time() {
     ArmRig rig;
     rig.client.stops = false;
