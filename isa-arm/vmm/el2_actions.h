@@ -62,6 +62,8 @@ inline constexpr Action kAcknowledge{"interrupt.acknowledge",
                                      "acknowledges the physical interrupt {a} and drops its priority"};
 inline constexpr Action kDeactivate{"interrupt.deactivate", "deactivates the physical interrupt {a}"};
 inline constexpr Action kReadList{"list.read", "reads back the list registers of core {a}"};
+inline constexpr Action kRetract{"interrupt.retract",
+                                 "takes interrupt {a} back, which the guest has not acknowledged: its line has fallen"};
 inline constexpr Action kWriteList{"list.write", "writes list register {a}: {b}"};
 inline constexpr Action kInject{"interrupt.inject", "makes interrupt {a} pending for the guest: list register {b}"};
 inline constexpr Action kSoftwareInterrupt{"sgi.emulate",

@@ -6,8 +6,8 @@
 // through list registers.
 // Guest time is VirtualTime::guest_ticks(): CNTVOFF_EL2 hides the VMM's cycles from the virtual counter, and the
 // physical counter and timer of EL1 are trapped and shifted by the same, so that the guest is interrupted at the same
-// instruction as without a VMM. One thing a guest can see of list registers: a timer that it takes back while its
-// interrupt is pending and masked has been handed over already, and is delivered all the same.
+// instruction as without a VMM. One thing a guest can see of list registers: an interrupt that it takes back at the
+// device while it is masked has been handed over already, and stays pending until the next exit.
 // With two virtual machines (one core only), the second runs a copy of the same image, with a console of its own and no
 // other devices; the EL2 physical timer ends each one's turn.
 // Left out: device assignment with an SMMU, lazy switching of SIMD registers, debug registers, nested virtualization,
@@ -105,6 +105,7 @@ class El2Host final : public Host {
   void emulate_device_access(GuestPhysicalAddress address);
   [[nodiscard]] bool has_device(GuestPhysicalAddress address) const;
   std::uint64_t device_read(GuestPhysicalAddress address, unsigned size);
+  std::uint64_t controller_read(GuestPhysicalAddress address, unsigned size);
   void device_write(GuestPhysicalAddress address, unsigned size, std::uint64_t value);
   void controller_write(GuestPhysicalAddress address, unsigned size, std::uint64_t value);
   void forward_to_controller(GuestPhysicalAddress address, unsigned size, std::uint64_t value);
@@ -139,6 +140,9 @@ class El2Host final : public Host {
   void read_list();
   void write_list();
   void release_interrupts();
+  void retract_fallen_lines();
+  /// The board's interrupts and the timers, as a word of pending bits from `first` on shows them.
+  [[nodiscard]] std::uint64_t physical_pending(unsigned core, unsigned first);
   void kick_others();
   Device& physical_distributor();
   Device& physical_redistributors();

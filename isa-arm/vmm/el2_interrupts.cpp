@@ -24,7 +24,8 @@ constexpr unsigned kFirstShared = 32;
 
 // GICD_* and the redistributor's second frame.
 constexpr std::uint64_t kGroup = 0x80, kSetEnable = 0x100, kClearEnable = 0x180, kEnableEnd = 0x200,
-                        kConfiguration = 0xc00, kConfigurationEnd = 0xd00, kRoute = 0x6000, kRouteEnd = 0x8000;
+                        kSetPending = 0x200, kConfiguration = 0xc00, kConfigurationEnd = 0xd00, kRoute = 0x6000,
+                        kRouteEnd = 0x8000;
 constexpr std::uint64_t kRedistributorWaker = 0x14, kPrivateFrame = 0x10000;
 constexpr std::uint64_t kDistributorOn = 1U << 4 | 1U << 1;  ///< ARE, EnableGrp1
 constexpr std::uint64_t kSplitEnd = 2;                       ///< ICC_CTLR_EL1.EOImode
@@ -134,7 +135,25 @@ void El2Host::read_list() {
   std::transform(kListRegisterNames.begin(), kListRegisterNames.end(), registers.begin(),
                  [&](R name) { return read(name); });
   distributor.fold(cpu(), registers, ended);
+  retract_fallen_lines();
   if (ended != 0) write(R::ICH_HCR_EL2, control & ~std::uint64_t{ich_hcr::kEndCount});
+}
+
+std::uint64_t El2Host::physical_pending(unsigned core, unsigned first) {
+  if (first >= kFirstShared) return machine().number == 0 ? physical_distributor().read(kSetPending + first / 8, 4) : 0;
+  return physical_redistributors().read(core * kRedistributorBytes + kPrivateFrame + kSetPending, 4) & kPassedPrivate;
+}
+
+/// While an interrupt is active in the hardware, its pending bit there is its line.
+void El2Host::retract_fallen_lines() {
+  for (const unsigned interrupt : machine().distributor.pending_levels(cpu())) {
+    const unsigned first = interrupt / 32 * 32;
+    const bool owned = interrupt < kFirstShared || machine().number == 0;
+    if (!owned || (physical_pending(cpu(), first) >> (interrupt - first) & 1) != 0) continue;
+    act(actions::kRetract, interrupt);
+    machine().distributor.retract(cpu(), interrupt);
+    deactivate(interrupt);
+  }
 }
 
 void El2Host::write_list() {

@@ -145,13 +145,8 @@ void El2Host::emulate_device_access(GuestPhysicalAddress address) {
 std::uint64_t El2Host::device_read(GuestPhysicalAddress address, unsigned size) {
   std::uint64_t value = 0;
   const Action* told = &actions::kDeviceRead;
-  if (in_distributor(address)) {
-    value =
-        machine().distributor.read_distributor(address.value - kDistributorBase.value, size, physical_distributor());
-    told = &actions::kControllerRead;
-  } else if (in_redistributors(address, context_.config.cpus)) {
-    value = machine().distributor.read_redistributor(address.value - kRedistributorBase.value, size,
-                                                     physical_redistributors());
+  if (in_distributor(address) || in_redistributors(address, context_.config.cpus)) {
+    value = controller_read(address, size);
     told = &actions::kControllerRead;
   } else if (machine().number == 0) {
     value = context_.devices.memory_read({address.value}, size);
@@ -160,6 +155,21 @@ std::uint64_t El2Host::device_read(GuestPhysicalAddress address, unsigned size) 
   }
   act(*told, address.value, value);
   return value;
+}
+
+std::uint64_t El2Host::controller_read(GuestPhysicalAddress address, unsigned size) {
+  constexpr std::uint64_t kPrivateFrame = 0x10000, kPending = 0x200, kPendingBytes = 0x100, kBankBytes = 0x80;
+  const bool shared = in_distributor(address);
+  const std::uint64_t offset = address.value - (shared ? kDistributorBase : kRedistributorBase).value;
+  const std::uint64_t within = shared ? offset : offset % kRedistributorBytes - kPrivateFrame;
+  const std::uint64_t value = shared
+                                  ? machine().distributor.read_distributor(offset, size, physical_distributor())
+                                  : machine().distributor.read_redistributor(offset, size, physical_redistributors());
+  if (within - kPending >= kPendingBytes) return value;
+  // What no list register has taken over yet is pending in the hardware alone.
+  const auto first = static_cast<unsigned>(within % kBankBytes) * 8;
+  const auto core = shared ? cpu() : static_cast<unsigned>(offset / kRedistributorBytes);
+  return shared == (first != 0) ? value | physical_pending(core, first) : value;
 }
 
 void El2Host::device_write(GuestPhysicalAddress address, unsigned size, std::uint64_t value) {

@@ -169,6 +169,20 @@ void VirtualDistributor::raise_hardware(unsigned cpu, unsigned interrupt) {
   entry.hardware = true;
 }
 
+std::vector<unsigned> VirtualDistributor::pending_levels(unsigned cpu) const {
+  std::vector<unsigned> numbers;
+  for (unsigned number = 0; number < kInterruptCount; ++number) {
+    const Interrupt& interrupt = at(cpu, number);
+    if (interrupt.hardware && interrupt.pending && !interrupt.active && !interrupt.edge && !interrupt.listed)
+      numbers.push_back(number);
+  }
+  return numbers;
+}
+
+void VirtualDistributor::retract(unsigned cpu, unsigned interrupt) {
+  at(cpu, interrupt).pending = at(cpu, interrupt).hardware = false;
+}
+
 bool VirtualDistributor::deliverable(const Interrupt& interrupt) const {
   return interrupt.pending && interrupt.enabled && (control_ & (interrupt.group1 ? kEnableGroup1 : kEnableGroup0)) != 0;
 }

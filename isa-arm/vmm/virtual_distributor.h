@@ -48,6 +48,11 @@ class VirtualDistributor {
   [[nodiscard]] bool in_use(unsigned cpu) const;   ///< Some list register of the core is filled.
   [[nodiscard]] bool waiting(unsigned cpu) const;  ///< Something could be delivered that no list register holds.
 
+  /// Level-triggered physical interrupts that the guest has not acknowledged yet: they last as long as their line.
+  [[nodiscard]] std::vector<unsigned> pending_levels(unsigned cpu) const;
+  /// The line has gone: the guest gets nothing, and the hardware may be deactivated.
+  void retract(unsigned cpu, unsigned interrupt);
+
   /// Physical interrupts that nothing of the guest holds any more (it cleared them by hand): to be deactivated.
   std::vector<unsigned> take_released(unsigned cpu);
   /// Physical interrupts that the guest holds, with the one core's private ones: active in the hardware.
