@@ -9,14 +9,16 @@
 //   start_core(x0 core, x1 function): x0  another core runs the function with its number in X0, on a stack of its own,
 //                                         with this core's tables and vectors; the result is PSCI's
 //   unexpected_exception(x0 frame)        reports it and ends the machine: what every vector does at first
-// The memory map, 4 KB granule: the first GB as device memory in one block; 2 MB of RAM at 1 GB identity with pages (the
-// image lies in them), the rest of 256 MB with 2 MB blocks. All RAM writable and executable at this level, nothing of it
-// at EL0. Left out: the device tree, anything beyond 256 MB, more than two cores.
+// The memory map, 4 KB granule: the first GB as device memory in one block; 2 MB of RAM at 1 GB identity with pages
+// (the image lies in them), the rest of 256 MB with 2 MB blocks. All RAM writable and executable at this level,
+// nothing of it at EL0. Left out: the device tree, anything beyond 256 MB, more than two cores.
 
 .include "guest.inc"
 
 .set CORES, 2
 .set STACK_BYTES, 16384
+.set FETCH_CLASSES, 1 << EC_INSTRUCTION_LOWER | 1 << EC_INSTRUCTION_SAME | 1 << EC_PC_ALIGNMENT
+.set CLASSES_WITH_ADDRESS, FETCH_CLASSES | 1 << EC_DATA_LOWER | 1 << EC_DATA_SAME
 
 .section .text.boot, "ax"
 place _start
@@ -213,7 +215,8 @@ place resume_frame                                       // X0: the frame to go 
 place exception_return
   eret
 
-// What ESR and FAR hold after an interrupt is left from some earlier exception: they are shown where they mean something.
+// What ESR and FAR hold after an interrupt is left from some earlier exception: they are shown where they mean
+// something.
 function unexpected_exception
   mov x19, x0
   print "unexpected exception: vector "
@@ -227,7 +230,7 @@ function unexpected_exception
   lsr x20, x20, #EC_SHIFT
   mov x0, #1                                             // a bit for each class that has an address
   lsl x0, x0, x20
-  constant x1, 1 << EC_INSTRUCTION_LOWER | 1 << EC_INSTRUCTION_SAME | 1 << EC_PC_ALIGNMENT | 1 << EC_DATA_LOWER | 1 << EC_DATA_SAME
+  constant x1, CLASSES_WITH_ADDRESS
   tst x0, x1
   b.eq 2f
   print " FAR "

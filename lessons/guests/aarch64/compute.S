@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // EL1 from beginning to end: arithmetic, calls, branches, loads and stores at random places of 64 KB, then a copy and a
-// sum. Nothing in it traps but the console, so it shows what direct execution costs. It computes what its x86 twin does.
-// ITERATIONS is set by the build (about 20 instructions each); the checksum depends on it.
+// sum. Nothing in it traps but the console, so it shows what direct execution costs. It computes what its x86 twin
+// does. ITERATIONS is set by the build (about 20 instructions each); the checksum depends on it.
 
 .include "guest.inc"
 

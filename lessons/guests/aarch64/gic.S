@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What an interrupt controller does for a guest, one thing at a time: order by priority, priority mask, running priority,
-// preemption of a handler, active and pending at once, priority drop apart from deactivation, timers as level-sensitive
-// private interrupts. It asks for nothing that needs EL2, so the same can be watched through the virtual interface.
+// What an interrupt controller does for a guest, one thing at a time: order by priority, priority mask, running
+// priority, preemption of a handler, active and pending at once, priority drop apart from deactivation, timers as
+// level-sensitive private interrupts. It asks for nothing that needs EL2, so the same can be watched through the
+// virtual interface.
 //
 // Marks: 1 order · 2 mask · 3 preemption · 4 active and pending · 5 priority drop · 6 timers · 7 the end
 

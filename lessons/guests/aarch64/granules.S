@@ -140,8 +140,8 @@ function use_form
   pop x29, x30
   ret
 
-// map(x19 form, x20 root, x21 first address, x1 address, x2 descriptor, w3 shift of the leaf's level): X0 is the address
-// of the leaf
+// map(x19 form, x20 root, x21 first address, x1 address, x2 descriptor, w3 shift of the leaf's level): X0 is the
+// address of the leaf
 function map
   push x29, x30
   push x22, x23

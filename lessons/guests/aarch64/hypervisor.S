@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // A hypervisor at EL2 that holds a guest of its own, bare: an EL1 program inside the same image, whose addresses are
-// intermediate physical ones (its own MMU is off). Stage 2 gives it its image, a stack page on demand, and nothing else;
-// HCR_EL2 and its kin trap what the hypervisor wants to do itself. It prints each exit with its class and syndrome.
+// intermediate physical ones (its own MMU is off). Stage 2 gives it its image, a stack page on demand, and nothing
+// else; HCR_EL2 and its kin trap what the hypervisor wants to do itself. It prints each exit with its class and
+// syndrome.
 //
 //   hypervisor.S          EL2: stage 2, exits, emulation, injection
 //   hypervisor-inner.inc  the guest, at EL1
@@ -125,7 +126,8 @@ function map_guest_page
 
 // ---- Exits --------------------------------------------------------------------------------------------------------
 
-// X0: frame. Each class has a function: x19 frame, x20 syndrome without its class. The guest goes on at the frame's ELR.
+// X0: frame. Each class has a function: x19 frame, x20 syndrome without its class. The guest goes on at the frame's
+// ELR.
 function synchronous_exit
   push x29, x30
   push x19, x20
@@ -391,8 +393,9 @@ function fetch_abort_exit              // back to the caller
   pop x29, x30
   ret
 
-// X0: frame. The timer's interrupt goes on to the guest: a list register ties it to the physical one, so that the guest's
-// end of interrupt ends that, too, without an exit. A maintenance interrupt says that the guest has ended one that had EOI.
+// X0: frame. The timer's interrupt goes on to the guest: a list register ties it to the physical one, so that the
+// guest's end of interrupt ends that, too, without an exit. A maintenance interrupt says that the guest has ended one
+// that had EOI.
 function interrupt_exit
   push x29, x30
   push x19, x20

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // A small kernel that checks the machine it runs on. EL1 first checks exceptions, system registers, translation and
-// code that changes; then two EL0 tasks run side by side, each in an address space with an ASID of its own, preempted by the
-// virtual timer; one sleeps while the kernel waits in WFI; then a row of rogue tasks does what EL0 may not. Each check
-// prints "ok   NAME" or "FAIL NAME".
+// code that changes; then two EL0 tasks run side by side, each in an address space with an ASID of its own, preempted
+// by the virtual timer; one sleeps while the kernel waits in WFI; then a row of rogue tasks does what EL0 may not.
+// Each check prints "ok   NAME" or "FAIL NAME".
 //
-// Nothing that is printed, and nothing that memory holds at the end, depends on when the timer struck: tasks compute into
-// their own pages, frames come from a pool a task, and what saw the interleaving is wiped before the end.
+// Nothing that is printed, and nothing that memory holds at the end, depends on when the timer struck: tasks compute
+// into their own pages, frames come from a pool a task, and what saw the interleaving is wiped before the end.
 //
 //   kernel.S            the order of things, and how a check is made
 //   kernel-checks.inc   the checks of EL1
@@ -44,8 +44,8 @@
   bl report_check
 .endm
 
-// Runs one instruction that must raise an exception with this ESR_EL1, FAR_EL1 (0: not compared) and ELR_EL1: W0 is 1 if
-// so. The instruction uses callee-saved registers only.
+// Runs one instruction that must raise an exception with this ESR_EL1, FAR_EL1 (0: not compared) and ELR_EL1: W0 is 1
+// if so. The instruction uses callee-saved registers only.
 .macro faults_as esr, far, elr, instruction:vararg
   address x9, 8f
   address x10, expected_resume

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Guest of the lesson on exception levels: EL1 drops to EL0 with ERET; EL0 asks EL1 for a line of text with SVC and gets
-// back with ERET; then it tries what EL0 may not: system registers that do not exist at EL0 (UNDEFINED), and three
+// Guest of the lesson on exception levels: EL1 drops to EL0 with ERET; EL0 asks EL1 for a line of text with SVC and
+// gets back with ERET; then it tries what EL0 may not: system registers that do not exist at EL0 (UNDEFINED), and three
 // instructions that SCTLR_EL1 traps. EL1 reports each and goes on behind it.
 //
 // Marks: 1 before the ERET to EL0 · 2 in the system call · 3 before the ERET out of it · 4 in the handler of the rest
@@ -76,8 +76,8 @@ back_to_user:
   pop x29, x30
   ret
 
-// The number is in the instruction, thus in the syndrome; ELR is behind the SVC already. The argument is a user address:
-// nothing keeps EL1 from reading it here.
+// The number is in the instruction, thus in the syndrome; ELR is behind the SVC already. The argument is a user
+// address: nothing keeps EL1 from reading it here.
 place system_call
   mark 2
   and x0, x20, #0xffff

@@ -313,8 +313,8 @@ function meet
   pop x29, x30
   ret
 
-// wait_for_count(x0 counter, x1 at least): asleep, until interrupts have counted that far. An interrupt that comes between
-// the look and WFI is masked there, but ends it.
+// wait_for_count(x0 counter, x1 at least): asleep, until interrupts have counted that far. An interrupt that comes
+// between the look and WFI is masked there, but ends it.
 function wait_for_count
 1:
   ldr x2, [x0]

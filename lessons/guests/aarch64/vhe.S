@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A kernel that lives at EL2 as if it were at EL1 (FEAT_VHE): with HCR_EL2.E2H the names of EL1's registers reach EL2's,
-// EL2 has two halves of addresses and an EL0 of its own, and EL1's registers have names that end in _EL12. Checks the
-// redirection, runs a program at EL0 whose exceptions come straight to EL2, and enters a guest at EL1.
+// A kernel that lives at EL2 as if it were at EL1 (FEAT_VHE): with HCR_EL2.E2H the names of EL1's registers reach
+// EL2's, EL2 has two halves of addresses and an EL0 of its own, and EL1's registers have names that end in _EL12.
+// Checks the redirection, runs a program at EL0 whose exceptions come straight to EL2, and enters a guest at EL1.
 // Each check prints "ok   NAME" or "FAIL NAME".
 //
 // Marks: 1 before E2H is set · 2 the registers · 3 before EL0 · 4 an exception from EL0 · 5 before EL1 · 6 the end

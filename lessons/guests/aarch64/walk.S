@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Guest of the lesson on translation tables: the twin of page-walk.S. Virtual pages lie far from everything: no table of
-// their paths is used by anything else, and each table lies in a 2 MB region of memory of its own.
+// Guest of the lesson on translation tables: the twin of page-walk.S. Virtual pages lie far from everything: no table
+// of their paths is used by anything else, and each table lies in a 2 MB region of memory of its own.
 //
 //   cold page    level 0 [5] 1 [17] 2 [33] 3 [65], 4 KB     the_cold_load, the_hot_load, the_stale_load, the_fresh_load
 //   block        level 0 [6] 1 [18] 2 [34], 2 MB            the_block_load
 //   upper page   TTBR1_EL1, level 0 [511] and so on         the_upper_load
 //
-// Then the cold page's descriptor is changed without TLBI: a TLB that still holds the old translation serves the old frame.
-// Whether it does is the machine's own affair, so nothing printed or kept depends on it. After TLBI the new frame must be
-// seen. At last four accesses fault, and the handler mends the cause of each: no translation (it maps a page), access
-// flag (it sets it), store to a read-only page (it copies the page), and one beyond what it can mend (it skips).
+// Then the cold page's descriptor is changed without TLBI: a TLB that still holds the old translation serves the old
+// frame. Whether it does is the machine's own affair, so nothing printed or kept depends on it. After TLBI the new
+// frame must be seen. At last four accesses fault, and the handler mends the cause of each: no translation (it maps a
+// page), access flag (it sets it), store to a read-only page (it copies the page), and one beyond what it can mend
+// (it skips).
 //
 // Marks: 1 before the cold load · 2 before the block load · 3 before the hot load · 4 before the descriptor is changed
-//        5 before the stale load · 6 before TLBI · 7 before the fresh load · 8 before the upper load · 9 before the faults
+//        5 before the stale load · 6 before TLBI · 7 before the fresh load · 8 before the upper load · 9 before the
+// faults
 
 .include "guest.inc"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile: a handler that raises the exception it handles. Frames pile up downwards from the stack over the image's data,
-// its tables and its code, and at last over the handler itself.
+// Hostile: a handler that raises the exception it handles. Frames pile up downwards from the stack over the image's
+// data, its tables and its code, and at last over the handler itself.
 
 .include "guest.inc"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile, but it ends: exception returns that must not happen. Each sets PSTATE.IL and stays at EL1; the next instruction
-// then raises an illegal-state exception, whose handler clears IL and goes on.
+// Hostile, but it ends: exception returns that must not happen. Each sets PSTATE.IL and stays at EL1; the next
+// instruction then raises an illegal-state exception, whose handler clears IL and goes on.
 
 .include "guest.inc"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile: translation tables that map themselves (level-0 entry 511 names the level-0 table). The guest reads and writes
-// its own tables through that window, at every depth, which is legal; then it overwrites the level-0 table with its own
-// rubbish through the window and forgets all translations: the next fetch walks through rubbish, and so does every
-// attempt to report it.
+// Hostile: translation tables that map themselves (level-0 entry 511 names the level-0 table). The guest reads and
+// writes its own tables through that window, at every depth, which is legal; then it overwrites the level-0 table
+// with its own rubbish through the window and forgets all translations: the next fetch walks through rubbish, and so
+// does every attempt to report it.
 
 .include "guest.inc"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile, but it ends: instructions that do not exist, at EL1. Each must raise class 0, UNDEFINED; the handler skips it.
+// Hostile, but it ends: instructions that do not exist, at EL1. Each must raise class 0, UNDEFINED; the handler skips
+// it.
 
 .include "guest.inc"
 

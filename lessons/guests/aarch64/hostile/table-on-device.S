@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile: translation tables that lie in a device and beyond all memory. What the walk reads there is the machine's own
-// affair, but it must end in a fault, not in the machine's.
+// Hostile: translation tables that lie in a device and beyond all memory. What the walk reads there is the machine's
+// own affair, but it must end in a fault, not in the machine's.
 
 .include "guest.inc"
 

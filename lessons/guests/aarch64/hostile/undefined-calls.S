@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Hostile, but it ends: SMC where there is no EL3 to serve it, HVC and SMC at EL0, and firmware calls that nobody knows. The
-// UNDEFINED ones are counted; the calls must say so.
+// Hostile, but it ends: SMC where there is no EL3 to serve it, HVC and SMC at EL0, and firmware calls that nobody
+// knows. The UNDEFINED ones are counted; the calls must say so.
 
 .include "guest.inc"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Hostile, but it ends: an EL1 guest whose translation tables lie where stage 2 has nothing. The fetch behind the
-// instruction that turns its MMU on faults on the walk itself: an instruction abort to EL2 with S1PTW, and HPFAR_EL2 has the
-// table's address, not the code's. The level in the status is not printed: it must be that of stage 2, but some emulators
-// give that of stage 1.
+// instruction that turns its MMU on faults on the walk itself: an instruction abort to EL2 with S1PTW, and HPFAR_EL2
+// has the table's address, not the code's. The level in the status is not printed: it must be that of stage 2, but
+// some emulators give that of stage 1.
 
 .include "guest.inc"
 
