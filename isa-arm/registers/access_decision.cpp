@@ -240,8 +240,10 @@ AccessDecision Judge::system_instruction(SystemEncoding encoding, const Access& 
     access.families = info.trap_families;
     return instruction(info.from, info.feature, access);
   }
-  if (meaning.kind == MeaningKind::Space && level_reached(encoding_spaces()[meaning.index].read_from)) {
-    access.families = encoding_spaces()[meaning.index].families;
+  if (meaning.kind == MeaningKind::Space) {
+    const EncodingSpace& space = encoding_spaces()[meaning.index];
+    if (!level_reached(space.read_from)) return undefined();
+    access.families = space.families;
     if (auto decision = trap(access)) return *decision;
   }
   passes(kEncodingExists, encoding.packed(), 0, false);
