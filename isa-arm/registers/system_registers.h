@@ -207,8 +207,8 @@ struct SystemEncoding {
 enum class RegisterHome : std::uint8_t {
   Stored,        ///< ArmState::system, with a write mask: read_stored() and write_stored().
   Constant,      ///< ArmState::system, read only: identification.
-  ProcessState,  ///< CurrentEL, DAIF, NZCV, SPSel, PAN, SP_ELx, FPCR, FPSR, ISR_EL1, OSLSR_EL1: the processor computes
-                 ///< them.
+  ProcessState,  ///< CurrentEL, DAIF, NZCV, SPSel, PAN, SP_ELx, FPCR, FPSR, ISR_EL1, OSLAR_EL1, OSLSR_EL1: the
+                 ///< processor computes them.
   Timer,         ///< isa-arm/gic/generic_timer.h
   Interrupt,     ///< ICC_*: isa-arm/gic/gic.h, physical or virtual interface
   Hypervisor,    ///< ICH_*: isa-arm/gic/gic.h
