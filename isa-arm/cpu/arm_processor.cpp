@@ -29,6 +29,8 @@ MmuFeatures mmu_features(const MachineConfig& config) {
           .xnx = has_feature(config, "xnx")};
 }
 
+constexpr bool is_misaligned(VirtualAddress program_counter) { return (program_counter.value & 3) != 0; }
+
 }  // namespace
 
 ArmProcessor::ArmProcessor(const MachineContext& context, std::shared_ptr<ArmSystem> system, std::shared_ptr<Host> host)
@@ -328,7 +330,7 @@ Obstacle ArmProcessor::attempt() {
     return exception(ExceptionClass::IllegalState, 0);
   }
   const std::uint64_t at = pc();
-  if ((at & 3) != 0) {
+  if (is_misaligned({at})) {
     static_cast<void>(check(CheckId::ProgramCounterAligned, false, at));
     Obstacle obstacle = exception(ExceptionClass::PcAlignment, 0);
     obstacle.exception.has_fault_address = true;
@@ -536,7 +538,8 @@ bool ArmProcessor::stops_direct_run(std::uint32_t instruction) const {
   }
 }
 
-EngineClient::BlockPlan ArmProcessor::plan_block(VirtualAddress, std::span<const std::uint8_t> bytes) {
+EngineClient::BlockPlan ArmProcessor::plan_block(VirtualAddress pc, std::span<const std::uint8_t> bytes) {
+  if (is_misaligned(pc)) return {.stopper = 0};
   EngineClient::BlockPlan plan;
   for (std::uint32_t offset = 0; offset + 4 <= bytes.size(); offset += 4, ++plan.instructions) {
     std::uint32_t word = 0;
@@ -553,9 +556,9 @@ std::uint32_t ArmProcessor::instructions_before(VirtualAddress, std::span<const 
   return (std::min(offset, static_cast<std::uint32_t>(bytes.size())) + 3) / 4;
 }
 
-bool ArmProcessor::observable(VirtualAddress, std::span<const std::uint8_t> bytes) {
+bool ArmProcessor::observable(VirtualAddress pc, std::span<const std::uint8_t> bytes) {
   std::uint32_t word = 0;
-  if (bytes.size() != sizeof word) return false;
+  if (is_misaligned(pc) || bytes.size() != sizeof word) return false;
   std::memcpy(&word, bytes.data(), sizeof word);
   return !stops_direct_run(word);
 }
@@ -569,7 +572,7 @@ bool ArmProcessor::settle_stale_translations() {
 }
 
 bool ArmProcessor::must_step() const {
-  return asleep() || state_.illegal || (pc() & 3) != 0 || checks_alignment() || due_interrupt().has_value();
+  return asleep() || state_.illegal || is_misaligned({pc()}) || checks_alignment() || due_interrupt().has_value();
 }
 
 /// One run of the engine, as far as nothing can happen that is not the engine's business.
