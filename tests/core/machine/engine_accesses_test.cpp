@@ -414,8 +414,8 @@ void EngineAccessesTest::nothing_granted_to_one_core_serves_another() {
         QCOMPARE(core->accesses.run(2, observed).stop, EngineStop::Completed);
       }
     }
-    QCOMPARE(machine.quad(kDataFrame), std::uint64_t{2 * turn});
-    QCOMPARE(machine.quad(kNextDataFrame), std::uint64_t{2 * turn});
+    QCOMPARE(machine.quad(kDataFrame), 2 * std::uint64_t{turn});
+    QCOMPARE(machine.quad(kNextDataFrame), 2 * std::uint64_t{turn});
   }
   machine.first.accesses.attach();
 }
