@@ -16,6 +16,12 @@ inline constexpr std::uint64_t kControl = 0x0, kTyper = 0x4, kIidr = 0x8, kGroup
                                kClearActive = 0x380, kPriority = 0x400, kConfiguration = 0xc00, kRouter = 0x6000;
 inline constexpr std::uint64_t kWaker = 0x14, kRedistributorTyper = 0x8, kSgiFrame = 0x10000;
 
+/// Where an interrupt's register begins, behind the first of its kind: a bit, a byte, two bits an interrupt.
+constexpr std::uint64_t word_of(std::uint64_t interrupt) { return interrupt / 32 * 4; }
+constexpr std::uint64_t priority_word_of(std::uint64_t interrupt) { return interrupt / 4 * 4; }
+constexpr std::uint64_t configuration_of(std::uint64_t interrupt) { return interrupt / 16 * 4; }
+constexpr std::uint64_t router_of(std::uint64_t interrupt) { return kRouter + 8 * interrupt; }
+
 struct GicBench {
   EventLog log;
   EventStream events;
@@ -48,7 +54,7 @@ struct GicBench {
 
   /// A register with one bit an interrupt, wherever the interrupt's are.
   std::uint64_t bits(std::uint64_t offset, unsigned interrupt, unsigned cpu = 0) {
-    return interrupt < 32 ? redistributor(cpu, kSgiFrame + offset) : distributor(offset + interrupt / 32 * 4);
+    return interrupt < 32 ? redistributor(cpu, kSgiFrame + offset) : distributor(offset + word_of(interrupt));
   }
   bool bit(std::uint64_t offset, unsigned interrupt, unsigned cpu = 0) {
     return (bits(offset, interrupt, cpu) >> (interrupt % 32) & 1) != 0;
@@ -60,7 +66,7 @@ struct GicBench {
     if (interrupt < 32)
       set_redistributor(cpu, kSgiFrame + offset, value);
     else
-      set_distributor(offset + interrupt / 32 * 4, value);
+      set_distributor(offset + word_of(interrupt), value);
   }
   void set_group(unsigned interrupt, unsigned group, unsigned cpu = 0) {
     const std::uint64_t mask = 1U << (interrupt % 32), old = bits(kGroup, interrupt, cpu);
@@ -73,8 +79,8 @@ struct GicBench {
       set_distributor(kPriority + interrupt, priority, 1);
   }
   void set_edge(unsigned interrupt, bool edge, unsigned cpu = 0) {
-    const std::uint64_t offset =
-        interrupt < 32 ? kSgiFrame + kConfiguration + interrupt / 16 * 4 : kConfiguration + interrupt / 16 * 4;
+    const std::uint64_t offset = interrupt < 32 ? kSgiFrame + kConfiguration + configuration_of(interrupt)
+                                                : kConfiguration + configuration_of(interrupt);
     const std::uint64_t mask = 2U << (interrupt % 16 * 2);
     const std::uint64_t old = interrupt < 32 ? redistributor(cpu, offset) : distributor(offset);
     const std::uint64_t now = edge ? old | mask : old & ~mask;

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <random>
 
+#include "isa-arm/gic/generic_timer.h"
 #include "tests/isa-arm/gic/gic_bench.h"
 
 using namespace shearling;
@@ -65,6 +66,9 @@ std::uint32_t instruction_of(Register reg, bool read) {
          encoding.op2 << 5;
 }
 bool is_hypervisor(Register reg) { return reg >= Register::ICH_AP0R0_EL2 && reg <= Register::ICH_LR3_EL2; }
+bool is_timer(Register reg) {
+  return reg == Register::CNTP_CTL_EL0 || reg == Register::CNTV_CTL_EL0 || reg == Register::CNTHP_CTL_EL2;
+}
 Register list_register_at(unsigned index) {
   return static_cast<Register>(static_cast<unsigned>(Register::ICH_LR0_EL2) + index);
 }
@@ -181,8 +185,8 @@ class Sequence {
       memory_read(frame_of(0) + kRedistributorBytes + offset);
     }
     for (const unsigned interrupt : kInterrupts) {
-      memory_read(frame_of(interrupt) + kPriority + interrupt / 4 * 4);
-      memory_read(frame_of(interrupt) + kConfiguration + interrupt / 16 * 4);
+      memory_read(frame_of(interrupt) + kPriority + priority_word_of(interrupt));
+      memory_read(frame_of(interrupt) + kConfiguration + configuration_of(interrupt));
     }
     for (unsigned index = 0; index < kListRegisters; ++index) read(list_register_at(index));
     for (const Register reg :
@@ -192,7 +196,8 @@ class Sequence {
       read(reg, true);
     }
     for (const Register reg :
-         {Register::ICH_VMCR_EL2, Register::ICH_EISR_EL2, Register::ICH_AP0R0_EL2, Register::ICH_AP1R0_EL2})
+         {Register::ICH_VMCR_EL2, Register::ICH_EISR_EL2, Register::ICH_AP0R0_EL2, Register::ICH_AP1R0_EL2,
+          Register::CNTP_CTL_EL0, Register::CNTV_CTL_EL0, Register::CNTHP_CTL_EL2})
       read(reg);
   }
 
@@ -208,22 +213,19 @@ class Sequence {
     return interrupt < 32 ? kRedistributorBase.value + kSgiFrame : kDistributorBase.value;
   }
   void set_bit(std::uint64_t offset, unsigned interrupt) {
-    memory_write(frame_of(interrupt) + offset + interrupt / 32 * 4, 1U << (interrupt % 32));
+    memory_write(frame_of(interrupt) + offset + word_of(interrupt), 1U << (interrupt % 32));
   }
 
   std::uint64_t read_here(Register reg, bool guest) {
     if (is_hypervisor(reg)) return bench_.hypervisor(reg);
+    if (is_timer(reg)) return timer_.read(reg);
     if (reg != Register::ISR_EL1) return bench_.gic.read_cpu_interface(0, reg, guest);
     const bool irq = guest ? bench_.gic.virtual_irq(0) : bench_.gic.irq(0);
     const bool fiq = guest ? bench_.gic.virtual_fiq(0) : bench_.gic.fiq(0);
     return (irq ? 1U << 7 : 0U) | (fiq ? 1U << 6 : 0U);
   }
   void write_here(Register reg, std::uint64_t value, bool guest) {
-    // The conditions of the timers hold always: their control registers decide.
-    const bool line = (value & 3) == 1;
-    if (reg == Register::CNTP_CTL_EL0) return bench_.gic.set_private_line(0, kPhysicalTimerInterrupt, line);
-    if (reg == Register::CNTV_CTL_EL0) return bench_.gic.set_private_line(0, kVirtualTimerInterrupt, line);
-    if (reg == Register::CNTHP_CTL_EL2) return bench_.gic.set_private_line(0, kHypervisorTimerInterrupt, line);
+    if (is_timer(reg)) return timer_.write(reg, value);
     if (is_hypervisor(reg)) return bench_.set_hypervisor(reg, value);
     bench_.gic.write_cpu_interface(0, reg, value, guest);
   }
@@ -260,21 +262,22 @@ class Sequence {
       case 0:
         return memory_write(frame + kPriority + interrupt, random_priority(), 1);
       case 1:
-        return memory_write(frame + kGroup + interrupt / 32 * 4, random_());
+        return memory_write(frame + kGroup + word_of(interrupt), random_());
       case 2:
-        if (interrupt < 16) return memory_write(frame + kPriority + interrupt / 4 * 4, random_() & 0xf8f8f8f8);
+        if (interrupt < 16)
+          return memory_write(frame + kPriority + priority_word_of(interrupt), random_() & 0xf8f8f8f8);
         return configure_trigger(frame, interrupt);
       default:
-        if (interrupt >= 32) memory_write(frame + kRouter + 8 * interrupt, chance(70) ? 0 : chance(50) ? 1 : 7, 8);
+        if (interrupt >= 32) memory_write(frame + router_of(interrupt), chance(70) ? 0 : chance(50) ? 1 : 7, 8);
     }
   }
 
   /// Enabled interrupts may not change their trigger (IHI 0069, 9.9.9).
   void configure_trigger(std::uint64_t frame, unsigned interrupt) {
     const std::uint32_t sixteen = 0xffffU << (interrupt / 16 * 16 % 32);
-    memory_write(frame + kClearEnable + interrupt / 32 * 4, sixteen);
-    memory_write(frame + kConfiguration + interrupt / 16 * 4, random_() & 0xaaaaaaaa);
-    memory_write(frame + kSetEnable + interrupt / 32 * 4, sixteen);
+    memory_write(frame + kClearEnable + word_of(interrupt), sixteen);
+    memory_write(frame + kConfiguration + configuration_of(interrupt), random_() & 0xaaaaaaaa);
+    memory_write(frame + kSetEnable + word_of(interrupt), sixteen);
   }
 
   void configure_interface() {
@@ -435,6 +438,10 @@ class Sequence {
   }
 
   GicBench bench_;
+  // Compare values are zero: the conditions hold always, and the control registers decide about the lines.
+  ArmState state_;
+  VirtualTime time_;
+  GenericTimer timer_{0, state_, time_, bench_.gic};
   std::mt19937 random_;
   std::vector<unsigned> running_;  ///< Acknowledged and not yet ended.
 };

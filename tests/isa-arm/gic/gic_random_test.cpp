@@ -201,7 +201,7 @@ class Pair {
       case 3:
         if (number < 32) return;
         it.route = below(kCores + 1);
-        return bench.set_distributor(kRouter + 8 * number, it.route, 8);
+        return bench.set_distributor(router_of(number), it.route, 8);
       case 4: {
         const unsigned on = chance(70) ? 3 : below(4);
         naive.group_on[0] = (on & 1) != 0;

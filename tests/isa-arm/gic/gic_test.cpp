@@ -97,12 +97,12 @@ class GicTest : public QObject {
 
   void each_half_of_a_route_is_written_by_itself() {
     OpenBench bench;
-    bench.set_distributor(kRouter + 8 * 40, ~0ULL, 8);
-    QCOMPARE(bench.distributor(kRouter + 8 * 40, 8), std::uint64_t{0xff00ffffff});
-    bench.set_distributor(kRouter + 8 * 40 + 4, 0);
-    QCOMPARE(bench.distributor(kRouter + 8 * 40, 8), std::uint64_t{0xffffff});
-    bench.set_distributor(kRouter + 8 * 40, 1);
-    QCOMPARE(bench.distributor(kRouter + 8 * 40), std::uint64_t{1});
+    bench.set_distributor(router_of(40), ~0ULL, 8);
+    QCOMPARE(bench.distributor(router_of(40), 8), std::uint64_t{0xff00ffffff});
+    bench.set_distributor(router_of(40) + 4, 0);
+    QCOMPARE(bench.distributor(router_of(40), 8), std::uint64_t{0xffffff});
+    bench.set_distributor(router_of(40), 1);
+    QCOMPARE(bench.distributor(router_of(40)), std::uint64_t{1});
   }
 
   void an_sgi_is_always_edge_triggered() {
@@ -348,9 +348,9 @@ class GicTest : public QObject {
     bench.enable(40);
     bench.gic.set_shared_line(8, true);
     QVERIFY(bench.gic.irq(0) && !bench.gic.irq(1));
-    bench.set_distributor(kRouter + 8 * 40, 1, 8);
+    bench.set_distributor(router_of(40), 1, 8);
     QVERIFY(!bench.gic.irq(0) && bench.gic.irq(1));
-    bench.set_distributor(kRouter + 8 * 40, 9, 8);  // Nobody's.
+    bench.set_distributor(router_of(40), 9, 8);  // Nobody's.
     QVERIFY(!bench.gic.irq(0) && !bench.gic.irq(1));
   }
 
