@@ -73,7 +73,9 @@ class EngineClient {
  public:
   virtual ~EngineClient() = default;
   /// Translation of the page that starts at `address`. Refusing ends the instruction with EngineStop::FillRefused
-  /// before it has changed anything. The program counter must not be read in here.
+  /// before it has changed anything; of an instruction with several accesses (a pair, a 16-byte store), what stands
+  /// before the refused one may be done, in steps and runs alike. The program counter must not be read in here. Of an
+  /// address granted for fetching, bits 48 to 63 are equal.
   virtual FillAnswer fill(VirtualAddress address, AccessKind kind) = 0;
   /// step_one() only: a data access to RAM. Provisional until the step has ended well (a store to a page that is then
   /// refused has been reported). `value` is meaningful for writes.
@@ -88,6 +90,8 @@ class EngineClient {
   /// instruction. Where the engine has to go one instruction at a time they are the up to 15 bytes at `pc`, and only a
   /// stopper at offset 0 matters; they may then end in the middle of an instruction. The answer is kept until
   /// invalidate_code() or forget_plans(), so it must not depend on anything else but `pc`, `bytes` and the mode.
+  /// On Arm a misaligned `pc` is a stopper at offset 0, and so are loads and stores with other rights than the core's
+  /// (LDTR, STTR), exclusives, and SVC, HVC, SMC, behind which the program counter would stand.
   struct BlockPlan {
     std::uint32_t instructions = 0;        ///< Up to the stopper, without it; all of them when there is none.
     std::optional<std::uint32_t> stopper;  ///< Byte offset of the first instruction that stops the run.

@@ -4,9 +4,10 @@
 // whatever level the guest is at; its system registers are nobody's but the engine's. What was measured with Unicorn
 // 2.1.1, and decided from it:
 // - Single steps use the architecture's software step (MDSCR_EL1.SS, PSTATE.SS; Arm Architecture Reference Manual, DDI
-//   0487, D2.11). A translation block is then one instruction, the target of a branch is not fetched, and the step
-//   ends in an exception with PSTATE.SS clear; it is set for an instruction that Unicorn does not know, which has the
-//   same number. Unicorn honours it only where SCR_EL3.RW says that EL1 is AArch64, which it does not after reset.
+//   0487, Software Step exceptions). A translation block is then one instruction, the target of a branch is not
+//   fetched, and the step ends in an exception with PSTATE.SS clear; it is set for an instruction that Unicorn does not
+//   know, which has the same number. Unicorn honours it only where SCR_EL3.RW says that EL1 is AArch64, which it does
+//   not after reset.
 // - Unicorn's own pages have 1 KB, a translation block never leaves one, and so nothing is ever fetched ahead. An
 //   access that crosses from one into another is reported as one that crosses a page of 4 KB.
 // - PSTATE's fields take effect when a system register is written next.

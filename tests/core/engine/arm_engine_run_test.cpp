@@ -295,7 +295,7 @@ class ArmEngineRunTest : public QObject {
       std::vector<std::uint32_t> code(kLength, a64::kIncrement0);
       code[10] = a64::branch(1);  // So that it is the first, the last or in the middle of a block.
       code[position] = a64::kSvc;
-      const std::uint64_t start = ArmRig::kCode + 0x400 - 4 * 16;  // Across two parts of the page.
+      const std::uint64_t start = ArmRig::kCode + 0x400 - 64;  // Across two parts of the page.
       rig.put(start, code);
       for (unsigned round = 0; round < 2; ++round) {
         rig.jump(start);
@@ -652,6 +652,17 @@ class ArmEngineRunTest : public QObject {
       QCOMPARE(rig.engine->run(5000).instructions, std::uint64_t{5000});
       QVERIFY(outcome_of(rig) == end);
     }
+  }
+
+  void devices_are_reached_in_direct_runs() {
+    ArmRig rig;
+    rig.code({a64::kLoadWord, 0xb9001020, a64::kSvc});  // ldr w0, [x1]; str w0, [x1, #16]
+    rig.set(1, ArmRig::kLowDevice + 0x400);
+    rig.client.device_value = 0x55;
+    QCOMPARE(rig.engine->run(10).stop, EngineStop::Stopper);
+    const std::uint64_t physical = ArmRig::kLowDeviceFrame * kFrameBytes + 0x400;
+    QCOMPARE(rig.client.device,
+             (std::vector<Access>{{physical, AccessKind::Read, 4, 0}, {physical + 16, AccessKind::Write, 4, 0x55}}));
   }
 
   void random_innocuous_code_runs_as_it_steps() {
