@@ -103,6 +103,6 @@ class MachineSession {
 };
 
 /// What a run of this guest is a function of. `guest`: a built guest's name, or a path; `machine` likewise.
-Result<Load> load_request(const std::string& guest, VmmTechnique technique, const std::string& machine = "pc");
+Result<Load> load_request(const std::string& guest, VmmTechnique technique, const std::string& machine = {});
 
 }  // namespace shearling::gui

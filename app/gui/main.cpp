@@ -2,21 +2,22 @@
 //
 // shearling-gui [GUEST|LESSON|F.run|FIGURE.json] [--vmm T]
 #include <optional>
+#include <string>
 
 #include <QApplication>
 #include <QCommandLineParser>
 
 #include "app/gui/main_window.h"
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 namespace {
 
-std::optional<shearling::VmmTechnique> technique_named(const QString& name) {
-  for (const auto technique : {shearling::VmmTechnique::Bare, shearling::VmmTechnique::VtX}) {
-    const std::string_view known = shearling::name_of(technique);
-    if (name == QString::fromUtf8(known.data(), static_cast<qsizetype>(known.size()))) return technique;
-  }
-  return std::nullopt;
+std::string known_techniques() {
+  std::string names;
+  for (const std::string_view name : shearling::all_technique_names())
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
 }
 
 }  // namespace
@@ -36,20 +37,23 @@ int main(int argc, char** argv) {
       QStringLiteral("path"),
       QApplication::translate("main", "A guest, a lesson, a run file or a figure; nothing: what was open last."),
       QStringLiteral("[path]"));
-  const QCommandLineOption vmm(QStringLiteral("vmm"), QApplication::translate("main", "The technique: bare or vt-x."),
+  const QCommandLineOption vmm(QStringLiteral("vmm"),
+                               QApplication::translate("main", "The technique of the virtual machine monitor."),
                                QStringLiteral("technique"));
   parser.addOption(vmm);
   parser.process(application);
 
   std::optional<shearling::VmmTechnique> technique;
   if (parser.isSet(vmm)) {
-    technique = technique_named(parser.value(vmm));
+    technique = shearling::technique_named(parser.value(vmm).toStdString());
     if (!technique) {
-      qCritical("shearling-gui: there is no technique '%s'; use bare or vt-x", qPrintable(parser.value(vmm)));
+      qCritical("shearling-gui: there is no technique '%s'; use one of %s", qPrintable(parser.value(vmm)),
+                known_techniques().c_str());
       return 2;
     }
   }
   shearling::x86::register_x86();
+  shearling::arm::register_arm();
   shearling::gui::MainWindow window;
   window.show();
   const QStringList paths = parser.positionalArguments();
