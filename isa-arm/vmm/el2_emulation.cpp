@@ -62,17 +62,17 @@ const std::array<El2Host::CallHandler, 9> El2Host::kCallHandlers{{
     {psci::kFeatures, false, &El2Host::call_features},
 }};
 
-void El2Host::on_hypervisor_call() { serve_call(false); }  // ELR_EL2 is behind the HVC.
-void El2Host::on_monitor_call() { serve_call(true); }      // Trapped: ELR_EL2 is on the SMC.
-
-void El2Host::serve_call(bool skip) {
+/// ELR_EL2 is behind the HVC.
+void El2Host::on_hypervisor_call() {
   const std::uint64_t function = core_->general(0) & 0xffffffff, argument = core_->general(1);
-  if (skip) skip_instruction();
   const auto result = static_cast<std::uint64_t>(call_firmware());
   act(actions::kHypercall, function, result);
   context_.events.notable(Hypercall{.number = function, .argument = argument, .result = result});
   if (core_->context().request.stop == StopReason::None && core_->state().powered) core_->set_general(0, result);
 }
+
+/// Where HVC leads to the firmware there is no EL3 to call by SMC: the guest's core does not know the instruction.
+void El2Host::on_monitor_call() { inject_undefined(); }
 
 std::int64_t El2Host::call_firmware() {
   const auto function = static_cast<std::uint32_t>(core_->general(0));

@@ -121,7 +121,6 @@ class El2Host final : public Host {
   std::int64_t call_system_off();
   std::int64_t call_system_reset();
   std::int64_t call_features();
-  void serve_call(bool skip);
   [[nodiscard]] std::optional<unsigned> core_of(std::uint64_t affinity) const;
   std::uint64_t read_identification(SystemEncoding encoding);
   std::uint64_t read_physical_count(R reg);

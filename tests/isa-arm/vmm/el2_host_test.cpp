@@ -346,12 +346,18 @@ class El2HostTest : public QObject {
     bench.hypervisor_call(function, argument);
     QCOMPARE(static_cast<std::int64_t>(bench.x(0)), result);
     QCOMPARE(bench.pc(), kEntry + 4);
-    // The same by SMC, which traps on the instruction.
-    bench.x(0) = function;
-    bench.x(1) = argument;
+  }
+
+  void a_monitor_call_is_no_instruction_of_this_core() {
+    Bench bench;
+    bench.start();
+    bench.state()[R::VBAR_EL1] = kVectors;
+    bench.x(0) = psci::kVersion;
     bench.leave({.syndrome = {ExceptionClass::Smc64, 0}});
-    QCOMPARE(static_cast<std::int64_t>(bench.x(0)), result);
-    QCOMPARE(bench.pc(), kEntry + 8);
+    QCOMPARE(bench.x(0), std::uint64_t{psci::kVersion});
+    QCOMPARE(bench.pc(), kVectors + 0x200);
+    QCOMPARE(bench.state()[R::ESR_EL1], std::uint64_t{1U << 25});
+    QCOMPARE(bench.state()[R::ELR_EL1], kEntry);
   }
 
   void system_off_and_reset_stop_the_machine_and_leave_x0() {
