@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "isa-arm/isa_arm.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/loader/elf_image.h"
@@ -12,6 +13,37 @@ namespace {
 
 constexpr std::uint64_t kRamBase = 0x40000000;
 constexpr unsigned kMostCpus = 8;
+
+constexpr TechniqueWords kBareWords{.title = "bare",
+                                    .tip = "Start the guest again with no VMM of ours",
+                                    .guest = "on the bare machine",
+                                    .vmm = "EL2 · the guest's own",
+                                    .without_vmm = "no VMM: EL2 is empty, exceptions go to the guest's vectors at EL1",
+                                    .control_structure = "EL2 registers",
+                                    .exit_reason = "ESR_EL2: class",
+                                    .exit_address = "ELR_EL2",
+                                    .trap_vector = "vector table: exception class",
+                                    .guest_physical = "IPA",
+                                    .host_physical = "PA",
+                                    .nested_tables = "VTTBR_EL2"};
+constexpr TechniqueWords kEl2Words{.title = "EL2 + stage 2",
+                                   .tip = "Start the guest again as a VM under a VMM at EL2",
+                                   .guest = "EL1 and EL0 with stage 2",
+                                   .vmm = "EL2",
+                                   .without_vmm = {},
+                                   .control_structure = "EL2 registers",
+                                   .exit_reason = "ESR_EL2: class",
+                                   .exit_address = "ELR_EL2",
+                                   .trap_vector = "vector table: exception class",
+                                   .guest_physical = "IPA",
+                                   .host_physical = "PA",
+                                   .nested_tables = "VTTBR_EL2"};
+
+// Events count levels down to the page, the architecture up to it.
+constexpr std::array<TableLevelWords, 5> kStage1Levels{
+    {{}, {"stage 1 L3", "L3"}, {"stage 1 L2", "L2"}, {"stage 1 L1", "L1"}, {"stage 1 L0", "L0"}}};
+constexpr std::array<TableLevelWords, 5> kStage2Levels{
+    {{}, {"stage 2 L3", "S2 L3"}, {"stage 2 L2", "S2 L2"}, {"stage 2 L1", "S2 L1"}, {"stage 2 L0", "S2 L0"}}};
 
 class ArmIsa : public Isa {
  public:
@@ -34,6 +66,25 @@ class ArmIsa : public Isa {
   [[nodiscard]] std::uint64_t physical_memory_bytes(const MachineConfig& config,
                                                     VmmTechnique technique) const override {
     return technique == VmmTechnique::Bare ? config.ram_bytes : host_physical_memory_bytes(config, technique);
+  }
+  [[nodiscard]] TechniqueWords technique_words(VmmTechnique technique) const override {
+    return technique == VmmTechnique::El2 ? kEl2Words : kBareWords;
+  }
+  [[nodiscard]] TableLevelWords table_level_words(unsigned stage, unsigned level) const override {
+    const auto& levels = stage == 1 ? kStage1Levels : kStage2Levels;
+    return level < levels.size() ? levels[level] : TableLevelWords{};
+  }
+  [[nodiscard]] std::span<const std::string_view> essential_registers() const override {
+    static constexpr std::array<std::string_view, 21> kNames{
+        "PC",       "SP",       "PSTATE",  "X0",      "X1",        "X8",        "X30",
+        "ELR_EL1",  "SPSR_EL1", "ESR_EL1", "FAR_EL1", "SCTLR_EL1", "TTBR0_EL1", "TTBR1_EL1",
+        "VBAR_EL1", "HCR_EL2",  "ESR_EL2", "ELR_EL2", "VTTBR_EL2", "HPFAR_EL2", "ICH_LR0_EL2"};
+    return kNames;
+  }
+  [[nodiscard]] bool comes_back(std::string_view instruction) const override {
+    static constexpr std::array<std::string_view, 5> kCalls{"bl ", "blr ", "svc ", "hvc ", "smc "};
+    return std::any_of(kCalls.begin(), kCalls.end(),
+                       [&](std::string_view call) { return instruction.starts_with(call); });
   }
   std::vector<std::unique_ptr<Processor>> make_processors(const std::vector<MachineContext>& contexts,
                                                           VmmTechnique technique) const override {

@@ -10,6 +10,40 @@
 namespace shearling::x86 {
 namespace {
 
+constexpr TechniqueWords kBareWords{.title = "bare",
+                                    .tip = "Start the guest again with no VMM",
+                                    .guest = "on the bare machine",
+                                    .vmm = {},
+                                    .without_vmm = "no VMM: traps go through the guest's own table",
+                                    .control_structure = {},
+                                    .exit_reason = {},
+                                    .exit_address = {},
+                                    .trap_vector = "IDT: vector",
+                                    .guest_physical = "gPA",
+                                    .host_physical = "PA",
+                                    .nested_tables = {}};
+constexpr TechniqueWords kVtxWords{.title = "VT-x + EPT",
+                                   .tip = "Start the guest again as a VM under VT-x",
+                                   .guest = "non-root operation",
+                                   .vmm = "root operation",
+                                   .without_vmm = {},
+                                   .control_structure = "VMCS",
+                                   .exit_reason = "VMCS: exit reason",
+                                   .exit_address = "RIP",
+                                   .trap_vector = "IDT: vector",
+                                   .guest_physical = "gPA",
+                                   .host_physical = "hPA",
+                                   .nested_tables = "EPT"};
+
+constexpr std::array<TableLevelWords, 6> kStage1Levels{{{},
+                                                        {"guest L1 (PTE)", "PTE"},
+                                                        {"guest L2 (PDE)", "PDE"},
+                                                        {"guest L3 (PDPTE)", "PDPTE"},
+                                                        {"guest L4 (PML4E)", "PML4E"},
+                                                        {"guest L5 (PML5E)", "PML5E"}}};
+constexpr std::array<TableLevelWords, 6> kStage2Levels{
+    {{}, {"EPT L1", "EPT L1"}, {"EPT L2", "EPT L2"}, {"EPT L3", "EPT L3"}, {"EPT L4", "EPT L4"}, {"EPT L5", "EPT L5"}}};
+
 class X86Isa : public Isa {
  public:
   [[nodiscard]] std::string_view name() const override { return "x86-64"; }
@@ -29,6 +63,21 @@ class X86Isa : public Isa {
   [[nodiscard]] std::uint64_t physical_memory_bytes(const MachineConfig& config,
                                                     VmmTechnique technique) const override {
     return technique == VmmTechnique::VtX ? vtx_physical_memory_bytes(config) : config.ram_bytes;
+  }
+  [[nodiscard]] TechniqueWords technique_words(VmmTechnique technique) const override {
+    return technique == VmmTechnique::VtX ? kVtxWords : kBareWords;
+  }
+  [[nodiscard]] TableLevelWords table_level_words(unsigned stage, unsigned level) const override {
+    const auto& levels = stage == 1 ? kStage1Levels : kStage2Levels;
+    return level < levels.size() ? levels[level] : TableLevelWords{};
+  }
+  [[nodiscard]] std::span<const std::string_view> essential_registers() const override {
+    static constexpr std::array<std::string_view, 10> kNames{"RAX", "RSP", "RIP", "RFLAGS", "CR0",
+                                                             "CR2", "CR3", "CR4", "CPL",    "IDTR"};
+    return kNames;
+  }
+  [[nodiscard]] bool comes_back(std::string_view instruction) const override {
+    return instruction.starts_with("call") || instruction.starts_with("syscall");
   }
   std::vector<std::unique_ptr<Processor>> make_processors(const std::vector<MachineContext>& contexts,
                                                           VmmTechnique technique) const override {

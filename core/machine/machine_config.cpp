@@ -226,6 +226,8 @@ Result<MachineConfig> load_machine_config(const std::string& name_or_path) {
   return joined(read_description(machines(), name_or_path));
 }
 
+std::vector<std::string> built_in_machines() { return built_in_descriptions(machines()); }
+
 Result<std::string> read_machine_description(const std::string& name_or_path) {
   Result<std::vector<DescriptionLayer>> layers = read_description(machines(), name_or_path);
   if (!layers) return layers.error();

@@ -69,4 +69,7 @@ Result<MachineConfig> load_machine_config(const std::string& name_or_path);
 /// The YAML text behind the above, as it goes into a run file.
 Result<std::string> read_machine_description(const std::string& name_or_path);
 
+/// Names of the built-in machines, sorted.
+std::vector<std::string> built_in_machines();
+
 }  // namespace shearling

@@ -163,7 +163,29 @@ struct PrivilegeLevel {
   Actor actor = Actor::GuestUser;
 };
 
-/// One instruction set: what the machine needs to build processors of it.
+/// What views call the parts of a machine under one technique. All are words for people; empty ones are left out.
+struct TechniqueWords {
+  std::string_view title = "bare";     ///< "VT-x + EPT"
+  std::string_view tip;                ///< Of the menu: what choosing it does.
+  std::string_view guest;              ///< Of the guest's band: "non-root operation".
+  std::string_view vmm;                ///< Of the VMM's band: "root operation".
+  std::string_view without_vmm;        ///< In the VMM's band where there is none.
+  std::string_view control_structure;  ///< "VMCS"
+  std::string_view exit_reason;        ///< Before an exit's number: "VMCS: exit reason".
+  std::string_view exit_address;       ///< Before the address of the instruction that exited: "RIP".
+  std::string_view trap_vector;        ///< Before a trap's number: "IDT: vector".
+  std::string_view guest_physical;     ///< An address that stage 1 gives: "gPA".
+  std::string_view host_physical;      ///< An address that stage 2 gives: "hPA".
+  std::string_view nested_tables;      ///< What stage 2 is called: "EPT".
+};
+
+/// How the walk grid labels one level of a stage's tables.
+struct TableLevelWords {
+  std::string_view label;        ///< Where there is room: "guest L4 (PML4E)".
+  std::string_view short_label;  ///< "PML4E"
+};
+
+/// One instruction set: what the machine needs to build processors of it, and what views call its parts.
 class Isa {
  public:
   virtual ~Isa() = default;
@@ -181,6 +203,13 @@ class Isa {
   [[nodiscard]] virtual std::uint64_t physical_memory_bytes(const MachineConfig& config,
                                                             VmmTechnique technique) const = 0;
   [[nodiscard]] virtual PhysicalAddress physical_memory_base() const = 0;
+  [[nodiscard]] virtual TechniqueWords technique_words(VmmTechnique) const { return {}; }
+  /// `level` as in walk.reference: 1 is the last one before the page.
+  [[nodiscard]] virtual TableLevelWords table_level_words(unsigned /*stage*/, unsigned /*level*/) const { return {}; }
+  /// Names of the registers that a lecture looks at first, in the order to show them.
+  [[nodiscard]] virtual std::span<const std::string_view> essential_registers() const { return {}; }
+  /// True for an instruction, as disassembled, that comes back behind itself: a call, a system call.
+  [[nodiscard]] virtual bool comes_back(std::string_view /*instruction*/) const { return false; }
   /// The cores of one machine, by number; they may share hardware, which the first one then saves and loads.
   virtual std::vector<std::unique_ptr<Processor>> make_processors(const std::vector<MachineContext>& contexts,
                                                                   VmmTechnique technique) const = 0;
