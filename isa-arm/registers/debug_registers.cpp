@@ -60,8 +60,8 @@ constexpr RegisterGroup kDebug{"debug", kDebugSection}, kMonitors{"performance m
 constexpr SystemRegisterInfo kDebugRows[] = {
     kDebug.row(R::MDSCR_EL1, "MDSCR_EL1", {2, 0, 0, 2, 2}, H::Stored, 0, 0xf001, 0, 1, 1, kMdscr),
     kDebug.row(R::MDCCINT_EL1, "MDCCINT_EL1", {2, 0, 0, 2, 0}, H::Stored, 0, 0x60000000, 0, 1, 1, kMdccint),
-    kDebug.row(R::OSLAR_EL1, "OSLAR_EL1", {2, 0, 1, 0, 4}, H::ProcessState, 0, 1, 0, kNobody, 1, kOslar),
-    kDebug.row(R::OSLSR_EL1, "OSLSR_EL1", {2, 0, 1, 1, 4}, H::ProcessState, 0xa, 0, 0, 1, kNobody, kOslsr),
+    kDebug.row(R::OSLAR_EL1, "OSLAR_EL1", {2, 0, 1, 0, 4}, H::Stored, 0, 1, 0, kNobody, 1, kOslar),
+    kDebug.row(R::OSLSR_EL1, "OSLSR_EL1", {2, 0, 1, 1, 4}, H::Stored, 0xa, 0, 0, 1, kNobody, kOslsr),
     kDebug.row(R::OSDLR_EL1, "OSDLR_EL1", {2, 0, 1, 3, 4}, H::Stored, 0, 1, 0, 1, 1, kOsdlr),
     kDebug.row(R::DBGBVR0_EL1, "DBGBVR0_EL1", {2, 0, 0, 0, 4}, H::Stored, 0, ~3ULL, 0, 1, 1),
     kDebug.row(R::DBGBCR0_EL1, "DBGBCR0_EL1", {2, 0, 0, 0, 5}, H::Stored, 0, 0x00ffe1e7, 0, 1, 1, kBreakpoint),

@@ -151,6 +151,29 @@ std::string describe_syndrome(std::uint64_t value) {
   return text;
 }
 
+// --- layouts of HCR_EL2.E2H
+// --------------------------------------------------------------------------------------------
+
+constexpr RegisterField kHostCptr[] = {{"TCPAC", 31, 31, {}}, {"FPEN", 21, 20, {}}};
+constexpr RegisterField kHostCnthctl[] = {{"EL1PTEN", 11, 11, {}}, {"EL1PCTEN", 10, 10, {}}, {"EL0PTEN", 9, 9, {}},
+                                          {"EL0VTEN", 8, 8, {}},   {"EVNTI", 7, 4, {}},      {"EVNTDIR", 3, 3, {}},
+                                          {"EVNTEN", 2, 2, {}},    {"EL0VCTEN", 1, 1, {}},   {"EL0PCTEN", 0, 0, {}}};
+
+std::span<const RegisterField> host_fields(R reg) {
+  switch (reg) {
+    case R::SCTLR_EL2:
+      return info_of(R::SCTLR_EL1).fields;
+    case R::TCR_EL2:
+      return info_of(R::TCR_EL1).fields;
+    case R::CPTR_EL2:
+      return kHostCptr;
+    case R::CNTHCTL_EL2:
+      return kHostCnthctl;
+    default:
+      return info_of(reg).fields;
+  }
+}
+
 // --- SPSR_ELx --------------------------------------------------------------------------------------------------------
 
 std::string mode_words(std::uint64_t mode) {
@@ -168,9 +191,9 @@ std::string_view name_of(ExceptionClass exception_class) {
   return row != nullptr ? row->name : "reserved class";
 }
 
-std::string describe_fields(SystemRegister reg, std::uint64_t value) {
+std::string describe_fields(SystemRegister reg, std::uint64_t value, bool host_layout) {
   if (reg == R::ESR_EL1 || reg == R::ESR_EL2) return describe_syndrome(value);
-  const std::string text = fields_of(info_of(reg).fields, value);
+  std::string text = fields_of(host_layout ? host_fields(reg) : info_of(reg).fields, value);
   if (reg == R::SPSR_EL1 || reg == R::SPSR_EL2) return text + " (" + mode_words(bits_of(value, 4, 0)) + ")";
   if (reg == R::CurrentEL) return text + " (EL" + number(bits_of(value, 3, 2)) + ")";
   return text;

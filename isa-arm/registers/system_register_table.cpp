@@ -139,6 +139,8 @@ void write_monitor_control(ArmState& state, std::uint64_t value) {
   state[R::PMCR_EL0] = (state[R::PMCR_EL0] & ~kWritableControl) | (value & kWritableControl);
 }
 
+constexpr std::uint64_t kLocked = 1ULL << 1;  // OSLSR_EL1.OSLK
+
 // CCSIDR_EL1 of the Cortex-A57 by CSSELR_EL1: 32 KB data, 48 KB instructions, 2 MB of level 2.
 constexpr std::uint64_t kCacheSizes[] = {0x701fe00a, 0x201fe012, 0x70ffe07a};
 constexpr std::uint64_t kZeroProhibited = 1ULL << 4;
@@ -189,6 +191,9 @@ void write_stored(ArmState& state, const MachineConfig& config, SystemRegister r
   switch (reg) {
     case R::PMCR_EL0:
       return write_monitor_control(state, value);
+    case R::OSLAR_EL1:
+      state[R::OSLSR_EL1] = (value & 1) != 0 ? state[R::OSLSR_EL1] | kLocked : state[R::OSLSR_EL1] & ~kLocked;
+      return;
     case R::PMXEVTYPER_EL0:
       if (state[R::PMSELR_EL0] == kCycleCounterSelected) state[R::PMCCFILTR_EL0] = value & info_of(reg).writable;
       return;

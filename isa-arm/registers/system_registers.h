@@ -207,8 +207,7 @@ struct SystemEncoding {
 enum class RegisterHome : std::uint8_t {
   Stored,        ///< ArmState::system, with a write mask: read_stored() and write_stored().
   Constant,      ///< ArmState::system, read only: identification.
-  ProcessState,  ///< CurrentEL, DAIF, NZCV, SPSel, PAN, SP_ELx, FPCR, FPSR, ISR_EL1, OSLAR_EL1, OSLSR_EL1: the
-                 ///< processor computes them.
+  ProcessState,  ///< CurrentEL, DAIF, NZCV, SPSel, PAN, SP_ELx, FPCR, FPSR, ISR_EL1: the processor computes them.
   Timer,         ///< isa-arm/gic/generic_timer.h
   Interrupt,     ///< ICC_*: isa-arm/gic/gic.h, physical or virtual interface
   Hypervisor,    ///< ICH_*: isa-arm/gic/gic.h
@@ -266,8 +265,9 @@ std::string_view name_of(SystemEncoding encoding);
 /// registers that set and clear the same bits.
 void write_stored(ArmState& state, const MachineConfig& config, SystemRegister reg, std::uint64_t value);
 
-/// "M=1 C=1 WXN=0 ..." from the table's fields; ESR and PSTATE decode their class and mode in words.
-std::string describe_fields(SystemRegister reg, std::uint64_t value);
+/// "M=1 C=1 WXN=0 ..." from the table's fields; ESR and PSTATE decode their class and mode in words. `host_layout`: the
+/// fields that SCTLR_EL2, TCR_EL2, CPTR_EL2 and CNTHCTL_EL2 have while HCR_EL2.E2H is set.
+std::string describe_fields(SystemRegister reg, std::uint64_t value, bool host_layout = false);
 
 /// CPU features by the names of the machine description, each with its FEAT_ name and what it does to the ID registers.
 struct FeatureInfo {

@@ -169,8 +169,8 @@ class TrapTest : public QObject {
       events.set_sinks(&log, nullptr);
       const AccessDecision decision = decide(state_of(cases_[i], config), config, words_[i], events);
       CheckVerdict last = CheckVerdict::Passed;
-      for (std::size_t e = 0; e < log.events.size(); ++e) {
-        const auto* check = std::get_if<Check>(&log.events[e].payload);
+      for (const Event& event : log.events) {
+        const auto* check = std::get_if<Check>(&event.payload);
         QVERIFY(check != nullptr && !check->name.empty() && !check->sentence.empty());
         QVERIFY2(last == CheckVerdict::Passed, cases_[i].name().c_str());  // Nothing is checked after a failure.
         last = check->verdict;
