@@ -63,6 +63,46 @@ class CommandLineTest : public QObject {
     QVERIFY(fast["tlb"].is_null() && fast["caches"].is_null());
   }
 
+  void the_machine_follows_from_the_guest() {
+    const json pc = run_shearling({"run", "compute", "--fast", "--json", "-"}).parsed();
+    QCOMPARE(pc["machine"].get<std::string>(), std::string("pc"));
+    QCOMPARE(pc["cpus"].size(), std::size_t{1});
+    const Outcome outcome = run_shearling({"run", "aa64-hello", "--json", "-"});
+    QCOMPARE(outcome.status, 0);
+    const json virt = outcome.parsed();
+    QCOMPARE(virt["machine"].get<std::string>(), std::string("virt"));
+    QCOMPARE(virt["stop"]["reason"].get<std::string>(), std::string("power off"));
+    QVERIFY(virt["console"].get<std::string>().starts_with("hello"));
+  }
+
+  void every_core_has_its_registers_in_json() {
+    const json report = run_shearling({"run", "aa64-hello", "--machine", "virt-smp", "--json", "-"}).parsed();
+    QCOMPARE(report["cpus"].size(), std::size_t{2});
+    for (const json& cpu : report["cpus"]) QVERIFY(!cpu["registers"].empty());
+    QVERIFY(report["cpus"][0] != report["cpus"][1]);  // The second core has never been started.
+    const json one = run_shearling({"run", "aa64-hello", "--json", "-"}).parsed();
+    for (const char* key : {"console", "instructions", "caches", "memory_sha256"})
+      QVERIFY2(report[key] == one[key], key);
+  }
+
+  void what_does_not_fit_together_is_refused_with_a_remedy() {
+    const auto refusal = [](const QStringList& arguments) {
+      const Outcome outcome = run_shearling(arguments);
+      return is_one_line(outcome) && outcome.status == 2 ? outcome.errors : QStringLiteral("it was not refused");
+    };
+    QVERIFY(refusal({"run", "aa64-hello", "--machine", "pc"}).contains("run it on the machine virt (--machine virt)"));
+    QVERIFY(refusal({"run", "compute", "--machine", "virt"}).contains("run it on the machine pc (--machine pc)"));
+    QVERIFY(
+        refusal({"run", "compute", "--vmm", "el2"}).contains("x86-64 has no technique 'el2'; use one of bare, vt-x"));
+    QVERIFY(refusal({"run", "aa64-hello", "--vmm", "vt-x"}).contains("has no technique 'vt-x'; use one of bare, el2"));
+    QFile description(path("cores.yaml"));
+    QVERIFY(description.open(QIODevice::WriteOnly));
+    description.write("extends: pc\ncpu:\n  count: 2\n");
+    description.close();
+    const QString message = refusal({"run", "compute", "--machine", path("cores.yaml")});
+    QVERIFY2(message.contains("cores.yaml:3:10: the machine has 2 cores"), qPrintable(message));
+  }
+
   void the_exit_status_tells_how_it_ended_data() {
     QTest::addColumn<QStringList>("arguments");
     QTest::addColumn<int>("status");
