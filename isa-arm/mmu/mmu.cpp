@@ -39,7 +39,7 @@ std::uint8_t as_mair(unsigned stage_two) {
   return static_cast<std::uint8_t>(kCacheability[outer] << 4 | kCacheability[inner]);
 }
 
-constexpr bool is_device(unsigned attribute) { return (attribute & 0xf0) == 0; }
+constexpr bool is_device_attribute(unsigned attribute) { return (attribute & 0xf0) == 0; }
 
 /// One of outer and inner cacheability: the weaker of the two stages, with stage 1's allocation hints.
 unsigned combined_nibble(unsigned one, unsigned two) {
@@ -50,8 +50,8 @@ unsigned combined_nibble(unsigned one, unsigned two) {
 }
 
 unsigned combined_attribute(unsigned one, unsigned two) {
-  if (is_device(one) && is_device(two)) return std::min(one, two);
-  if (is_device(one) || is_device(two)) return is_device(one) ? one : two;
+  if (is_device_attribute(one) && is_device_attribute(two)) return std::min(one, two);
+  if (is_device_attribute(one) || is_device_attribute(two)) return is_device_attribute(one) ? one : two;
   return combined_nibble(one >> 4, two >> 4) << 4 | combined_nibble(one & 15, two & 15);
 }
 
@@ -60,7 +60,9 @@ unsigned combined_shareability(unsigned one, unsigned two) {
   return one == kInnerShareable || two == kInnerShareable ? kInnerShareable : 0;
 }
 
-constexpr bool always_outer_shareable(unsigned attribute) { return is_device(attribute) || attribute == 0x44; }
+constexpr bool always_outer_shareable(unsigned attribute) {
+  return is_device_attribute(attribute) || attribute == 0x44;
+}
 
 }  // namespace
 
@@ -141,7 +143,7 @@ TranslateResult Mmu::Implementation::from_entry(const TlbEntry& entry, const Acc
                        .intermediate = intermediate,
                        .page_size = entry.size,
                        .writable_now = writable_now(entry.permissions, walk.query),
-                       .type = (entry.permissions & kIsDevice) != 0 ? MemoryType::Device : MemoryType::Normal};
+                       .type = is_device(entry.permissions, request.kind) ? MemoryType::Device : MemoryType::Normal};
   }
   constexpr unsigned kPermissionFault = 12;
   const bool stage_two = fits == Fit::StageTwoDenies;
@@ -184,7 +186,7 @@ Translation Mmu::Implementation::translation_of(const Walker& walker, const Walk
           .intermediate = walker.intermediate(),
           .page_size = walker.size(),
           .writable_now = writable_now(walker.permissions(), request.query),
-          .type = (walker.permissions() & kIsDevice) != 0 ? MemoryType::Device : MemoryType::Normal};
+          .type = is_device(walker.permissions(), request.query.kind) ? MemoryType::Device : MemoryType::Normal};
 }
 
 TranslateResult Mmu::Implementation::walk(const WalkRequest& request, const TranslationContext& context) {

@@ -20,8 +20,9 @@ inline constexpr std::uint32_t kMayWrite = 1U << 0, kMayUser = 1U << 1, kMayExec
 inline constexpr std::uint32_t kNestedMayRead = 1U << 5, kNestedMayWrite = 1U << 6,
                                kNestedMayExecutePrivileged = 1U << 7, kNestedMayExecuteUser = 1U << 8,
                                kNestedIsDirty = 1U << 9;
-inline constexpr std::uint32_t kIsDevice = 1U << 10;     ///< Of either stage.
-inline constexpr std::uint32_t kStageOneOff = 1U << 11;  ///< Stage 1 has no say.
+inline constexpr std::uint32_t kIsDevice = 1U << 10;      ///< Of either stage.
+inline constexpr std::uint32_t kStageOneOff = 1U << 11;   ///< Stage 1 has no say.
+inline constexpr std::uint32_t kDataIsDevice = 1U << 22;  ///< With stage 1 off: for loads and stores, not for fetches.
 /// Levels of the two leaves, for the status of a fault, and log2 of the region that one descriptor maps (of stage 1, in
 /// a nested TLB of stage 2): what an invalidation by address reaches, however small the pieces that are held.
 inline constexpr unsigned kStageOneLevelShift = 12, kStageTwoLevelShift = 14, kRegionShift = 16;
@@ -33,6 +34,10 @@ inline constexpr std::uint32_t kNestedRights =
 constexpr unsigned stage_one_level(std::uint32_t permissions) { return permissions >> kStageOneLevelShift & 3; }
 constexpr unsigned stage_two_level(std::uint32_t permissions) { return permissions >> kStageTwoLevelShift & 3; }
 constexpr unsigned region_shift(std::uint32_t permissions) { return permissions >> kRegionShift & 63; }
+
+constexpr bool is_device(std::uint32_t permissions, AccessKind kind) {
+  return (permissions & (kind == AccessKind::Fetch ? kIsDevice : kIsDevice | kDataIsDevice)) != 0;
+}
 
 struct AccessRule {
   std::string_view name;

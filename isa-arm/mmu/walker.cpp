@@ -16,7 +16,7 @@ constexpr std::uint32_t kOfTable = kNestedRights | kNestedIsDirty | kIsDevice | 
 
 constexpr std::uint8_t kNormalWriteBack = 0xff, kNormalWriteThrough = 0xee, kNormalNonCacheable = 0x44;
 
-constexpr bool is_device(unsigned mair_attribute) { return (mair_attribute & 0xf0) == 0; }
+constexpr bool is_device_attribute(unsigned mair_attribute) { return (mair_attribute & 0xf0) == 0; }
 
 constexpr bool has(std::uint64_t entry, std::uint64_t bits) { return (entry & bits) == bits; }
 
@@ -70,14 +70,14 @@ bool Walker::translate() {
 
 /// VA = IPA, everything allowed; Device for data unless HCR_EL2.DC (DDI 0487, D8.2.10).
 void Walker::no_stage_one() {
-  permissions_ = kStageOneOff | kStageOneRights | kIsDirty | region_shift_ << kRegionShift;
+  permissions_ = kStageOneOff | kStageOneRights | kIsDirty | region_shift_ << kRegionShift |
+                 (context_.default_cacheable ? 0 : kDataIsDevice);
   intermediate_ = {request_.address.value};
   const bool cacheable_fetch = request_.query.kind == AccessKind::Fetch;
   if (context_.default_cacheable)
     attributes_ = {.stage_one = kNormalWriteBack, .stage_one_shareability = 0};
   else
     attributes_.stage_one = cacheable_fetch ? kNormalWriteThrough : 0;
-  if (is_device(attributes_.stage_one)) permissions_ |= kIsDevice;
 }
 
 bool Walker::walk_stage_one() {
@@ -151,7 +151,7 @@ void Walker::take_attributes(std::uint64_t entry) {
   attributes_.stage_one =
       static_cast<std::uint8_t>(context_.mair >> 8 * descriptor::memory_attribute_index(entry) & 0xff);
   attributes_.stage_one_shareability = static_cast<std::uint8_t>(descriptor::shareability(entry));
-  if (is_device(attributes_.stage_one)) permissions_ |= kIsDevice;
+  if (is_device_attribute(attributes_.stage_one)) permissions_ |= kIsDevice;
 }
 
 bool Walker::finish_stage_one(unsigned level, std::uint64_t entry, const NestedPlace& place) {

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <functional>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "isa-arm/registers/arm_state.h"
 
@@ -115,6 +117,24 @@ class RandomTables {
     const bool high = host_extensions && chance(50);
     request.address = random_address(high ? upper : lower, high ? upper_size : lower_size, high);
     return request;
+  }
+
+  /// Another address for the same registers.
+  std::uint64_t address_for(const Request& request, bool el2) {
+    const std::uint64_t tcr = el2 ? request.tcr_el2 : request.tcr_el1;
+    const bool high = (!el2 || (request.hcr & hcr::kE2h) != 0) && chance(50);
+    const std::uint64_t code = tcr >> (high ? 30 : 14) & 3;
+    const unsigned granule = high ? (code == 1 ? 14 : code == 3 ? 16 : 12) : (code == 1 ? 16 : code == 2 ? 14 : 12);
+    return random_address(granule, static_cast<unsigned>(tcr >> (high ? 16 : 0) & 63), high);
+  }
+
+  /// One of these descriptors, changed at random: its address and new value.
+  template <typename Read>
+  std::pair<std::uint64_t, std::uint64_t> random_change(const std::vector<std::uint64_t>& places, Read read) {
+    const std::uint64_t place = places[below(places.size())], old = read(place);
+    const std::uint64_t flips[] = {1,          2,          1ULL << 6,  1ULL << 7,  1ULL << 10, 1ULL << 11, 1ULL << 51,
+                                   1ULL << 53, 1ULL << 54, 1ULL << 55, 1ULL << 61, 1ULL << 13, 1ULL << 8,  1ULL << 5};
+    return {place, chance(20) ? stage_one_entry(static_cast<unsigned>(below(4))) : old ^ one_of(flips)};
   }
 
  private:
