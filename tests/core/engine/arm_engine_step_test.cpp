@@ -249,7 +249,8 @@ class ArmEngineStepTest : public QObject {
     };
     state.integer[0] = value_at(0);
     state.integer[2] = value_at(8);
-    for (unsigned index = 0; index < 4; ++index) state.vector[index] = {value_at(16 * index), value_at(16 * index + 8)};
+    for (std::size_t index = 0; index < 4; ++index)
+      state.vector[index] = {value_at(16 * index), value_at(16 * index + 8)};
     state.integer[1] = ArmRig::kData + offset;
     rig.engine->set_state(state);
     if (!writes) {
