@@ -90,7 +90,7 @@ void ArmProcessor::start_at(VirtualAddress entry, std::uint64_t context_id) {
   state_.powered = true;
   write_engine(integer_register(0), context_id);
   accesses_.translations_changed();
-  if (host_) static_cast<void>(host_->start(*this));
+  awaits_entry_ = host_ != nullptr;
 }
 
 bool ArmProcessor::power_on(unsigned cpu, VirtualAddress entry, std::uint64_t context_id) {
@@ -110,7 +110,7 @@ void ArmProcessor::store(PhysicalAddress address, unsigned size, std::uint64_t v
 // --- snapshots -------------------------------------------------------------------------------------------------------
 
 void ArmProcessor::save(Writer& writer) const {
-  writer(engine_state(), state_);
+  writer(engine_state(), state_, awaits_entry_);
   if (context_.cpu != 0) return;
   system_->gic.save(writer);
   if (host_) host_->save(writer);
@@ -118,7 +118,7 @@ void ArmProcessor::save(Writer& writer) const {
 
 void ArmProcessor::load_state(Reader& reader) {
   EngineState registers;
-  reader(registers, state_);
+  reader(registers, state_, awaits_entry_);
   if (context_.cpu == 0) {
     system_->gic.load(reader);
     if (host_) host_->load(reader);
@@ -281,6 +281,7 @@ ProcessorOutcome ArmProcessor::step() {
 }
 
 bool ArmProcessor::reach_boundary() {
+  if (std::exchange(awaits_entry_, false) && !host_->start(*this)) return false;
   for (unsigned events = 0; events < kMostBoundaryEvents; ++events) {
     if (context_.request.stop != StopReason::None || !state_.powered) return false;
     if (const auto interrupt = due_interrupt()) {

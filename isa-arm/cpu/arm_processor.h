@@ -188,6 +188,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   GenericTimer timer_;
   EngineAccesses accesses_;
   bool owns_engine_ = false;
+  bool awaits_entry_ = false;  ///< PSCI has started this core: its first turn begins with the VMM's entry.
   EngineState parked_{.mode = ExecutionMode::AArch64};  ///< The register file while another core has the engine.
 
   // --- within one step only: not state

@@ -22,9 +22,9 @@ struct Run {
   StepIndex steps;
 };
 constexpr Run kRuns[] = {
-    {"aa64-compute", VmmTechnique::Bare, "virt", 100'000},        {"aa64-kernel", VmmTechnique::Bare, "virt", 100'000},
-    {"aa64-kernel", VmmTechnique::El2, "virt", 60'000},           {"aa64-smp", VmmTechnique::Bare, "virt-smp", 60'000},
-    {"aa64-smp", VmmTechnique::El2, "virt-smp", 60'000},          {"aa64-gic", VmmTechnique::El2, "virt", 60'000},
+    {"aa64-compute", VmmTechnique::Bare, "virt", 100'000},       {"aa64-kernel", VmmTechnique::Bare, "virt", 100'000},
+    {"aa64-kernel", VmmTechnique::El2, "virt", 60'000},          {"aa64-smp", VmmTechnique::Bare, "virt-smp", 60'000},
+    {"aa64-smp", VmmTechnique::El2, "virt-smp", 60'000},         {"aa64-gic", VmmTechnique::El2, "virt", 60'000},
     {"aa64-hypervisor", VmmTechnique::Bare, "virt-el2", 60'000},
 };
 

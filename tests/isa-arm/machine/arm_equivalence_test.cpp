@@ -16,8 +16,8 @@ struct Guest {
   const char* name;
   const char* machine;
 };
-constexpr Guest kGuests[] = {{"aa64-hello", "virt"}, {"aa64-compute", "virt"}, {"aa64-levels", "virt"},
-                             {"aa64-walk", "virt"},  {"aa64-kernel", "virt"},  {"aa64-gic", "virt"},
+constexpr Guest kGuests[] = {{"aa64-hello", "virt"},  {"aa64-compute", "virt"}, {"aa64-levels", "virt"},
+                             {"aa64-walk", "virt"},   {"aa64-kernel", "virt"},  {"aa64-gic", "virt"},
                              {"aa64-smp", "virt-smp"}};
 
 bool is_compared(const RegisterRow& row) {
