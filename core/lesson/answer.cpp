@@ -29,14 +29,15 @@ struct Answer::Node {
   std::string field;
   std::vector<std::string> steps;  ///< Lesson steps that count; empty: all.
   bool last = false;               ///< Field: of the last such event, not the first.
-  bool active = false;             ///< The events of a step that counts are coming in.
+  LessonSide side = LessonSide::First;
+  bool active = false;  ///< The events of a step that counts are coming in.
   FieldValue value;
   std::string text;  ///< What `value` refers to when it is text.
   FieldFormat format = FieldFormat::Decimal;
 
   [[nodiscard]] bool reads_events() const { return kind >= Kind::Count && kind <= Kind::Seen; }
-  [[nodiscard]] bool counts_step(std::string_view id) const {
-    return steps.empty() || std::find(steps.begin(), steps.end(), id) != steps.end();
+  [[nodiscard]] bool counts_step(std::string_view id, LessonSide of_side) const {
+    return of_side == side && (steps.empty() || std::find(steps.begin(), steps.end(), id) != steps.end());
   }
 };
 
@@ -363,11 +364,11 @@ std::optional<Answer> Answer::parse(const LessonAsk& ask, const Lesson& lesson, 
   return answer;
 }
 
-void Answer::begin_step(std::string_view step_id, const ElfImage& image) {
+void Answer::begin_step(std::string_view step_id, const ElfImage& image, LessonSide side) {
   image_ = &image;
   for_each(*root_, [&](Node& node) {
-    node.active = node.reads_events() && node.counts_step(step_id);
-    if (node.kind != Node::Kind::Symbol) return;
+    node.active = node.reads_events() && node.counts_step(step_id, side);
+    if (node.kind != Node::Kind::Symbol || node.side != side) return;
     if (const ElfSymbol* symbol = image.find_symbol(node.name)) {
       node.number = symbol->value;
       node.known = true;
@@ -387,9 +388,9 @@ void Answer::on_event(const Event& event) {
   });
 }
 
-bool Answer::needs_step(std::string_view step_id) const {
+bool Answer::needs_step(std::string_view step_id, LessonSide side) const {
   bool needs = false;
-  for_each(*root_, [&](Node& node) { needs = needs || (node.reads_events() && node.counts_step(step_id)); });
+  for_each(*root_, [&](Node& node) { needs = needs || (node.reads_events() && node.counts_step(step_id, side)); });
   return needs;
 }
 

@@ -7,7 +7,8 @@
 //   seen(EVENT[, field=value ...], steps: a)         yes or no
 //   symbol(name)                                     an address of the guest
 // with numbers, + - * / and parentheses around them. Besides its own fields every event has "cycles", what the cost
-// model charges for it. "step: a" is the same as "steps: a..a"; without either, the whole lesson counts.
+// model charges for it. "step: a" is the same as "steps: a..a"; without either, the whole lesson counts. With
+// "twin: yes" a function asks the twin machine in place of the first one.
 #pragma once
 
 #include <memory>
@@ -37,11 +38,12 @@ class Answer : public EventSink {
   /// Parses an ask's expression; mistakes go to `diagnostics`, placed in the lesson file.
   static std::optional<Answer> parse(const LessonAsk& ask, const Lesson& lesson, std::vector<Diagnostic>& diagnostics);
 
-  /// The lesson step whose events follow; `image` gives symbols their addresses (borrowed).
-  void begin_step(std::string_view step_id, const ElfImage& image);
+  /// The lesson step whose events follow, those of one side of it; `image`, that side's, gives symbols their addresses
+  /// (borrowed).
+  void begin_step(std::string_view step_id, const ElfImage& image, LessonSide side = LessonSide::First);
   void on_event(const Event& event) override;
-  /// True when the events of this lesson step matter.
-  [[nodiscard]] bool needs_step(std::string_view step_id) const;
+  /// True when the events of this side of the lesson step matter.
+  [[nodiscard]] bool needs_step(std::string_view step_id, LessonSide side = LessonSide::First) const;
   /// The answer, or why there is none (no such event was seen, division by zero).
   [[nodiscard]] Result<FieldValue, AnswerProblem> value() const;
   /// The answer as people read it: an Address as hexadecimal.

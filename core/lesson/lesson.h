@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ struct EventPattern {
   [[nodiscard]] std::size_t mismatches(const Event& event, const ElfImage& image) const;
 };
 
-// How far a step runs. Each makes at least one machine step.
+// How far a step runs. Each but the last makes at least one machine step.
 struct UntilCount {
   StepIndex count = 1;
 };  ///< That many instructions.
@@ -61,7 +62,9 @@ struct UntilEvent {
   EventPattern pattern;
 };                   ///< To the end of the machine step that emits it.
 struct UntilEnd {};  ///< The machine stops.
-using Until = std::variant<UntilCount, UntilSymbol, UntilEvent, UntilEnd>;
+/// The machine stands still while its twin runs: the only one that makes no step.
+struct UntilWaits {};
+using Until = std::variant<UntilCount, UntilSymbol, UntilEvent, UntilEnd, UntilWaits>;
 
 struct CountExpectation {
   EventPattern pattern;
@@ -75,6 +78,9 @@ struct RegisterExpectation {
   LessonPlace place;
 };
 
+/// Of two machines that a lesson runs in lockstep: the one that the block names first, or its twin.
+enum class LessonSide : std::uint8_t { First, Twin };
+
 /// Prose between blocks.
 struct LessonText {
   std::string markdown;
@@ -86,7 +92,11 @@ struct LessonMachine {
   std::string guest;  ///< Name of a built guest, or a path (relative to the lesson's folder).
   VmmTechnique technique = VmmTechnique::Bare;
   std::string machine;  ///< Built-in name, or a YAML file in the lesson's folder; empty: the guest's default.
+  /// A second machine that runs in lockstep; null: there is none. A twin has no twin of its own.
+  std::shared_ptr<const LessonMachine> twin;
   LessonPlace place;
+  /// For people: "cpuid-trap (vt-x)".
+  [[nodiscard]] std::string title() const;
 };
 
 struct LessonStep {
@@ -103,9 +113,13 @@ struct LessonStep {
   std::vector<RegisterExpectation> registers;
   std::string say;                   ///< Shown after the step.
   std::vector<std::string> narrate;  ///< Events to be narrated after the step.
+  /// The same idea on the twin machine: a step like this one, with the same id; where it says no `show`, that of this
+  /// one. Null exactly where the machine has no twin. At least one of the two moves.
+  std::shared_ptr<const LessonStep> twin;
   LessonPlace place;
   LessonPlace until_place;
   LessonPlace memory_place;
+  [[nodiscard]] bool waits() const { return std::holds_alternative<UntilWaits>(until); }
   /// True when only every event tells whether the step holds.
   [[nodiscard]] bool needs_every_event() const;
 };

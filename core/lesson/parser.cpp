@@ -468,6 +468,8 @@ const std::vector<std::string_view>& lesson_views() {
   return kViews;
 }
 
+std::string LessonMachine::title() const { return guest + " (" + std::string(name_of(technique)) + ")"; }
+
 bool LessonStep::needs_every_event() const {
   const bool judges = !expect.empty() || !expect_any.empty() || !never.empty() || !count.empty() || !narrate.empty();
   if (judges) return true;

@@ -81,7 +81,9 @@ std::string until_text(const LessonStep& step) {
 }  // namespace
 
 bool LessonStepResult::passed() const {
-  return std::all_of(expectations.begin(), expectations.end(), [](const ExpectationResult& one) { return one.held; });
+  const bool held =
+      std::all_of(expectations.begin(), expectations.end(), [](const ExpectationResult& one) { return one.held; });
+  return held && (twin == nullptr || twin->passed());
 }
 
 bool LessonResult::passed() const {
@@ -179,6 +181,7 @@ LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink*
                           const std::atomic<bool>* interrupted) {
   Machine& machine = travel.machine();
   const StepIndex first = machine.position();
+  if (step.waits()) return StepWatch(step, machine.image()).judge(machine, first, true);
   const auto* count = std::get_if<UntilCount>(&step.until);
   const StepIndex target = first + (count != nullptr ? std::min(count->count, step.limit) : step.limit);
 

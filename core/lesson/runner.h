@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,13 +26,15 @@ struct ExpectationResult {
 
 struct LessonStepResult {
   std::string id;
+  std::string machine;  ///< LessonMachine::title() where run_lesson() ran it; a lone run_step() leaves it empty.
   LessonPlace place;
   StepIndex first = 0;  ///< Machine steps [first, end).
   StepIndex end = 0;
   std::vector<ExpectationResult> expectations;
   std::vector<std::string> narration;
-  std::optional<std::uint64_t> memory;  ///< The address that the step's `memory` names, as the step ends.
-  [[nodiscard]] bool passed() const;
+  std::optional<std::uint64_t> memory;           ///< The address that the step's `memory` names, as the step ends.
+  std::shared_ptr<const LessonStepResult> twin;  ///< What became of LessonStep::twin; null where there is none.
+  [[nodiscard]] bool passed() const;             ///< The twin's half, too.
 };
 
 struct LessonAnswer {
@@ -77,6 +80,7 @@ class StepWatch : public EventSink {
 };
 
 /// Runs one step on a machine that stands at its beginning. `also` sees the same events (answers, views); may be null.
+/// The twin's half of a step is a step as well: run it on the twin's machine, and hang its result into this one's.
 LessonStepResult run_step(const LessonStep& step, TimeTravel& travel, EventSink* also,
                           const std::atomic<bool>* interrupted = nullptr);
 
