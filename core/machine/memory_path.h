@@ -81,6 +81,10 @@ class MemoryPath {
   /// Another address space runs, and its translations were kept: flushes the TFT unless its entries are tagged (section
   /// IV-C3 of the paper).
   void context_switched();
+  /// The same, unless it is the address space that was looked up last.
+  void context_switched_to(TlbTag tag) {
+    if (tag != owner_) context_switched();
+  }
 
   void count_walk(unsigned references, unsigned skipped);
   [[nodiscard]] const MemoryPathCounters& counters() const { return counters_; }

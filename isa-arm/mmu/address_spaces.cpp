@@ -56,11 +56,11 @@ const std::unordered_set<std::uint64_t>* AddressSpaces::global_pages(std::uint16
 
 void Mmu::Implementation::context_changed() {
   machine.engine.flush_translations();
-  machine.memory_path.context_switched();
   const Regime regime = regime_of(state, state.exception_level);
   const TranslationContext context = without_names(context_of(state, regime));
   if (!context.stage_one && !context.stage_two) return;  // Nothing of it is ever cached.
   const TlbTag tag = tag_of(state, regime, features);
+  machine.memory_path.context_switched_to(tag);
   const TranslationContext* before = spaces.latest_of_machine(tag.virtual_machine);
   if (before != nullptr && *before != context &&
       (spaces.take_uncertainty(tag.virtual_machine) || global_pages_differ(tag.virtual_machine, *before, context)))

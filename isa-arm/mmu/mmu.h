@@ -4,7 +4,8 @@
 // stage 2 under EL1&0, with 4 KB, 16 KB and 64 KB granules, blocks and pages, permissions of both stages, the access
 // flag, hardware management of AF and dirty state, the contiguous hint, ASIDs and VMIDs. It walks reference by
 // reference through the memory path, and the TLB model decides which translation is used: a stale entry really serves
-// the old page. Left out: 52-bit addresses, the fifth level, EL3's regime, memory tagging, nested virtualization.
+// the old page. Left out: 52-bit addresses, the fifth level, EL3's regime, memory tagging, nested virtualization,
+// big-endian tables (SCTLR.EE), HCR_EL2.CD and ID, the conflict aborts of a missing break-before-make.
 // Levels in events count down as in every view: architectural level 0 is 4, level 3 is 1.
 #pragma once
 

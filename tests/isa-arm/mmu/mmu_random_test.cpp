@@ -174,6 +174,7 @@ class MmuRandomTest : public QObject {
                  qPrintable(
                      QStringLiteral("seed %1, round %2, %3").arg(seed).arg(round).arg(QString::fromStdString(wrong))));
       }
+      QVERIFY2(world.same_memory(), qPrintable(QStringLiteral("seed %1: memory differs").arg(seed)));
     }
     qInfo("seeds 101 to 108: %u stores were hazards, %u were not, %u hazards left nothing stale", hazards, harmless,
           outlived);

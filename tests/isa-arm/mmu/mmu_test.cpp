@@ -683,6 +683,24 @@ class ArmMmuTest : public QObject {
     QVERIFY(!bench.mmu.has_stale_entries());
   }
 
+  void a_page_that_software_cleans_stays_dirty_in_the_tlb() {
+    MmuBench bench;
+    map_page(bench, kPageBits | kUser | kReadOnly | kClean);
+    bench.state[TCR_EL1] |= kHardwareFlags;
+    bench.mmu.context_changed();
+    bench.write(kPage);
+    bench.mmu.clear_hazard();
+    const std::uint64_t clean = kFrame | kPageBits | kUser | kReadOnly | kClean;
+    store(bench, place(kL3, 3), clean);
+    QVERIFY(bench.mmu.hazard());
+    QVERIFY(bench.mmu.has_stale_entries());
+    QCOMPARE(physical_of(bench.write(kPage)), kFrame);
+    QCOMPARE(bench.entry(place(kL3, 3)), clean);
+    forget_everything(bench);
+    bench.write(kPage);
+    QCOMPARE(bench.entry(place(kL3, 3)), clean & ~kReadOnly);
+  }
+
   void an_update_of_a_descriptor_is_a_write_that_stage_two_must_permit() {
     MmuBench bench;
     map_page(bench, (kPageBits | kUser) & ~(1ULL << 10), kMoved);
