@@ -55,9 +55,9 @@ DescriptorKind kind_of(std::uint64_t entry, unsigned granule_shift, unsigned lev
 /// Of the next table, or of the block or page.
 std::uint64_t output_address(std::uint64_t entry, unsigned granule_shift, unsigned level, DescriptorKind kind);
 
-/// Pages of the last level that one contiguous run holds: 16 of 4 KB, 128 of 16 KB, 32 of 64 KB.
-constexpr unsigned contiguous_pages(unsigned granule_shift) {
-  return granule_shift == 12 ? 16 : granule_shift == 14 ? 128 : 32;
+/// log2 of the pages of the last level that one contiguous run holds: 16 of 4 KB, 128 of 16 KB, 32 of 64 KB.
+constexpr unsigned contiguous_shift(unsigned granule_shift) {
+  return granule_shift == 12 ? 4 : granule_shift == 14 ? 7 : 5;
 }
 constexpr PageSize granule_size(unsigned granule_shift) {
   return granule_shift == 12 ? PageSize::Size4K : granule_shift == 14 ? PageSize::Size16K : PageSize::Size64K;

@@ -80,15 +80,19 @@ void Walker::no_stage_one() {
     attributes_.stage_one = cacheable_fetch ? kNormalWriteThrough : 0;
 }
 
-bool Walker::walk_stage_one() {
+/// What TCR and TTBR alone decide, before any table is read: faults at level 0.
+bool Walker::range_is_good() {
   if (one_.problem == TableShape::Problem::Translation) {
     check(kRangeRule, request_.address.value, 0, false);
     return fail(Status::Translation, 0);
   }
-  if (one_.problem == TableShape::Problem::AddressSize) {
-    check(kAddressSizeRule, one_.base, one_.output_bits, false);
-    return fail(Status::AddressSize, 0);
-  }
+  if (one_.problem == TableShape::Problem::None) return true;
+  check(kAddressSizeRule, one_.base, one_.output_bits, false);
+  return fail(Status::AddressSize, 0);
+}
+
+bool Walker::walk_stage_one() {
+  if (!range_is_good()) return false;
   permissions_ = kStageOneRights;
   table_ = {one_.base};
   NestedPlace place;
@@ -161,22 +165,15 @@ bool Walker::finish_stage_one(unsigned level, std::uint64_t entry, const NestedP
     if (checked()) return fail(Status::AccessFlag, level);
   }
   remember(place.physical, 1);
-  const bool two_ranges = context_.two_ranges();
   const bool read_only = has(entry, descriptor::kReadOnly);
   const bool dirty_by_hardware = one_.hardware_dirty && has(entry, descriptor::kDirtyModifier);
-  if (read_only && !dirty_by_hardware) permissions_ &= ~kMayWrite;
-  if (!two_ranges || !has(entry, descriptor::kUserAccess)) permissions_ &= ~kMayUser;
-  if (has(entry, descriptor::kExecuteNever)) permissions_ &= ~(two_ranges ? kMayExecuteUser : kMayExecutePrivileged);
-  if (two_ranges && has(entry, descriptor::kPrivilegedExecuteNever)) permissions_ &= ~kMayExecutePrivileged;
-  if (!two_ranges) permissions_ &= ~kMayExecuteUser;
-  region_shift_ = level_shift(one_.granule_shift, level);
-  const std::uint64_t offset = low_bits(region_shift_);
-  intermediate_ = {output_address(entry, one_.granule_shift, level, DescriptorKind::Leaf) |
-                   (request_.address.value & offset)};
-  global_ = !two_ranges || !has(entry, descriptor::kNotGlobal);
+  take_rights(entry, read_only && !dirty_by_hardware);
   take_attributes(entry);
+  region_shift_ = level_shift(one_.granule_shift, level);
+  intermediate_ = {output_address(entry, one_.granule_shift, level, DescriptorKind::Leaf) |
+                   (request_.address.value & low_bits(region_shift_))};
   if (level == kLastLevel && run_agrees(place.physical, entry, one_, 1))
-    region_shift_ += one_.granule_shift == 12 ? 4 : one_.granule_shift == 14 ? 7 : 5;
+    region_shift_ += contiguous_shift(one_.granule_shift);
   permissions_ |= level << kStageOneLevelShift | region_shift_ << kRegionShift;
   shift_ = region_shift_;
   const auto report = [this](const AccessRule& rule, std::uint64_t actual, std::uint64_t required, bool passed) {
@@ -188,6 +185,17 @@ bool Walker::finish_stage_one(unsigned level, std::uint64_t entry, const NestedP
   if (makes_dirty) updated &= ~descriptor::kReadOnly;
   if (!read_only || makes_dirty) permissions_ |= kIsDirty;
   return update_stage_one(place, level, entry, updated);
+}
+
+/// A block or page: what it takes away of what the tables above it left.
+void Walker::take_rights(std::uint64_t entry, bool never_writable) {
+  const bool two_ranges = context_.two_ranges();
+  if (never_writable) permissions_ &= ~kMayWrite;
+  if (!two_ranges || !has(entry, descriptor::kUserAccess)) permissions_ &= ~kMayUser;
+  if (has(entry, descriptor::kExecuteNever)) permissions_ &= ~(two_ranges ? kMayExecuteUser : kMayExecutePrivileged);
+  if (two_ranges && has(entry, descriptor::kPrivilegedExecuteNever)) permissions_ &= ~kMayExecutePrivileged;
+  if (!two_ranges) permissions_ &= ~kMayExecuteUser;
+  global_ = !two_ranges || !has(entry, descriptor::kNotGlobal);
 }
 
 /// A descriptor that hardware updates is a write to its place, which stage 2 must permit.
@@ -297,8 +305,7 @@ bool Walker::nested_leaf(const TableShape& shape, unsigned level, PhysicalAddres
   place.shift = level_shift(shape.granule_shift, level);
   place.physical = {output_address(entry, shape.granule_shift, level, DescriptorKind::Leaf) |
                     (place.address.value & low_bits(place.shift))};
-  if (level == kLastLevel && run_agrees(at, entry, shape, 2))
-    place.shift += shape.granule_shift == 12 ? 4 : shape.granule_shift == 14 ? 7 : 5;
+  if (level == kLastLevel && run_agrees(at, entry, shape, 2)) place.shift += contiguous_shift(shape.granule_shift);
   place.rights = nested_rights(entry, shape.hardware_dirty) | level << kStageTwoLevelShift;
   place.walked = true;
   if (!nested_permits(level, access, for_table, place)) return false;
@@ -405,7 +412,7 @@ std::optional<std::uint64_t> Walker::read_entry(PhysicalAddress address, const R
 /// The contiguous hint (DDI 0487, D8.5.5) is taken where all pages of the run say the same: then they are one page.
 bool Walker::run_agrees(PhysicalAddress at, std::uint64_t entry, const TableShape& shape, unsigned stage) {
   if (!has(entry, descriptor::kContiguous | descriptor::kAccessFlag)) return false;
-  const std::uint64_t pages = contiguous_pages(shape.granule_shift);
+  const std::uint64_t pages = std::uint64_t{1} << contiguous_shift(shape.granule_shift);
   if (shape.start_level == kLastLevel && low_bits(shape.input_bits - shape.granule_shift) + 1 < pages) return false;
   const std::uint64_t first = at.value & ~(8 * pages - 1);
   const std::uint64_t mine = (at.value - first) / 8;

@@ -100,12 +100,14 @@ class Walker {
 
   bool translate();
   // Stage 1
+  bool range_is_good();
   bool walk_stage_one();
   void follow(unsigned level, std::uint64_t entry, const NestedPlace& place);
   bool finish_stage_one(unsigned level, std::uint64_t entry, const NestedPlace& place);
   bool find_entry(unsigned level, NestedPlace& place);
   unsigned start_level(NestedPlace& place);
   bool update_stage_one(NestedPlace place, unsigned level, std::uint64_t before, std::uint64_t after);
+  void take_rights(std::uint64_t entry, bool never_writable);
   void take_attributes(std::uint64_t entry);
   void no_stage_one();
   // Stage 2
