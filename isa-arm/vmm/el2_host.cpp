@@ -143,6 +143,7 @@ void El2Host::inject_exception(ExceptionClass lower, ExceptionClass same, std::u
   const Syndrome syndrome{from_user ? lower : same, iss, (read(R::ESR_EL2) >> 25 & 1) != 0};
   act(actions::kException, syndrome.esr(), vector);
   write(R::ESR_EL1, syndrome.esr());
+  core_->exception_injected();
   write(R::SPSR_EL1, saved);
   write(R::ELR_EL1, read(R::ELR_EL2));
   const bool sets_pan = has_feature(context_.config, "pan") && (read(R::SCTLR_EL1) & sctlr::kSpan) == 0;
@@ -162,7 +163,10 @@ void El2Host::give_up(StopReason reason, std::string_view why) {
 
 Status El2Host::start(HostCore& core) {
   if (machines_.size() > 1 && context_.config.cpus > 1)
-    return Diagnostic{.message = "two virtual machines need a machine with one core, and this one has " +
+    return Diagnostic{.file = context_.config.cpus_place.file,
+                      .line = context_.config.cpus_place.line,
+                      .column = context_.config.cpus_place.column,
+                      .message = "two virtual machines need a machine with one core, and this one has " +
                                  std::to_string(context_.config.cpus),
                       .remedy = "set 'count' under 'cpu' to 1, or 'virtual-machines' under 'vmm' to 1"};
   {

@@ -24,7 +24,7 @@ constexpr unsigned kFirstShared = 32;
 
 // GICD_* and the redistributor's second frame.
 constexpr std::uint64_t kGroup = 0x80, kSetEnable = 0x100, kClearEnable = 0x180, kEnableEnd = 0x200,
-                        kSetPending = 0x200, kConfiguration = 0xc00, kConfigurationEnd = 0xd00, kRoute = 0x6000,
+                        kSetPending = 0x200, kConfiguration = 0xc00, kConfigurationEnd = 0xd00, kFirstRoute = 0x6100,
                         kRouteEnd = 0x8000;
 constexpr std::uint64_t kRedistributorWaker = 0x14, kPrivateFrame = 0x10000;
 constexpr std::uint64_t kDistributorOn = 1U << 4 | 1U << 1;  ///< ARE, EnableGrp1
@@ -117,7 +117,7 @@ void El2Host::forward_to_controller(GuestPhysicalAddress address, unsigned size,
   }
   const bool shared = (offset >= kSetEnable && offset < kEnableEnd && offset % 0x80 >= 4) ||
                       (offset >= kConfiguration + 8 && offset < kConfigurationEnd) ||
-                      (offset >= kRoute + 8 * kFirstShared && offset < kRouteEnd);
+                      (offset >= kFirstRoute && offset < kRouteEnd);
   if (!shared || machine().number != 0) return;
   act(actions::kControllerForward, address.value, value);
   physical_distributor().write(offset, size, value);

@@ -24,7 +24,7 @@ constexpr std::uint64_t kConsoleData = 0x0, kConsoleFlags = 0x18;
 constexpr std::uint64_t kConsoleIdle = 0x90;  ///< UARTFR: transmitter and receiver are empty.
 
 bool in_distributor(GuestPhysicalAddress address) {
-  return address >= GuestPhysicalAddress{kDistributorBase.value} && address.value < kDistributorEnd;
+  return address.value >= kDistributorBase.value && address.value < kDistributorEnd;
 }
 
 bool in_redistributors(GuestPhysicalAddress address, unsigned cpus) {

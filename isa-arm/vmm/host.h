@@ -50,6 +50,8 @@ class HostCore {
   [[nodiscard]] virtual HostCore* core(unsigned cpu) = 0;
   /// A register's value for views, without side effects; nothing for the ICC_* registers.
   [[nodiscard]] virtual std::optional<std::uint64_t> peek(SystemRegister reg) const = 0;
+  /// The host has set EL1's registers so that the guest takes an exception: the instruction is not tried again.
+  virtual void exception_injected() {}
   /// Waits for an interrupt as WFI does once the guest is entered again.
   virtual void wait_for_interrupt() = 0;
 };

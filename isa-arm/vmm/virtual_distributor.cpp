@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kControl = 0x0, kGroup = 0x80, kSetEnable = 0x100, kClearEnable = 0x180, kSetPending = 0x200,
                         kClearPending = 0x280, kSetActive = 0x300, kClearActive = 0x380, kBankBytes = 0x80,
                         kPriority = 0x400, kPriorityEnd = 0x800, kConfiguration = 0xc00, kConfigurationEnd = 0xd00,
-                        kRoute = 0x6000;
+                        kRoute = 0x6000, kFirstRoute = 0x6100, kRouteEnd = kRoute + std::uint64_t{8} * kInterruptCount;
 constexpr std::uint64_t kWaker = 0x14, kPrivateFrame = 0x10000;
 constexpr std::uint32_t kEnableGroup0 = 1, kEnableGroup1 = 2, kAffinityRouting = 1U << 4, kOneSecurityState = 1U << 6;
 constexpr std::uint32_t kProcessorSleep = 2, kChildrenAsleep = 4;
@@ -111,7 +111,7 @@ std::uint64_t VirtualDistributor::read_distributor(std::uint64_t offset, unsigne
   if (offset == kControl) return control_ | kAffinityRouting | kOneSecurityState;
   if (offset >= kPriority && offset < kPriorityEnd)  // The private ones' bytes are the redistributor's.
     return offset < kPriority + kPrivate ? 0 : read_priorities(0, offset, size);
-  if (offset >= kRoute + 8 * kPrivate && offset < kRoute + 8 * kInterruptCount) {
+  if (offset >= kFirstRoute && offset < kRouteEnd) {
     const std::uint64_t route = shared_[(offset - kRoute) / 8 - kPrivate].route;
     return low_bits(offset % 8 == 0 ? route : route >> 32, size);
   }
@@ -124,7 +124,7 @@ std::uint64_t VirtualDistributor::read_distributor(std::uint64_t offset, unsigne
 void VirtualDistributor::write_distributor(std::uint64_t offset, unsigned size, std::uint64_t value) {
   if (offset == kControl) control_ = static_cast<std::uint32_t>(value) & (kEnableGroup0 | kEnableGroup1);
   if (offset >= kPriority + kPrivate && offset < kPriorityEnd) write_priorities(0, offset, size, value);
-  if (offset >= kRoute + 8 * kPrivate && offset < kRoute + 8 * kInterruptCount) {
+  if (offset >= kFirstRoute && offset < kRouteEnd) {
     std::uint64_t& route = shared_[(offset - kRoute) / 8 - kPrivate].route;
     if (size == 8)
       route = value & kRouteWritable;
