@@ -312,6 +312,7 @@ void ArmProcessor::execute_one() {
     }
     const std::uint64_t next = obstacle.exception.returns_after ? start + 4 : start;
     if (!raise(obstacle.exception, next) || context_.request.stop != StopReason::None) return;
+    if (std::exchange(injected_, false)) return;
     if (pc() == start + 4 && state_.exception_level == level)  // By the VMM's emulation.
       context_.events.micro(InstructionRetired{.pc = {start}, .next_pc = {pc()}});
     if (pc() != start || state_.exception_level != level || asleep() || !state_.powered) return;
@@ -330,7 +331,8 @@ Obstacle ArmProcessor::attempt() {
     static_cast<void>(check(CheckId::LegalState, false, 1));
     return exception(ExceptionClass::IllegalState, 0);
   }
-  const std::uint64_t at = pc();
+  const std::uint64_t at = without_tag(pc());
+  if (at != pc()) set_pc(at);
   if (is_misaligned({at})) {
     static_cast<void>(check(CheckId::ProgramCounterAligned, false, at));
     Obstacle obstacle = exception(ExceptionClass::PcAlignment, 0);
@@ -343,6 +345,18 @@ Obstacle ArmProcessor::attempt() {
   else if (Obstacle obstacle = fetch(at))
     return obstacle;
   return execute(operation_of(word_));
+}
+
+/// A branch strips the tag that TCR_ELx.TBI lets addresses carry (DDI 0487, D8.7.1); here, before what it leads to.
+std::uint64_t ArmProcessor::without_tag(std::uint64_t address) const {
+  constexpr std::uint64_t kTag = 0xffULL << 56;
+  const bool upper = (address & 1ULL << 55) != 0;
+  const bool one_range = regime_of(state_, state_.exception_level) == Regime::El2;
+  const bool host = regime_of(state_, state_.exception_level) != Regime::El10;
+  const std::uint64_t control = state_[host ? SystemRegister::TCR_EL2 : SystemRegister::TCR_EL1];
+  const unsigned bit = one_range ? 20 : upper ? 38 : 37;
+  if ((control >> bit & 1) == 0) return address;
+  return upper && !one_range ? address | kTag : address & ~kTag;
 }
 
 Obstacle ArmProcessor::fetch(std::uint64_t at) {
@@ -503,6 +517,7 @@ std::optional<PageTranslation> ArmProcessor::translate_access(VirtualAddress add
 }
 
 std::optional<PageTranslation> ArmProcessor::probe_access(VirtualAddress address, AccessKind kind) {
+  if (kind == AccessKind::Fetch && without_tag(address.value) != address.value) return std::nullopt;
   const auto translation = mmu_.probe(request(address, kind, state_.exception_level));
   if (!translation) return std::nullopt;
   return PageTranslation{.physical = translation->physical,

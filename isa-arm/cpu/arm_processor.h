@@ -81,6 +81,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   [[nodiscard]] HostCore* core(unsigned cpu) override { return system_->core(cpu); }
   bool power_on(unsigned cpu, VirtualAddress entry, std::uint64_t context_id) override;
   void power_off() override;
+  void exception_injected() override { injected_ = true; }
   void wait_for_interrupt() override { state_.waiting_for_interrupt = true; }
 
   // ArmSystem
@@ -98,6 +99,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   void execute_one();
   Obstacle attempt();
   Obstacle fetch(std::uint64_t pc);
+  [[nodiscard]] std::uint64_t without_tag(std::uint64_t address) const;
   Obstacle execute(Operation operation);
   Obstacle execute_own(Operation operation);
   Obstacle execute_innocuous();
@@ -196,6 +198,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   std::optional<TranslationFault> refusal_;
   bool begun_ = false;
   bool resumed_ = false;
+  bool injected_ = false;  ///< The VMM has let the guest take an exception.
 
   // --- knowledge, not state
   bool staleness_suspected_ = true;

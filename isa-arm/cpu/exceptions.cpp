@@ -118,6 +118,8 @@ Obstacle ArmProcessor::abort_of(const TranslationFault& fault, AccessKind kind, 
     made.has_intermediate_address = true;
     made.intermediate_address = fault.intermediate;
   }
+  ExceptionClass& made_class = made.syndrome.exception_class;
+  made_class = class_at(made_class, target_of(made) == state_.exception_level);
   return obstacle;
 }
 
