@@ -25,19 +25,34 @@ struct Overloaded : F... {
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-bool is_landmark(const Event& event, Landmark landmark) {
-  const bool exits = std::holds_alternative<VmExit>(event.payload);
-  return exits || (landmark == Landmark::Trap && std::holds_alternative<TrapRaised>(event.payload));
+Actor actor_at(const Isa& isa, std::uint8_t privilege) {
+  const auto levels = isa.privilege_levels();
+  const auto found = std::find_if(levels.begin(), levels.end(),
+                                  [&](const PrivilegeLevel& level) { return level.number == privilege; });
+  return found == levels.end() ? Actor::GuestUser : found->actor;
+}
+
+/// To a VMM: of ours, or of the guest's own at the level of one.
+bool is_exit(const Event& event, const Isa& isa) {
+  if (std::holds_alternative<VmExit>(event.payload)) return true;
+  const auto* trap = std::get_if<TrapDelivered>(&event.payload);
+  return trap != nullptr && actor_at(isa, trap->to_privilege) == Actor::Vmm &&
+         actor_at(isa, trap->from_privilege) != Actor::Vmm;
+}
+
+bool is_landmark(const Event& event, Landmark landmark, const Isa& isa) {
+  return is_exit(event, isa) || (landmark == Landmark::Trap && std::holds_alternative<TrapRaised>(event.payload));
 }
 
 /// Notes that an event of some kind came by.
 class Watcher : public EventSink {
  public:
-  explicit Watcher(Landmark landmark) : landmark_(landmark) {}
-  void on_event(const Event& event) override { seen = seen || is_landmark(event, landmark_); }
+  Watcher(Landmark landmark, const Isa& isa) : isa_(isa), landmark_(landmark) {}
+  void on_event(const Event& event) override { seen = seen || is_landmark(event, landmark_, isa_); }
   bool seen = false;
 
  private:
+  const Isa& isa_;
   Landmark landmark_;
 };
 
@@ -159,6 +174,7 @@ class MachineSession::Worker {
     travel_ = std::make_unique<TimeTravel>(*machine_);
     read_source(load.image_path);
     remember_accounts();
+    timeline_ = std::make_shared<Timeline>(machine_->cpus());
     timeline_->begin(machine_->cycles());
     state_ = RunState::Paused;
   }
@@ -183,7 +199,8 @@ class MachineSession::Worker {
 
   void obey(const StepOver&) {
     if (!can_go_on()) return;
-    const Processor& processor = machine_->processor();
+    const unsigned cpu = machine_->current_cpu();
+    const Processor& processor = machine_->processor(cpu);
     const VirtualAddress pc = processor.program_counter();
     const std::uint8_t privilege = processor.privilege();
     const auto instruction = processor.disassemble(pc, 1);
@@ -193,10 +210,10 @@ class MachineSession::Worker {
     const bool leaves = std::any_of(events_.begin(), events_.end(), [](const Event& event) {
       return std::holds_alternative<TrapDelivered>(event.payload);
     });
-    const bool calls = !instruction.empty() && (instruction.front().text.rfind("call", 0) == 0 ||
-                                                instruction.front().text.rfind("syscall", 0) == 0);
+    const bool calls = !instruction.empty() && isa().comes_back(instruction.front().text);
     if (machine_->stopped() || (!leaves && !calls)) return;
     const auto back = [&] {
+      if (machine_->current_cpu() != cpu) return false;
       const std::uint64_t here = processor.program_counter().value;
       return processor.privilege() == privilege && (here == next || here == pc.value);
     };
@@ -213,7 +230,7 @@ class MachineSession::Worker {
 
   void obey(const RunTo& run) {
     if (!can_go_on()) return;
-    Watcher watcher(run.landmark);
+    Watcher watcher(run.landmark, isa());
     run_slices(
         kForever, [&] { return watcher.seen || at_breakpoint(); }, &watcher);
     if (!watcher.seen && machine_->stopped()) {
@@ -229,8 +246,8 @@ class MachineSession::Worker {
     // The step that is shown now lies before the position; the search is for an earlier one.
     const StepIndex shown = position == 0 ? 0 : position - 1;
     travel_->seek(shown, &session_.interrupted_);
-    const auto found = travel_->seek_back_to([&](const Event& event) { return is_landmark(event, back.landmark); },
-                                             &session_.interrupted_);
+    const auto found = travel_->seek_back_to(
+        [&](const Event& event) { return is_landmark(event, back.landmark, isa()); }, &session_.interrupted_);
     if (found) return go_to(*found + 1);
     message_ = back.landmark == Landmark::Trap ? "There is no earlier trap." : "There is no earlier VM exit.";
     go_to(position);
@@ -290,6 +307,8 @@ class MachineSession::Worker {
     before_control_.clear();
   }
 
+  [[nodiscard]] const Isa& isa() const { return *find_isa(machine_->config().isa); }
+
   /// Runs in slices, publishing after each; false when it was interrupted. `stop` is asked between steps.
   bool run_slices(StepIndex target, const std::function<bool()>& stop, EventSink* notable) {
     running();
@@ -326,8 +345,13 @@ class MachineSession::Worker {
   /// One step with all its events; the machine can go on.
   void step_once() {
     describe_next();
-    before_registers_ = machine_->processor().registers();
-    before_control_ = machine_->processor().control_structure();
+    step_cpu_ = machine_->current_cpu();
+    before_registers_.clear();
+    before_control_.clear();
+    for (unsigned cpu = 0; cpu < machine_->cpus(); ++cpu) {
+      before_registers_.push_back(machine_->processor(cpu).registers());
+      before_control_.push_back(machine_->processor(cpu).control_structure());
+    }
     events_ = travel_->step_forward();
     if (instruction_.empty()) instruction_ = text_at(instruction_pc_);  // Its page was mapped by the step itself.
     account_step();
@@ -381,6 +405,7 @@ class MachineSession::Worker {
     entries_.clear();
     instruction_.clear();
     instruction_pc_ = {};
+    step_cpu_ = 0;
     before_registers_.clear();
     before_control_.clear();
   }
@@ -419,20 +444,25 @@ class MachineSession::Worker {
   struct Accounts {
     StepIndex step = 0;
     std::uint64_t cycles = 0, vmm_cycles = 0, walks = 0, latency = 0, misses = 0;
+    unsigned cpu = 0;
     Actor actor = Actor::GuestKernel;
   };
 
   [[nodiscard]] Accounts accounts_now() const {
-    const MemoryPath& path = machine_->memory_path();
-    const CacheCounters& data = path.caches().l1d().counters();
-    const CacheCounters& code = path.caches().l1i().counters();
-    return {.step = machine_->position(),
-            .cycles = machine_->cycles(),
-            .vmm_cycles = machine_->time().vmm_cycles,
-            .walks = path.counters().walks,
-            .latency = path.counters().latency_cycles,
-            .misses = data.read_misses + data.write_misses + code.read_misses + code.write_misses,
-            .actor = machine_->processor().actor()};
+    Accounts now{.step = machine_->position(),
+                 .cycles = machine_->cycles(),
+                 .vmm_cycles = machine_->time().vmm_cycles,
+                 .cpu = machine_->current_cpu(),
+                 .actor = machine_->processor().actor()};
+    for (unsigned cpu = 0; cpu < machine_->cpus(); ++cpu) {
+      const MemoryPath& path = machine_->memory_path(cpu);
+      const CacheCounters& data = path.caches().l1d().counters();
+      const CacheCounters& code = path.caches().l1i().counters();
+      now.walks += path.counters().walks;
+      now.latency += path.counters().latency_cycles;
+      now.misses += data.read_misses + data.write_misses + code.read_misses + code.write_misses;
+    }
+    return now;
   }
 
   void remember_accounts() { accounts_ = accounts_now(); }
@@ -452,6 +482,7 @@ class MachineSession::Worker {
     if (now.step == accounts_.step) return;
     if (now.step > timeline_->steps()) {
       own_timeline().record({.step = now.step - 1,
+                             .cpu = accounts_.cpu,
                              .actor = accounts_.actor,
                              .begin_cycle = accounts_.cycles,
                              .end_cycle = now.cycles,
@@ -525,16 +556,34 @@ class MachineSession::Worker {
     return symbol->name + offset;
   }
 
+  /// The core whose TLBs and caches are shown: that of the shown step, for its events speak of them.
+  [[nodiscard]] unsigned shown_cpu() const { return events_.empty() ? machine_->current_cpu() : step_cpu_; }
+
+  void fill_registers(MachineView& view) const {
+    const bool has_before = view.cpu < before_registers_.size();
+    view.registers = machine_->processor().registers();
+    view.control = machine_->processor().control_structure();
+    if (has_before) view.registers_before = before_registers_[view.cpu];
+    if (has_before) view.control_before = before_control_[view.cpu];
+    if (machine_->cpus() == 1) return;
+    for (unsigned cpu = 0; cpu < machine_->cpus(); ++cpu) {
+      view.cpus.push_back({.registers = machine_->processor(cpu).registers(),
+                           .registers_before = has_before ? before_registers_[cpu] : std::vector<RegisterRow>()});
+    }
+  }
+
   void fill(MachineView& view) {
     const Processor& processor = machine_->processor();
     view.guest = std::filesystem::path(machine_->setup().guest_name).filename().string();
-    view.isa = machine_->config().isa;
+    view.isa = &isa();
     view.machine = machine_->config().name;
     view.technique = machine_->setup().technique;
     view.position = machine_->position();
     view.furthest = travel_->furthest();
     view.cycles = machine_->cycles();
     view.stop = machine_->stop();
+    view.cpu = machine_->current_cpu();
+    view.step_cpu = shown_cpu();
     view.mode = processor.mode_name();
     view.actor = processor.actor();
     view.privilege = processor.privilege();
@@ -545,13 +594,10 @@ class MachineSession::Worker {
     view.instruction_pc = instruction_pc_;
     view.symbol = symbol_of(view.pc);
     view.instruction_symbol = symbol_of(instruction_pc_);
-    view.registers = processor.registers();
-    view.registers_before = before_registers_;
-    view.control = processor.control_structure();
-    view.control_before = before_control_;
+    fill_registers(view);
     view.disassembly = processor.disassemble(view.pc, kDisassembled);
     view.source = source_at(view.pc);
-    const MemoryPath& path = machine_->memory_path();
+    const MemoryPath& path = machine_->memory_path(shown_cpu());
     for (const Tlb* tlb : path.translation().structures()) view.tlbs.push_back(view_of(*tlb));
     view.walk_caches = path.translation().walk_cache_entries();
     view.translation = path.counters();
@@ -600,8 +646,9 @@ class MachineSession::Worker {
   std::vector<std::string> entries_;
   std::string instruction_;
   VirtualAddress instruction_pc_;
-  std::vector<RegisterRow> before_registers_;
-  std::vector<ControlFieldRow> before_control_;
+  unsigned step_cpu_ = 0;
+  std::vector<std::vector<RegisterRow>> before_registers_;  ///< By core.
+  std::vector<std::vector<ControlFieldRow>> before_control_;
   std::shared_ptr<Timeline> timeline_ = std::make_shared<Timeline>();
   Accounts accounts_;
   std::shared_ptr<const SourceLines> source_;

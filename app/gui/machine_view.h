@@ -73,11 +73,17 @@ struct SourceView {
   std::shared_ptr<const SourceLines> lines;
 };
 
+/// One core of a machine with several.
+struct CpuView {
+  std::vector<RegisterRow> registers;
+  std::vector<RegisterRow> registers_before;  ///< Before the last step.
+};
+
 struct MachineView {
   std::uint64_t completed = 0;  ///< Commands done so far (see MachineSession::post).
   RunState state = RunState::Empty;
-  std::string guest;  ///< File name, for headings.
-  std::string isa;
+  std::string guest;         ///< File name, for headings.
+  const Isa* isa = nullptr;  ///< What everything is called; static, null where there is no machine.
   std::string machine;
   VmmTechnique technique = VmmTechnique::Bare;
 
@@ -85,6 +91,8 @@ struct MachineView {
   StepIndex furthest = 0;
   std::uint64_t cycles = 0;
   Stop stop;
+  unsigned cpu = 0;       ///< The core that begins the next instruction; what follows is that core's.
+  unsigned step_cpu = 0;  ///< The core that did the step before position.
   std::string mode;
   Actor actor = Actor::GuestKernel;
   std::uint8_t privilege = 0;
@@ -99,6 +107,7 @@ struct MachineView {
 
   std::vector<RegisterRow> registers;
   std::vector<RegisterRow> registers_before;  ///< Before the last step: changes are marked.
+  std::vector<CpuView> cpus;                  ///< By number; empty where there is only one.
   std::vector<ControlFieldRow> control;
   std::vector<ControlFieldRow> control_before;
   std::vector<DisassembledInstruction> disassembly;  ///< From pc on.
@@ -115,6 +124,21 @@ struct MachineView {
   std::shared_ptr<const void> keeps;  ///< The machine whose names the events refer to.
   std::string message;                ///< What the last command could not do; shown, never fatal.
   std::optional<Diagnostic> error;    ///< The last load failed.
+
+  [[nodiscard]] unsigned cpu_count() const { return cpus.empty() ? 1 : static_cast<unsigned>(cpus.size()); }
+  [[nodiscard]] TechniqueWords words() const {
+    return isa == nullptr ? TechniqueWords{} : isa->technique_words(technique);
+  }
+  /// A VMM of ours, or software of the guest's own at a VMM's level.
+  [[nodiscard]] bool has_vmm() const { return technique != VmmTechnique::Bare || !control.empty(); }
+  [[nodiscard]] bool guest_is_vmm() const { return technique == VmmTechnique::Bare && has_vmm(); }
+  /// "ring 3", "EL1": the level of an actor.
+  [[nodiscard]] std::string_view level_name(Actor of) const;
+  /// Who a level of privilege belongs to.
+  [[nodiscard]] Actor actor_of(std::uint8_t level) const;
 };
+
+/// True where the guest ended as one does that is content: it switched the machine off, or said so by its exit code.
+bool ended_well(const Stop& stop);
 
 }  // namespace shearling::gui

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// shearling-gui [GUEST|LESSON|F.run|FIGURE.json] [--vmm T]
+// shearling-gui [GUEST|LESSON|F.run|FIGURE.json] [--vmm T] [--machine M]
 #include <optional>
 #include <string>
 
@@ -40,7 +40,11 @@ int main(int argc, char** argv) {
   const QCommandLineOption vmm(QStringLiteral("vmm"),
                                QApplication::translate("main", "The technique of the virtual machine monitor."),
                                QStringLiteral("technique"));
-  parser.addOption(vmm);
+  const QCommandLineOption machine(
+      QStringLiteral("machine"),
+      QApplication::translate("main", "A built-in machine, or a YAML file; else the guest's default."),
+      QStringLiteral("machine"));
+  parser.addOptions({vmm, machine});
   parser.process(application);
 
   std::optional<shearling::VmmTechnique> technique;
@@ -58,7 +62,7 @@ int main(int argc, char** argv) {
   window.show();
   const QStringList paths = parser.positionalArguments();
   if (!paths.isEmpty())
-    window.open(paths.front(), technique);
+    window.open(paths.front(), technique, parser.value(machine));
   else if (!window.reopen())
     window.open(QStringLiteral("privilege-levels"), technique);
   return QApplication::exec();

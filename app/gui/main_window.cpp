@@ -44,15 +44,19 @@ constexpr double kZoomStep = 1.1;
 
 /// Lessons name views in their own words; the window's ids.
 QString dock_id_of(const QString& view) {
-  static const std::map<QString, QString> other = {{QStringLiteral("vmcs"), QStringLiteral("control")},
-                                                   {QStringLiteral("tlb"), QStringLiteral("tlbs")},
+  static const std::map<QString, QString> other = {{QStringLiteral("tlb"), QStringLiteral("tlbs")},
                                                    {QStringLiteral("disassembly"), QStringLiteral("source")}};
   const auto found = other.find(view);
   return found == other.end() ? view : found->second;
 }
 
-QString technique_words(VmmTechnique technique) {
-  return technique == VmmTechnique::Bare ? QObject::tr("bare") : QObject::tr("VT-x + EPT");
+QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
+
+/// "aa64-smp.elf - CPU 1 of 2 - Shearling".
+QString title_of(const MachineView& view) {
+  const QString guest = QString::fromStdString(view.guest);
+  if (view.cpu_count() == 1) return QObject::tr("%1 - Shearling").arg(guest);
+  return QObject::tr("%1 - CPU %2 of %3 - Shearling").arg(guest).arg(view.cpu).arg(view.cpu_count());
 }
 
 }  // namespace
@@ -254,14 +258,9 @@ void MainWindow::make_actions() {
   machine->addSeparator();
   QMenu* technique = machine->addMenu(tr("Te&chnique"));
   techniques_ = new QActionGroup(this);
-  add(technique, {"bare", QT_TR_NOOP("&Bare"), QT_TR_NOOP("Start the guest again with no VMM"), {}},
-      [this] { choose_technique(VmmTechnique::Bare); });
-  add(technique, {"vt-x", QT_TR_NOOP("&VT-x with EPT"), QT_TR_NOOP("Start the guest again as a VM under VT-x"), {}},
-      [this] { choose_technique(VmmTechnique::VtX); });
-  for (const char* id : {"bare", "vt-x"}) {
-    action(QLatin1String(id))->setCheckable(true);
-    techniques_->addAction(action(QLatin1String(id)));
-  }
+  make_technique_actions(technique);
+  QMenu* machines = machine->addMenu(tr("&Machine"));
+  connect(machines, &QMenu::aboutToShow, this, [this, machines] { fill_machines(machines); });
 
   QMenu* view = menuBar()->addMenu(tr("&View"));
   themes_ = new QActionGroup(this);
@@ -349,6 +348,26 @@ void MainWindow::make_actions() {
   add(help, {"about", QT_TR_NOOP("&About Shearling"), QT_TR_NOOP("What this is"), {}}, [this] { show_about(); });
 }
 
+// Every technique of every ISA that the program was built with; only those of the guest's ISA are offered.
+void MainWindow::make_technique_actions(QMenu* menu) {
+  for (const Isa* isa : registered_isas()) {
+    for (const VmmTechnique technique : isa->techniques()) {
+      const QString id = text_of(name_of(technique));
+      if (action(id) != nullptr) continue;
+      const TechniqueWords words = isa->technique_words(technique);
+      auto* made = new QAction(text_of(words.title), this);
+      made->setStatusTip(text_of(words.tip));
+      made->setToolTip(text_of(words.tip));
+      made->setCheckable(true);
+      made->setData(static_cast<int>(technique));
+      connect(made, &QAction::triggered, this, [this, technique] { choose_technique(technique); });
+      menu->addAction(made);
+      techniques_->addAction(made);
+      actions_[id] = made;
+    }
+  }
+}
+
 void MainWindow::make_toolbar() {
   toolbar_ = addToolBar(tr("Steps"));
   toolbar_->setObjectName(QStringLiteral("toolbar"));
@@ -403,6 +422,7 @@ void MainWindow::make_connections() {
   connect(lesson_, &LessonView::work_wanted, this, [this](const Work& work) { controller_->post(work); });
   connect(lesson_, &LessonView::machine_wanted, this, [this](const Load& load) {
     guest_path_ = QString::fromStdString(load.image_path);
+    machine_name_ = QString::fromStdString(load.setup.machine_name);
     controller_->post(load);
   });
   connect(lesson_, &LessonView::position_wanted, controller_, &SessionController::seek);
@@ -686,9 +706,8 @@ bool MainWindow::reopen() {
   const QString path = settings.value(QStringLiteral("open/path")).toString();
   const std::string name = path.toStdString();
   if (path.isEmpty() || (!QFileInfo::exists(path) && !find_guest(name) && !load_lesson(name).ok())) return false;
-  const QVariant technique = settings.value(QStringLiteral("open/technique"));
-  open(path, technique.isValid() ? std::optional(technique.toInt() == 0 ? VmmTechnique::Bare : VmmTechnique::VtX)
-                                 : std::nullopt);
+  open(path, technique_named(settings.value(QStringLiteral("open/technique")).toString().toStdString()),
+       settings.value(QStringLiteral("open/machine")).toString());
   // The machine is asked for by now: what is posted after that meets it.
   for (const QString& address : settings.value(QStringLiteral("open/breakpoints")).toStringList()) {
     bool good = false;
@@ -703,8 +722,8 @@ void MainWindow::keep_opened(QSettings& settings) const {
   if (!opened_) return;
   const QFileInfo file(opened_->path);
   settings.setValue(QStringLiteral("open/path"), file.exists() ? file.absoluteFilePath() : opened_->path);
-  if (opened_->technique)
-    settings.setValue(QStringLiteral("open/technique"), *opened_->technique == VmmTechnique::Bare ? 0 : 1);
+  if (opened_->technique) settings.setValue(QStringLiteral("open/technique"), text_of(name_of(*opened_->technique)));
+  settings.setValue(QStringLiteral("open/machine"), opened_->machine);
   QStringList breakpoints;
   for (const std::uint64_t address : controller_->machine().breakpoints) breakpoints.push_back(hex(address));
   settings.setValue(QStringLiteral("open/breakpoints"), breakpoints);
@@ -728,8 +747,8 @@ void MainWindow::show_moment(const Moment& moment) {
   const bool some = view.state != RunState::Empty;
   const bool runs = view.state == RunState::Running;
   const bool goes = view.state == RunState::Paused;
-  isa_chip_->setText(some ? QString::fromStdString(view.isa) : tr("no machine"));
-  const QString technique = technique_words(view.technique);
+  isa_chip_->setText(some ? text_of(view.isa->name()) : tr("no machine"));
+  const QString technique = text_of(view.words().title);
   if (technique_chip_->text() != technique) {
     technique_chip_->setText(technique);
     apply_theme();
@@ -739,21 +758,35 @@ void MainWindow::show_moment(const Moment& moment) {
   for (const char* id : {"step", "step-over", "to-trap", "run", "step-into"})
     actions_.at(QLatin1String(id))->setEnabled(goes);
   actions_.at(QStringLiteral("step-into"))->setEnabled(goes || (view.state == RunState::Ended && !moment.whole));
-  actions_.at(QStringLiteral("to-exit"))->setEnabled(goes && view.technique != VmmTechnique::Bare);
+  actions_.at(QStringLiteral("to-exit"))->setEnabled(goes && view.has_vmm());
   for (const char* id : {"back", "back-to-trap", "restart"})
     actions_.at(QLatin1String(id))->setEnabled(some && !runs && (view.position > 0 || !moment.whole));
   actions_.at(QStringLiteral("pause"))->setEnabled(runs);
   actions_.at(QStringLiteral("stop"))->setEnabled(some);
   actions_.at(QStringLiteral("breakpoint"))->setEnabled(some);
-  actions_.at(QStringLiteral("bare"))->setChecked(view.technique == VmmTechnique::Bare);
-  actions_.at(QStringLiteral("vt-x"))->setChecked(view.technique == VmmTechnique::VtX);
+  show_techniques(view);
   if (auto* button = toolbar_->findChild<QToolButton*>(QStringLiteral("button-run"))) {
     button->setText(runs ? tr("pause ❚❚") : tr("run ▶▶"));
     button->setEnabled(goes || runs);
   }
-  setWindowTitle(some ? tr("%1 - Shearling").arg(QString::fromStdString(view.guest)) : tr("Shearling"));
+  setWindowTitle(some ? title_of(view) : tr("Shearling"));
   if (view.error && view.error != shown_problem_) show_problem(*view.error);
   shown_problem_ = view.error;
+}
+
+void MainWindow::show_techniques(const MachineView& view) {
+  const auto offered = view.isa == nullptr ? std::span<const VmmTechnique>() : view.isa->techniques();
+  for (QAction* shown : techniques_->actions()) {
+    const auto technique = static_cast<VmmTechnique>(shown->data().toInt());
+    const bool has = std::find(offered.begin(), offered.end(), technique) != offered.end();
+    shown->setVisible(has || view.isa == nullptr);
+    shown->setChecked(has && technique == view.technique);
+    if (!has) continue;
+    const TechniqueWords words = view.isa->technique_words(technique);
+    shown->setText(text_of(words.title));
+    shown->setStatusTip(text_of(words.tip));
+    shown->setToolTip(text_of(words.tip));
+  }
 }
 
 void MainWindow::show_problem(const Diagnostic& problem) {
@@ -767,7 +800,7 @@ void MainWindow::show_problem(const Diagnostic& problem) {
 // --- what can be done
 // -------------------------------------------------------------------------------------------------
 
-void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique) {
+void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique, const QString& machine) {
   const QFileInfo file(path);
   if (path.endsWith(QLatin1String(".run"))) {
     Result<std::unique_ptr<RunFile>> run = RunFile::open(path.toStdString());
@@ -776,7 +809,7 @@ void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique
     if (!QFileInfo::exists(QString::fromStdString(load.image_path))) load.image_path.clear();
     lesson_->close_lesson();
     guest_path_.clear();
-    opened_ = {path, std::nullopt};
+    opened_ = {path, std::nullopt, {}};
     controller_->post(std::move(load));
     return;
   }
@@ -788,28 +821,47 @@ void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique
   const ParsedLesson lesson = load_lesson(path.toStdString());
   const bool is_lesson = file.isDir() || path.endsWith(QLatin1String(".md")) || !lesson.lesson.blocks.empty();
   if (is_lesson && !technique) return open_lesson(path);
-  open_guest(path, technique.value_or(VmmTechnique::Bare));
+  open_guest(path, technique.value_or(VmmTechnique::Bare), machine);
 }
 
 void MainWindow::open_lesson(const QString& id_or_path) {
   ParsedLesson parsed = load_lesson(id_or_path.toStdString());
   if (!parsed.ok()) return show_problem(parsed.diagnostics.front());
   show_view(QStringLiteral("lesson"));
-  opened_ = {id_or_path, std::nullopt};
+  opened_ = {id_or_path, std::nullopt, {}};
   lesson_->open(std::move(parsed.lesson));
 }
 
-void MainWindow::open_guest(const QString& path, VmmTechnique technique) {
-  Result<Load> load = load_request(path.toStdString(), technique);
+void MainWindow::open_guest(const QString& path, VmmTechnique technique, const QString& machine) {
+  Result<Load> load = load_request(path.toStdString(), technique, machine.toStdString());
   if (!load) return show_problem(load.error());
   lesson_->close_lesson();
   guest_path_ = path;
-  opened_ = {path, technique};
+  machine_name_ = machine;
+  opened_ = {path, technique, machine};
   controller_->post(std::move(load).value());
 }
 
 void MainWindow::choose_technique(VmmTechnique technique) {
-  if (!guest_path_.isEmpty()) open_guest(guest_path_, technique);
+  if (!guest_path_.isEmpty()) open_guest(guest_path_, technique, machine_name_);
+}
+
+// The built-in machines of the guest's ISA: what else there is, a guest is opened on by its name.
+void MainWindow::fill_machines(QMenu* menu) {
+  menu->clear();
+  const MachineView& view = controller_->machine();
+  for (const std::string& name : built_in_machines()) {
+    const Result<MachineConfig> config = load_machine_config(name);
+    if (!config || view.isa == nullptr || config.value().isa != view.isa->name()) continue;
+    QAction* machine = menu->addAction(QString::fromStdString(name), this, [this, name = QString::fromStdString(name)] {
+      if (!guest_path_.isEmpty()) open_guest(guest_path_, controller_->machine().technique, name);
+    });
+    machine->setToolTip(QString::fromStdString(config.value().description));
+    machine->setCheckable(true);
+    machine->setChecked(name == view.machine);
+  }
+  menu->setToolTipsVisible(true);
+  if (menu->isEmpty()) menu->addAction(tr("There is no machine"))->setEnabled(false);
 }
 
 void MainWindow::toggle_breakpoint_here() { controller_->post(ToggleBreakpoint{controller_->machine().pc.value}); }
@@ -817,7 +869,10 @@ void MainWindow::toggle_breakpoint_here() { controller_->post(ToggleBreakpoint{c
 void MainWindow::ask_guest() {
   const QString path = QFileDialog::getOpenFileName(this, tr("Open guest"), QFileInfo(guest_path_).path(),
                                                     tr("Guest images (*.elf);;All files (*)"));
-  if (!path.isEmpty()) open_guest(path, controller_->machine().technique);
+  if (path.isEmpty()) return;
+  // The technique stays, where the new guest's ISA has it too.
+  const VmmTechnique technique = controller_->machine().technique;
+  open_guest(path, load_request(path.toStdString(), technique) ? technique : VmmTechnique::Bare);
 }
 
 void MainWindow::ask_lesson() {

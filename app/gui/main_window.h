@@ -40,11 +40,12 @@ class MainWindow : public QMainWindow {
   ~MainWindow() override;
 
   /// Opens whatever the path is: a lesson, a run file, a figure or a guest. Problems are told in the window.
-  void open(const QString& path, std::optional<VmmTechnique> technique = std::nullopt);
+  /// `machine`: a built-in one or a path; empty: the default of the guest's ISA.
+  void open(const QString& path, std::optional<VmmTechnique> technique = std::nullopt, const QString& machine = {});
   /// Opens what the last session had open, with its breakpoints; false where that is nothing, or no longer there.
   bool reopen();
   void open_lesson(const QString& id_or_path);
-  void open_guest(const QString& path, VmmTechnique technique);
+  void open_guest(const QString& path, VmmTechnique technique, const QString& machine = {});
 
   void arrange(Preset preset);
   void set_presenter(bool on);
@@ -85,7 +86,10 @@ class MainWindow : public QMainWindow {
   void show_moment(const Moment& moment);
   void show_problem(const Diagnostic& problem);
   void toggle_breakpoint_here();
+  void make_technique_actions(QMenu* menu);
+  void show_techniques(const MachineView& view);
   void choose_technique(VmmTechnique technique);
+  void fill_machines(QMenu* menu);
   void ask_guest();
   void ask_lesson();
   void ask_run_file();
@@ -122,9 +126,11 @@ class MainWindow : public QMainWindow {
   QActionGroup* techniques_ = nullptr;
   QActionGroup* themes_ = nullptr;
   QString guest_path_;
+  QString machine_name_;  ///< What the guest was opened on; empty: its default.
   struct Opened {
     QString path;
     std::optional<VmmTechnique> technique;  ///< Of a guest.
+    QString machine;                        ///< The same.
   };
   std::optional<Opened> opened_;
   bool remembers_ = true;

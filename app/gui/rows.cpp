@@ -2,7 +2,6 @@
 #include "app/gui/rows.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include <QCoreApplication>
@@ -41,12 +40,6 @@ QString hit_sign(bool hit) { return hit ? QStringLiteral("✓") : QStringLiteral
 Ink hit_ink(bool hit) { return hit ? Ink::Good : Ink::Bad; }
 
 bool differs(const RegisterRow& row) { return row.believed != row.real; }
-
-const RegisterRow* before_of(const MachineView& view, std::size_t index) {
-  if (index >= view.registers_before.size()) return nullptr;
-  const RegisterRow& before = view.registers_before[index];
-  return before.name == view.registers[index].name ? &before : nullptr;
-}
 
 }  // namespace
 
@@ -113,12 +106,12 @@ EventFamily family_of(const Event& event) {
             return EventFamily{tr("hypercall"), up, Ink::Vmm};
           },
           [](const WalkBegin&) {
-            return EventFamily{tr("walk"), dot, Ink::Stage1};
+            return EventFamily{tr("walk"), dot, Ink::FirstStage};
           },
           [](const WalkReference& reference) {
             return EventFamily{reference.stage == 1 ? tr("stage 1") : tr("stage 2"),
                                reference.number == 0 ? QStringLiteral("–") : dot,
-                               reference.stage == 1 ? Ink::Stage1 : Ink::Stage2};
+                               reference.stage == 1 ? Ink::FirstStage : Ink::SecondStage};
           },
           [](const WalkEnd& end) {
             return EventFamily{tr("walk"), hit_sign(!end.faulted), hit_ink(!end.faulted)};
@@ -177,8 +170,8 @@ EventFamily family_of(const Event& event) {
           [](const LessonMark&) {
             return EventFamily{tr("mark"), QStringLiteral("◆"), Ink::Notice};
           },
-          [](const MachineStopped&) {
-            return EventFamily{tr("stop"), QStringLiteral("■"), Ink::Bad};
+          [](const MachineStopped& stop) {
+            return EventFamily{tr("stop"), QStringLiteral("■"), hit_ink(ended_well({stop.reason, stop.code}))};
           },
       },
       event.payload);
@@ -191,39 +184,92 @@ std::vector<Column> register_columns() {
   return {{QString(), 2}, {tr("register"), 8}, {tr("the guest believes"), 22}, {tr("the hardware holds"), 0}};
 }
 
-// What a lecture looks at first, of every ISA.
-bool is_essential(const RegisterRow& row) {
-  static constexpr std::array<std::string_view, 17> kNames = {"RIP",    "EIP",    "RAX",  "EAX", "RSP", "ESP",
-                                                              "RFLAGS", "EFLAGS", "CR0",  "CR2", "CR3", "CR4",
-                                                              "CPL",    "TSC",    "IDTR", "PC",  "SP"};
-  return differs(row) || std::find(kNames.begin(), kNames.end(), row.name) != kNames.end();
+namespace {
+
+Row heading_row(std::string_view text, Ink ink) {
+  Row row;
+  row.cells = {Cell{}, words(text_of(text), ink, true)};
+  row.key = ~std::uint64_t{0};
+  return row;
 }
 
-std::vector<Row> register_rows(const MachineView& view) {
+/// A register's decoded fields, one on each line.
+QString fields_of(const std::string& note) {
+  return QString::fromStdString(note).replace(QStringLiteral(", "), QStringLiteral("\n"));
+}
+
+Row register_row(const RegisterRow& now, const RegisterRow* before) {
+  const bool changed = before != nullptr && (before->believed != now.believed || before->real != now.real);
+  QString real = hex_padded(now.real, now.bits);
+  if (!now.note.empty()) real += QStringLiteral("  ") + QString::fromStdString(now.note);
+  Row row;
+  row.cells = {sign(differs(now) ? QStringLiteral("●")
+                    : changed    ? QStringLiteral("▸")
+                                 : QString(),
+                    differs(now) ? Ink::Notice : Ink::GuestUser),
+               mono(text_of(now.name), Ink::Muted, changed),
+               mono(hex_padded(now.believed, now.bits), Ink::Text, changed),
+               mono(real, differs(now) ? Ink::Vmm : Ink::Text, changed && !differs(now))};
+  if (differs(now)) row.tint = Ink::Notice;
+  row.tooltip = text_of(now.name);
+  if (differs(now))
+    row.tooltip += tr(": the guest believes %1, the hardware holds %2").arg(hex(now.believed), hex(now.real));
+  if (changed) row.tooltip += tr("\nchanged in this step; before it was %1").arg(hex(before->believed));
+  if (!now.note.empty()) row.tooltip += QStringLiteral("\n") + fields_of(now.note);
+  return row;
+}
+
+/// Indices of registers in the order to show them.
+std::vector<std::size_t> essential_order(const std::vector<RegisterRow>& registers, const Isa* isa) {
+  const auto names = isa == nullptr ? std::span<const std::string_view>() : isa->essential_registers();
+  const auto place = [&](const RegisterRow& row) {
+    return std::find(names.begin(), names.end(), row.name) - names.begin();
+  };
+  const auto last = static_cast<std::ptrdiff_t>(names.size());
+  std::vector<std::size_t> order;
+  for (std::size_t index = 0; index < registers.size(); ++index) {
+    if (place(registers[index]) != last || differs(registers[index])) order.push_back(index);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return place(registers[a]) < place(registers[b]); });
+  return order;
+}
+
+/// All, with what belongs to one group together.
+std::vector<std::size_t> grouped_order(const std::vector<RegisterRow>& registers) {
+  std::vector<std::string_view> groups;
+  for (const RegisterRow& row : registers) {
+    if (std::find(groups.begin(), groups.end(), row.group) == groups.end()) groups.push_back(row.group);
+  }
+  std::vector<std::size_t> order;
+  for (const std::string_view group : groups) {
+    for (std::size_t index = 0; index < registers.size(); ++index) {
+      if (registers[index].group == group) order.push_back(index);
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
+QString end_words(const Stop& stop) {
+  if (stop.reason == StopReason::PowerOff) return tr("ended: it switched the machine off");
+  if (stop.reason == StopReason::Reset) return tr("failed: it asked for a restart");
+  return tr("ended: %1, code %2").arg(text_of(name_of(stop.reason))).arg(stop.code);
+}
+
+std::vector<Row> register_rows(const MachineView& view, RegisterChoice choice, std::optional<unsigned> cpu) {
+  const bool of_cpu = cpu && *cpu < view.cpus.size();
+  const std::vector<RegisterRow>& now = of_cpu ? view.cpus[*cpu].registers : view.registers;
+  const std::vector<RegisterRow>& before = of_cpu ? view.cpus[*cpu].registers_before : view.registers_before;
+  const bool all = choice == RegisterChoice::All;
   std::vector<Row> rows;
-  for (std::size_t index = 0; index < view.registers.size(); ++index) {
-    const RegisterRow& now = view.registers[index];
-    const RegisterRow* before = before_of(view, index);
-    const bool changed = before != nullptr && (before->believed != now.believed || before->real != now.real);
-    const QString note = QString::fromStdString(now.note);
-    QString real = hex_padded(now.real, now.bits);
-    if (!note.isEmpty()) real += QStringLiteral("  ") + note;
-    Row row;
-    row.cells = {sign(differs(now) ? QStringLiteral("●")
-                      : changed    ? QStringLiteral("▸")
-                                   : QString(),
-                      differs(now) ? Ink::Notice : Ink::GuestUser),
-                 mono(text_of(now.name), Ink::Muted, changed),
-                 mono(hex_padded(now.believed, now.bits), Ink::Text, changed),
-                 mono(real, differs(now) ? Ink::Vmm : Ink::Text, changed && !differs(now))};
-    if (differs(now)) row.tint = Ink::Notice;
-    QString tip = text_of(now.name);
-    if (differs(now)) tip += tr(": the guest believes %1, the hardware holds %2").arg(hex(now.believed), hex(now.real));
-    if (changed) tip += tr("\nchanged in this step; before it was %1").arg(hex(before->believed));
-    if (!note.isEmpty()) tip += QStringLiteral("\n") + note;
-    row.tooltip = tip;
-    row.key = index;
-    rows.push_back(std::move(row));
+  std::string_view group;
+  for (const std::size_t index : all ? grouped_order(now) : essential_order(now, view.isa)) {
+    if (all && now[index].group != group) rows.push_back(heading_row(group = now[index].group, Ink::Hardware));
+    const bool comparable = index < before.size() && before[index].name == now[index].name;
+    rows.push_back(register_row(now[index], comparable ? &before[index] : nullptr));
+    rows.back().key = index;
   }
   return rows;
 }
@@ -242,19 +288,23 @@ std::vector<Row> control_rows(const MachineView& view) {
   std::string_view area;
   for (const ControlFieldRow& field : view.control) {
     if (field.area != area) {
-      area = field.area;
-      Row heading;
-      heading.cells = {Cell{}, words(text_of(area), Ink::Vmm, true)};
-      heading.key = ~std::uint64_t{0};
-      rows.push_back(std::move(heading));
+      rows.push_back(heading_row(area = field.area, Ink::Vmm));
     }
     const auto old = before.find(field.encoding);
     const bool changed = old != before.end() && old->second != field.value;
+    // A control structure that is made of registers: what their fields mean, the registers say.
+    const auto same = std::find_if(view.registers.begin(), view.registers.end(),
+                                   [&](const RegisterRow& row) { return row.name == field.name; });
+    const std::string note = same == view.registers.end() ? std::string() : same->note;
     Row row;
-    row.cells = {sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser),
-                 words(text_of(field.name), Ink::Text, changed), mono(hex_padded(field.encoding, 16), Ink::Muted),
-                 mono(hex(field.value), Ink::Text, changed)};
-    if (changed) row.tooltip = tr("changed in this step; before it was %1").arg(hex(old->second));
+    row.cells = {
+        sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser), words(text_of(field.name), Ink::Text, changed),
+        mono(hex_padded(field.encoding, 16), Ink::Muted),
+        mono(note.empty() ? hex(field.value) : hex(field.value) + QStringLiteral("  ") + QString::fromStdString(note),
+             Ink::Text, changed)};
+    row.tooltip = text_of(field.name);
+    if (changed) row.tooltip += tr("\nchanged in this step; before it was %1").arg(hex(old->second));
+    if (!note.empty()) row.tooltip += QStringLiteral("\n") + fields_of(note);
     row.key = field.encoding;
     rows.push_back(std::move(row));
   }

@@ -3,6 +3,7 @@
 // What the tables say: pure functions from a machine view to rows of text.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "app/gui/session_controller.h"
@@ -25,10 +26,14 @@ struct EventFamily {
 };
 EventFamily family_of(const Event& event);
 
+/// How the guest ended: "ended: exit port, code 1", "switched the machine off".
+QString end_words(const Stop& stop);
+
+/// The registers that a lecture looks at first and those whose two values differ, or all of them, under their groups.
+enum class RegisterChoice : std::uint8_t { Essential, All };
 std::vector<Column> register_columns();
-/// True for the registers that a lecture looks at first, and for all whose two values differ.
-bool is_essential(const RegisterRow& row);
-std::vector<Row> register_rows(const MachineView& view);
+/// `cpu`: the core whose registers; the current one where there is none of that number.
+std::vector<Row> register_rows(const MachineView& view, RegisterChoice choice, std::optional<unsigned> cpu = {});
 std::vector<Column> control_columns();
 std::vector<Row> control_rows(const MachineView& view);
 std::vector<Column> event_columns();

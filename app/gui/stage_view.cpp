@@ -16,11 +16,26 @@ constexpr int kMovementMilliseconds = 180;
 
 QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
 
-Crossing::Place place_of(std::uint8_t privilege) {
-  return privilege == 0 ? Crossing::Place::Kernel : Crossing::Place::User;
-}
 Crossing::Place place_of(Actor actor) {
-  return actor == Actor::GuestUser ? Crossing::Place::User : Crossing::Place::Kernel;
+  if (actor == Actor::GuestUser) return Crossing::Place::User;
+  return actor == Actor::Vmm ? Crossing::Place::Vmm : Crossing::Place::Kernel;
+}
+
+/// Who ran the instruction of the shown step.
+Actor runner_of(const MachineView& view) {
+  for (const Event& event : view.events) {
+    if (std::holds_alternative<InstructionFetched>(event.payload)) return view.actor_of(event.privilege);
+  }
+  const bool user = !view.events.empty() && view.events.front().actor == Actor::GuestUser;
+  return user ? Actor::GuestUser : Actor::GuestKernel;
+}
+
+/// "CPU 1 of 2"; where the turn has passed on, both.
+QString cpu_words(const MachineView& view) {
+  if (view.cpu_count() == 1) return {};
+  const QString words = QCoreApplication::translate("Stage", "CPU %1 of %2").arg(view.cpu).arg(view.cpu_count());
+  if (view.events.empty() || view.step_cpu == view.cpu) return words;
+  return QCoreApplication::translate("Stage", "CPU %1 did this, next %2").arg(view.step_cpu).arg(words);
 }
 
 /// What the VMM does, without "VMM: " before it and its cost behind.
@@ -28,8 +43,6 @@ QString sentence_of(const Event& event) {
   QString text = QString::fromStdString(narrate(event)).section(QStringLiteral(": "), 1);
   return text.left(text.lastIndexOf(QStringLiteral(" (")));
 }
-
-bool has_vmm(const MachineView& view) { return view.technique != VmmTechnique::Bare; }
 
 /// The newest event of one kind among those that have happened.
 template <typename Payload>
@@ -44,25 +57,27 @@ const Payload* newest(const Moment& moment) {
 }  // namespace
 
 std::optional<Crossing> crossing_of(const Moment& moment) {
-  const std::vector<Event>& events = moment.machine->events;
+  const MachineView& view = *moment.machine;
+  const std::vector<Event>& events = view.events;
+  const auto place = [&](std::uint8_t privilege) { return place_of(view.actor_of(privilege)); };
   std::optional<Crossing> crossing;
   const std::size_t happened = std::min(moment.happened(), events.size());
   for (std::size_t index = 0; index < happened; ++index) {
     const Event& event = events[index];
     if (const auto* exit = std::get_if<VmExit>(&event.payload)) {
-      crossing = Crossing{place_of(event.privilege), Crossing::Place::Vmm,
+      crossing = Crossing{place(event.privilege), Crossing::Place::Vmm,
                           QCoreApplication::translate("Stage", "VM exit · %1").arg(exit->reason)};
     } else if (const auto* entry = std::get_if<VmEntry>(&event.payload)) {
       // The whole step shown at once: the exit says more than the way back.
       if (moment.whole && crossing) continue;
       crossing = Crossing{
-          Crossing::Place::Vmm, place_of(moment.machine->actor),
+          Crossing::Place::Vmm, place_of(view.actor),
           entry->injects ? QCoreApplication::translate("Stage", "VM entry · injects %1").arg(entry->injected_vector)
                          : QCoreApplication::translate("Stage", "VM entry")};
     } else if (const auto* trap = std::get_if<TrapDelivered>(&event.payload)) {
-      crossing = Crossing{place_of(trap->from_privilege), place_of(trap->to_privilege), text_of(trap->name)};
+      crossing = Crossing{place(trap->from_privilege), place(trap->to_privilege), text_of(trap->name)};
     } else if (const auto* back = std::get_if<TrapReturned>(&event.payload)) {
-      crossing = Crossing{place_of(back->from_privilege), place_of(back->to_privilege), text_of(back->name)};
+      crossing = Crossing{place(back->from_privilege), place(back->to_privilege), text_of(back->name)};
     }
   }
   return crossing;
@@ -122,15 +137,15 @@ QString StageView::vmm_words() const {
 QString StageView::hardware_words() const {
   const MachineView& view = *moment_.machine;
   if (const auto* exit = newest<VmExit>(moment_)) {
-    return tr("VMCS: exit reason %1 · instruction length %2 · RIP %3")
-        .arg(exit->reason)
-        .arg(exit->instruction_length)
-        .arg(hex(exit->guest_pc.value));
+    QString words = tr("%1 %2").arg(text_of(view.words().exit_reason)).arg(exit->reason);
+    if (exit->instruction_length != 0) words += tr(" · instruction length %1").arg(exit->instruction_length);
+    return words + QStringLiteral(" · %1 %2").arg(text_of(view.words().exit_address), hex(exit->guest_pc.value));
   }
   if (const auto* trap = newest<TrapDelivered>(moment_)) {
-    return tr("IDT: vector %1 · handler %2 · stack %3")
-        .arg(trap->vector)
-        .arg(hex(trap->handler.value), hex(trap->stack.value));
+    QString words = text_of(view.words().trap_words);
+    words.replace(QLatin1String("{vector}"), QString::number(trap->vector));
+    words.replace(QLatin1String("{name}"), text_of(trap->name));
+    return words + tr(" · handler %1 · stack %2").arg(hex(trap->handler.value), hex(trap->stack.value));
   }
   if (const auto* walk = newest<WalkEnd>(moment_)) {
     return tr("walk of %1: %2 references, %3 skipped · %4 cycles")
@@ -139,7 +154,7 @@ QString StageView::hardware_words() const {
         .arg(walk->skipped)
         .arg(walk->latency);
   }
-  QString words = tr("privilege %1 · %2").arg(view.privilege).arg(text_of(view.mode));
+  QString words = QStringLiteral("%1 · %2").arg(text_of(view.level_name(view.actor)), text_of(view.mode));
   const auto tally = [&](const QString& name, const auto& is_hit) {
     std::size_t hits = 0;
     std::size_t misses = 0;
@@ -160,8 +175,10 @@ QString StageView::hardware_words() const {
   return words;
 }
 
-void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, const QString& name, bool lit) const {
+// A level of privilege where guest code runs.
+void StageView::paint_level(QPainter& painter, const QRectF& box, Actor actor, const QString& name, bool lit) const {
   const MachineView& view = *moment_.machine;
+  const Role role = role_of(actor);
   const RoleColour& colour = theme().role(role);
   draw_box(painter, box, lit ? theme().tint(role, 0.12) : theme().palette().surface, colour.mark, lit ? 3 : 1.5);
   const double pad = theme().px(14);
@@ -170,10 +187,8 @@ void StageView::paint_ring(QPainter& painter, const QRectF& box, Role role, cons
   text.setHeight(line);
   const double took =
       draw_text(painter, text, name, theme().words(16, lit ? QFont::Bold : QFont::DemiBold), colour.text);
-  const bool ran =
-      !view.events.empty() &&
-      role_of(view.events.front().actor == Actor::GuestUser ? Actor::GuestUser : Actor::GuestKernel) == role;
-  const bool next = role_of(view.actor) == role && view.state != RunState::Ended;
+  const bool ran = !view.events.empty() && runner_of(view) == actor;
+  const bool next = view.actor == actor && view.state != RunState::Ended;
   const QString symbol = QString::fromStdString(next ? view.symbol : view.instruction_symbol);
   if (next || ran) {
     draw_text(painter, text.adjusted(took + pad, 0, 0, 0), symbol, theme().mono(13), theme().palette().muted,
@@ -206,15 +221,32 @@ void StageView::paint_guest(QPainter& painter, const StageLayout& layout) const 
   draw_box(painter, layout.guest, theme().tint(Role::GuestKernel, 0.06), kernel.mark, 1.5);
   QRectF title = layout.guest.adjusted(theme().px(14), theme().px(4), -theme().px(14), 0);
   title.setHeight(theme().px(26));
-  QString words = has_vmm(view) ? tr("GUEST · non-root operation") : tr("GUEST · on the bare machine");
-  if (view.state == RunState::Ended) {
-    words = tr("GUEST · ended: %1, code %2").arg(text_of(name_of(view.stop.reason))).arg(view.stop.code);
-  }
-  draw_text(painter, title, words, theme().words(13, QFont::Bold), kernel.text);
+  const bool ended = view.state == RunState::Ended;
+  const bool failed = ended && !ended_well(view.stop);
+  const QString words = tr("GUEST · %1").arg(ended ? end_words(view.stop) : text_of(view.words().guest));
+  const double took =
+      draw_text(painter, title, words, theme().words(13, QFont::Bold), failed ? theme().palette().bad : kernel.text);
+  draw_text(painter, title.adjusted(took + theme().px(14), 0, 0, 0), cpu_words(view), theme().words(13, QFont::Bold),
+            kernel.text, Qt::AlignRight | Qt::AlignVCenter);
   const Actor actor = actor_now();
-  const bool runs = view.state != RunState::Ended;
-  paint_ring(painter, layout.user, Role::GuestUser, tr("ring 3  user"), runs && actor == Actor::GuestUser);
-  paint_ring(painter, layout.kernel, Role::GuestKernel, tr("ring 0  kernel"), runs && actor == Actor::GuestKernel);
+  const auto level = [&](const QRectF& box, Actor of, const QString& what) {
+    const QString name = QStringLiteral("%1  %2").arg(text_of(view.level_name(of)), what);
+    paint_level(painter, box, of, name, !ended && actor == of);
+  };
+  level(layout.user, Actor::GuestUser, tr("user"));
+  level(layout.kernel, Actor::GuestKernel, tr("kernel"));
+}
+
+// The level between guest and hardware: a VMM of ours, the guest's own, or nobody.
+void StageView::paint_vmm(QPainter& painter, const QRectF& box) const {
+  const MachineView& view = *moment_.machine;
+  const QString title = tr("VMM · %1").arg(text_of(view.words().vmm));
+  const bool lit = actor_now() == Actor::Vmm;
+  if (view.guest_is_vmm()) return paint_level(painter, box, Actor::Vmm, title, lit && view.state != RunState::Ended);
+  if (view.has_vmm()) return paint_band(painter, box, Role::Vmm, title, vmm_words(), lit);
+  draw_dashed_box(painter, box, theme().palette().muted);
+  draw_text(painter, box, text_of(view.words().without_vmm), theme().words(14), theme().palette().muted,
+            Qt::AlignCenter);
 }
 
 void StageView::paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text,
@@ -257,7 +289,7 @@ void StageView::paint_crossing(QPainter& painter, const StageLayout& layout) con
   QPointF begin;
   QPointF end;
   QRectF pill;
-  if (to_vmm || from_vmm) {
+  if (to_vmm != from_vmm) {
     const QRectF guest = to_vmm ? from : to;
     const double x = guest.center().x();
     begin = {x, to_vmm ? guest.bottom() : layout.vmm.top()};
@@ -308,16 +340,9 @@ void StageView::paint_narration(QPainter& painter, const QRectF& box) const {
 }
 
 void StageView::paint(QPainter& painter) {
-  const MachineView& view = *moment_.machine;
   const StageLayout layout = stage_layout(size(), theme().zoom());
   paint_guest(painter, layout);
-  if (has_vmm(view)) {
-    paint_band(painter, layout.vmm, Role::Vmm, tr("VMM · root operation"), vmm_words(), actor_now() == Actor::Vmm);
-  } else {
-    draw_dashed_box(painter, layout.vmm, theme().palette().muted);
-    draw_text(painter, layout.vmm, tr("no VMM: traps go through the guest's own table"), theme().words(14),
-              theme().palette().muted, Qt::AlignCenter);
-  }
+  paint_vmm(painter, layout.vmm);
   paint_band(painter, layout.hardware, Role::Hardware, tr("HARDWARE"), hardware_words(),
              actor_now() == Actor::Hardware && !moment_.whole);
   paint_crossing(painter, layout);

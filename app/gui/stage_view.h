@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The Stage: who runs now, what just happened, what comes next. Guest user, guest kernel, VMM and hardware keep their
-// places; a trap, an exit or a return is an arrow between them; the bottom line says it in words.
+// The Stage: who runs now, what just happened, what comes next. Guest user, guest kernel, VMM (ours, or a guest that is
+// one itself) and hardware keep their places, under the names of the ISA's levels of privilege; a trap, an exit or a
+// return is an arrow between them; the bottom line says it in words.
 #pragma once
 
 #include <optional>
@@ -38,7 +39,8 @@ class StageView : public PaintedView {
 
  private:
   void paint_guest(QPainter& painter, const StageLayout& layout) const;
-  void paint_ring(QPainter& painter, const QRectF& box, Role role, const QString& name, bool lit) const;
+  void paint_level(QPainter& painter, const QRectF& box, Actor actor, const QString& name, bool lit) const;
+  void paint_vmm(QPainter& painter, const QRectF& box) const;
   void paint_band(QPainter& painter, const QRectF& box, Role role, const QString& title, const QString& text,
                   bool lit) const;
   void paint_crossing(QPainter& painter, const StageLayout& layout) const;

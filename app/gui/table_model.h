@@ -27,8 +27,8 @@ enum class Ink : std::uint8_t {
   GuestKernel,
   Vmm,
   Hardware,
-  Stage1,
-  Stage2,
+  FirstStage,
+  SecondStage,
   Seesaw
 };
 Ink ink_of(Role role);

@@ -39,6 +39,19 @@ QVBoxLayout* make_column(QWidget* widget) {
 
 bool empty(const MachineView& view) { return view.state == RunState::Empty; }
 
+QString no_control_note(const MachineView& view) {
+  QStringList others;
+  for (const VmmTechnique technique : view.isa->techniques()) {
+    const std::string_view title = view.isa->technique_words(technique).title;
+    if (technique != view.technique)
+      others.push_back(QString::fromUtf8(title.data(), static_cast<qsizetype>(title.size())));
+  }
+  return QCoreApplication::translate("View",
+                                     "There is no control structure: the guest runs on the bare machine.\n"
+                                     "Choose %1 under Run, Technique.")
+      .arg(others.join(QCoreApplication::translate("View", " or ")));
+}
+
 }  // namespace
 
 QString no_run_note() {
@@ -74,26 +87,36 @@ void TableOrNote::set_rows(std::vector<Row> rows, const QString& note_when_empty
 RegistersView::RegistersView(QWidget* parent)
     : View(parent),
       table_(new TableOrNote(new TableModel(register_columns()), 26, false, this)),
-      choice_(make_tabs(this, {tr("essential"), tr("all")})) {
+      choice_(make_tabs(this, {tr("essential"), tr("all")})),
+      cpu_(make_tabs(this, {tr("current CPU")})) {
   auto* layout = make_column(this);
   layout->addWidget(table_);
-  layout->addWidget(choice_, 0, Qt::AlignRight);
+  auto* line = new QHBoxLayout;
+  line->addWidget(cpu_);
+  line->addStretch(1);
+  line->addWidget(choice_);
+  layout->addLayout(line);
   connect(choice_, &QTabBar::currentChanged, this, &RegistersView::fill);
+  connect(cpu_, &QTabBar::currentChanged, this, &RegistersView::fill);
 }
 
 void RegistersView::show_moment(const Moment& moment) {
   machine_ = moment.machine;
+  const int cores = static_cast<int>(machine_->cpus.size());
+  while (cpu_->count() > cores + 1) cpu_->removeTab(cpu_->count() - 1);
+  while (cpu_->count() < cores + 1) cpu_->addTab(tr("CPU %1").arg(cpu_->count() - 1));
+  cpu_->setVisible(cores > 1);
   emit title_changed(tr("what the guest believes | what the hardware holds"));
   fill();
 }
 
 void RegistersView::fill() {
   if (machine_ == nullptr) return;
-  std::vector<Row> rows;
-  for (Row& row : register_rows(*machine_)) {
-    if (choice_->currentIndex() == 1 || is_essential(machine_->registers[row.key])) rows.push_back(std::move(row));
-  }
-  table_->set_rows(std::move(rows), no_run_note());
+  const auto choice = static_cast<RegisterChoice>(choice_->currentIndex());
+  const int tab = cpu_->currentIndex();
+  table_->set_rows(
+      register_rows(*machine_, choice, tab > 0 ? std::optional(static_cast<unsigned>(tab - 1)) : std::nullopt),
+      no_run_note());
 }
 
 // --- control structure
@@ -106,11 +129,10 @@ ControlView::ControlView(QWidget* parent)
 
 void ControlView::show_moment(const Moment& moment) {
   const MachineView& view = *moment.machine;
-  table_->set_rows(control_rows(view), empty(view)
-                                           ? no_run_note()
-                                           : tr("There is no control structure: the guest runs on the bare machine.\n"
-                                                "Choose VT-x under Run, Technique."));
-  emit title_changed(view.control.empty() ? QString() : tr("VMCS"));
+  table_->set_rows(control_rows(view), empty(view) ? no_run_note() : no_control_note(view));
+  const std::string_view name = view.words().control_structure;
+  emit title_changed(view.control.empty() ? QString()
+                                          : QString::fromUtf8(name.data(), static_cast<qsizetype>(name.size())));
 }
 
 // --- microscope
@@ -269,6 +291,14 @@ MemoryView::MemoryView(QWidget* parent)
   connect(address_, &QLineEdit::editingFinished, this, &MemoryView::apply_entry);
 }
 
+// Memory begins elsewhere on another machine.
+void MemoryView::go_to_start(const MachineView& view) {
+  constexpr std::uint64_t kPage = 0x1000;
+  wanted_.address = view.pc.value & ~(kPage - 1);
+  address_->setText(hex(wanted_.address));
+  emit windows_wanted({wanted_});
+}
+
 void MemoryView::apply_entry() {
   bool good = false;
   const std::uint64_t address = address_->text().trimmed().remove(QLatin1Char('_')).toULongLong(&good, 0);
@@ -277,6 +307,7 @@ void MemoryView::apply_entry() {
     return;
   }
   wanted_ = {static_cast<AddressSpace>(space_->currentIndex()), address & ~std::uint64_t{15}, {}};
+  chosen_ = true;
   emit windows_wanted({wanted_});
 }
 
@@ -293,6 +324,8 @@ void MemoryView::show_moment(const Moment& moment) {
     table_->set_rows({}, no_run_note());
     return;
   }
+  if (view.isa != shown_isa_ && !chosen_) go_to_start(view);
+  shown_isa_ = view.isa;
   if (view.memory.empty()) {
     emit windows_wanted({wanted_});
     return;

@@ -42,6 +42,7 @@ class RegistersView : public View {
   void fill();
   TableOrNote* table_;
   QTabBar* choice_;
+  QTabBar* cpu_;  ///< The current core, or one of them; hidden where there is only one.
   std::shared_ptr<const MachineView> machine_;
 };
 
@@ -114,6 +115,8 @@ class MemoryView : public View {
  private:
   void apply_entry();
   void fill();
+  /// To where the guest begins, as long as nobody has asked for another place.
+  void go_to_start(const MachineView& view);
   QComboBox* space_;
   QLineEdit* address_;
   TableOrNote* table_;
@@ -121,6 +124,8 @@ class MemoryView : public View {
   MemoryWindow shown_;
   MemoryWindow before_;
   StepIndex shown_step_ = 0;
+  const Isa* shown_isa_ = nullptr;
+  bool chosen_ = false;  ///< An address was asked for.
 };
 
 class ConsoleView : public View {

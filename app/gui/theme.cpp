@@ -230,9 +230,9 @@ QString word_of(Role role) {
       return QCoreApplication::translate("Role", "VMM");
     case Role::Hardware:
       return QCoreApplication::translate("Role", "hardware");
-    case Role::Stage1:
+    case Role::FirstStage:
       return QCoreApplication::translate("Role", "stage 1");
-    case Role::Stage2:
+    case Role::SecondStage:
       return QCoreApplication::translate("Role", "stage 2");
     case Role::Seesaw:
       return QCoreApplication::translate("Role", "SEESAW");

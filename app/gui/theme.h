@@ -15,7 +15,7 @@
 
 namespace shearling::gui {
 
-enum class Role : std::uint8_t { GuestUser, GuestKernel, Vmm, Hardware, Stage1, Stage2, Seesaw };
+enum class Role : std::uint8_t { GuestUser, GuestKernel, Vmm, Hardware, FirstStage, SecondStage, Seesaw };
 constexpr std::size_t kRoleCount = 7;
 
 struct RoleColour {

@@ -49,8 +49,18 @@ void SegmentList::coarsen() {
   }
 }
 
+namespace {
+
+/// A guest that is a VMM itself has code of its own at the VMM's level.
+Track track_of(Actor actor) {
+  if (actor == Actor::GuestUser) return Track::GuestUser;
+  return actor == Actor::Vmm ? Track::Vmm : Track::GuestKernel;
+}
+
+}  // namespace
+
 void Timeline::begin(std::uint64_t cycles) {
-  if (cycles != 0) tracks_[static_cast<std::size_t>(Track::Vmm)].append({0, cycles, 0, 0});
+  if (cycles != 0) tracks_[place_of(Track::Vmm, 0)].append({0, cycles, 0, 0});
   cycles_ = cycles;
 }
 
@@ -59,12 +69,11 @@ void Timeline::record(const StepAccount& account) {
   steps_ = account.step + 1;
   cycles_ = std::max(cycles_, account.end_cycle);
   const auto add = [&](Track track, std::uint64_t begin, std::uint64_t end) {
-    if (end > begin)
-      tracks_[static_cast<std::size_t>(track)].extend_or_append({begin, end, account.step, account.step});
+    if (end > begin) tracks_[place_of(track, account.cpu)].extend_or_append({begin, end, account.step, account.step});
   };
   const std::uint64_t vmm_begin =
       account.end_cycle - std::min(account.vmm_cycles, account.end_cycle - account.begin_cycle);
-  add(account.actor == Actor::GuestUser ? Track::GuestUser : Track::GuestKernel, account.begin_cycle, vmm_begin);
+  add(track_of(account.actor), account.begin_cycle, vmm_begin);
   add(Track::Vmm, vmm_begin, account.end_cycle);
   const std::uint64_t latency = std::max<std::uint64_t>(1, std::min(account.latency, vmm_begin - account.begin_cycle));
   if (account.walks != 0) add(Track::PageWalks, account.begin_cycle, account.begin_cycle + latency);
@@ -72,8 +81,8 @@ void Timeline::record(const StepAccount& account) {
 }
 
 StepIndex Timeline::step_at(std::uint64_t cycle) const {
-  for (const Track wanted : {Track::GuestUser, Track::GuestKernel, Track::Vmm}) {
-    const SegmentList& list = track(wanted);
+  for (std::size_t place = 0; place < cpus_ * kCpuTracks; ++place) {
+    const SegmentList& list = tracks_[place];
     const std::size_t index = list.first_ending_after(cycle);
     if (index == list.size() || list[index].begin > cycle) continue;
     const TimelineSegment& segment = list[index];

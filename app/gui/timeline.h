@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The timeline of a run: who had the machine when, in cycles of account (instructions, modelled latencies, VMM
-// actions). Five tracks of segments, recorded step by step as the run reaches new ground; a step that is reached again
-// by going back is not recorded twice. Long runs are kept bounded by joining neighbours that no screen can tell apart.
+// actions). Three tracks of segments for each core and two for all of them, recorded step by step as the run reaches
+// new ground; a step that is reached again by going back is not recorded twice. Long runs are kept bounded by joining
+// neighbours that no screen can tell apart.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,8 +15,10 @@
 
 namespace shearling::gui {
 
+/// The first three are those of one core, the others of the machine.
 enum class Track : std::uint8_t { GuestUser, GuestKernel, Vmm, PageWalks, CacheMisses };
-constexpr std::size_t kTrackCount = 5;
+constexpr std::size_t kCpuTracks = 3;
+constexpr std::size_t kMachineTracks = 2;
 
 struct TimelineSegment {
   std::uint64_t begin = 0, end = 0;         ///< Cycles.
@@ -53,6 +55,7 @@ class SegmentList {
 /// What one step added to the accounts.
 struct StepAccount {
   StepIndex step = 0;
+  unsigned cpu = 0;
   Actor actor = Actor::GuestKernel;  ///< Who ran the instruction.
   std::uint64_t begin_cycle = 0, end_cycle = 0;
   std::uint64_t vmm_cycles = 0;    ///< Of these, spent by the VMM (at the step's end).
@@ -63,18 +66,27 @@ struct StepAccount {
 
 class Timeline {
  public:
+  explicit Timeline(unsigned cpus = 1) : cpus_(cpus), tracks_(cpus * kCpuTracks + kMachineTracks) {}
   /// What the VMM spent before the first step.
   void begin(std::uint64_t cycles);
   /// Steps come in order; one that is already recorded is ignored.
   void record(const StepAccount& account);
-  [[nodiscard]] const SegmentList& track(Track track) const { return tracks_[static_cast<std::size_t>(track)]; }
+  [[nodiscard]] unsigned cpus() const { return cpus_; }
+  /// `cpu` means nothing for the tracks of the whole machine.
+  [[nodiscard]] const SegmentList& track(Track track, unsigned cpu = 0) const { return tracks_[place_of(track, cpu)]; }
   [[nodiscard]] std::uint64_t cycles() const { return cycles_; }
   [[nodiscard]] StepIndex steps() const { return steps_; }
   /// The step that was under way at a cycle: exact at the ends of a segment, proportional inside it.
   [[nodiscard]] StepIndex step_at(std::uint64_t cycle) const;
 
  private:
-  std::array<SegmentList, kTrackCount> tracks_;
+  [[nodiscard]] std::size_t place_of(Track track, unsigned cpu) const {
+    const auto number = static_cast<std::size_t>(track);
+    return number < kCpuTracks ? cpu * kCpuTracks + number : cpus_ * kCpuTracks + number - kCpuTracks;
+  }
+
+  unsigned cpus_;
+  std::vector<SegmentList> tracks_;
   std::uint64_t cycles_ = 0;
   StepIndex steps_ = 0;  ///< Steps recorded: the next one has this index.
 };

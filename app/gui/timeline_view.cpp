@@ -2,7 +2,6 @@
 #include "app/gui/timeline_view.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <QApplication>
@@ -17,16 +16,6 @@
 namespace shearling::gui {
 namespace {
 
-struct TrackStyle {
-  const char* name;
-  Role role;
-};
-constexpr std::array<TrackStyle, kTrackCount> kTracks = {
-    {{QT_TRANSLATE_NOOP("Timeline", "guest user"), Role::GuestUser},
-     {QT_TRANSLATE_NOOP("Timeline", "guest kernel"), Role::GuestKernel},
-     {QT_TRANSLATE_NOOP("Timeline", "VMM"), Role::Vmm},
-     {QT_TRANSLATE_NOOP("Timeline", "page walks"), Role::Stage2},
-     {QT_TRANSLATE_NOOP("Timeline", "L1 misses"), Role::Seesaw}}};
 constexpr double kLabelWidth = 124;
 constexpr double kFooter = 32;
 
@@ -62,18 +51,40 @@ void TimelineView::show_moment(const Moment& moment) {
   update();
 }
 
-double TimelineView::row_height() const { return (height() - theme().px(kFooter)) / static_cast<double>(kTrackCount); }
+std::vector<TimelineView::TrackRow> TimelineView::track_rows() const {
+  const MachineView& view = *moment_.machine;
+  const unsigned cpus = view.timeline->cpus();
+  std::vector<TrackRow> rows;
+  const auto add = [&](Track track, unsigned cpu, Actor actor, const QString& word) {
+    const std::string_view name = view.level_name(actor);
+    QString level = QString::fromUtf8(name.data(), static_cast<qsizetype>(name.size()));
+    if (level.isEmpty() || cpus == 1) level = (level + QLatin1Char(' ') + word).trimmed();
+    rows.push_back({track, cpu, role_of(actor), cpus == 1 ? level : tr("CPU %1 %2").arg(cpu).arg(level)});
+  };
+  for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+    add(Track::GuestUser, cpu, Actor::GuestUser, tr("user"));
+    add(Track::GuestKernel, cpu, Actor::GuestKernel, tr("kernel"));
+    if (cpus == 1 || view.has_vmm()) add(Track::Vmm, cpu, Actor::Vmm, tr("VMM"));
+  }
+  rows.push_back({Track::PageWalks, 0, Role::SecondStage, tr("page walks")});
+  rows.push_back({Track::CacheMisses, 0, Role::Seesaw, tr("L1 misses")});
+  return rows;
+}
+
+double TimelineView::row_height() const {
+  return (height() - theme().px(kFooter)) / static_cast<double>(track_rows().size());
+}
 
 // At most one rectangle a pixel: segments that are narrower than that are drawn together.
-void TimelineView::paint_track(QPainter& painter, const TimelineScale& scale, Track track, const QRectF& row) const {
-  const SegmentList& list = moment_.machine->timeline->track(track);
-  const TrackStyle& style = kTracks[static_cast<std::size_t>(track)];
-  const RoleColour& colour = theme().role(style.role);
-  draw_text(painter, {theme().px(8), row.top(), theme().px(kLabelWidth) - theme().px(12), row.height()},
-            QCoreApplication::translate("Timeline", style.name), theme().words(13, QFont::DemiBold), colour.text);
+void TimelineView::paint_track(QPainter& painter, const TimelineScale& scale, const TrackRow& track,
+                               const QRectF& row) const {
+  const SegmentList& list = moment_.machine->timeline->track(track.track, track.cpu);
+  const RoleColour& colour = theme().role(track.role);
+  draw_text(painter, {theme().px(8), row.top(), theme().px(kLabelWidth) - theme().px(12), row.height()}, track.name,
+            theme().words(13, QFont::DemiBold), colour.text);
   painter.setPen(QPen(theme().palette().line, 1));
   painter.drawLine(QPointF(scale.left, row.bottom() - 0.5), QPointF(scale.left + scale.width, row.bottom() - 0.5));
-  const double height = std::min(theme().px(22), row.height() - theme().px(6));
+  const double height = std::min(theme().px(22), row.height() - theme().px(row.height() < theme().px(22) ? 3 : 6));
   const double top = row.center().y() - height / 2;
   std::size_t index = list.first_ending_after(static_cast<std::uint64_t>(std::max(0.0, scale.first)));
   while (index < list.size()) {
@@ -119,11 +130,12 @@ void TimelineView::paint_position(QPainter& painter, const TimelineScale& scale,
 void TimelineView::paint(QPainter& painter) {
   if (moment_.machine->timeline == nullptr) return;
   const TimelineScale scale = this->scale();
-  for (std::size_t track = 0; track < kTrackCount; ++track) {
-    paint_track(painter, scale, static_cast<Track>(track),
-                {0, static_cast<double>(track) * row_height(), static_cast<double>(width()), row_height()});
+  const std::vector<TrackRow> rows = track_rows();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    paint_track(painter, scale, rows[row],
+                {0, static_cast<double>(row) * row_height(), static_cast<double>(width()), row_height()});
   }
-  const double tracks = row_height() * static_cast<double>(kTrackCount);
+  const double tracks = row_height() * static_cast<double>(rows.size());
   paint_overview(painter, scale, {scale.left, tracks + theme().px(6), scale.width, theme().px(8)});
   paint_position(painter, scale, tracks + theme().px(15));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The Timeline: who had the machine when, over the cycles of the run; page walks and L1 misses below. Click seeks,
+// The Timeline: who had each core when, over the cycles of the run; page walks and L1 misses below. Click seeks,
 // wheel zooms, drag pans, double click shows the whole run.
 #pragma once
 
@@ -31,7 +31,15 @@ class TimelineView : public PaintedView {
   bool event(QEvent* event) override;
 
  private:
-  void paint_track(QPainter& painter, const TimelineScale& scale, Track track, const QRectF& row) const;
+  struct TrackRow {
+    Track track;
+    unsigned cpu;
+    Role role;
+    QString name;
+  };
+  /// Three tracks for each core (without the VMM's where there is none), and the machine's.
+  [[nodiscard]] std::vector<TrackRow> track_rows() const;
+  void paint_track(QPainter& painter, const TimelineScale& scale, const TrackRow& track, const QRectF& row) const;
   void paint_overview(QPainter& painter, const TimelineScale& scale, const QRectF& bar) const;
   void paint_position(QPainter& painter, const TimelineScale& scale, double bottom) const;
   [[nodiscard]] double whole() const;

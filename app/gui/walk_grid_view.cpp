@@ -2,7 +2,6 @@
 #include "app/gui/walk_grid_view.h"
 
 #include <algorithm>
-#include <array>
 
 #include <QHelpEvent>
 #include <QMouseEvent>
@@ -14,8 +13,6 @@
 
 namespace shearling::gui {
 namespace {
-
-constexpr std::array<const char*, 5> kGuestEntryNames = {"", "PTE", "PDE", "PDPTE", "PML4E"};
 
 QString text_of(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
 
@@ -106,7 +103,7 @@ std::optional<std::size_t> WalkGridView::reference_at(const QPointF& place) cons
 void WalkGridView::paint_cell(QPainter& painter, const QRectF& cell, std::size_t index, CellState state,
                               std::size_t place) const {
   const WalkReference& shown = reference(index);
-  const Role role = shown.stage == 1 ? Role::Stage1 : Role::Stage2;
+  const Role role = shown.stage == 1 ? Role::FirstStage : Role::SecondStage;
   const Palette& palette = theme().palette();
   const bool ahead = state == CellState::Ahead;
   const bool skipped = state == CellState::Skipped;
@@ -192,7 +189,8 @@ void WalkGridView::paint_result(QPainter& painter, const WalkGridLayout& layout)
     if (two) draw_text(painter, text, tr("no translation"), theme().words(14), theme().palette().muted);
     return;
   }
-  const QString kind = layout.nested_levels == 0 ? tr("PA") : tr("hPA");
+  const TechniqueWords words = moment_.machine->words();
+  const QString kind = layout.nested_levels == 0 ? tr("PA") : text_of(words.host_physical);
   draw_text(painter, text, kind + QLatin1Char(' ') + hex(end.physical_address.value), theme().mono(14, QFont::Bold),
             theme().role(role).text);
   text.translate(0, line);
@@ -203,23 +201,27 @@ void WalkGridView::paint_result(QPainter& painter, const WalkGridLayout& layout)
 
 void WalkGridView::paint_labels(QPainter& painter, const WalkGridLayout& layout) const {
   const QFont font = theme().words(14, QFont::DemiBold);
-  const QColor stage1 = theme().role(Role::Stage1).text;
-  const QColor stage2 = theme().role(Role::Stage2).text;
-  for (unsigned column = 0; column < layout.guest_levels; ++column) {
-    const unsigned level = layout.guest_levels - column;
-    const QString name = level < kGuestEntryNames.size() ? QString::fromLatin1(kGuestEntryNames[level]) : QString();
-    draw_text(painter, layout.column_label(column),
-              layout.cell_width > theme().px(130) ? tr("guest L%1 (%2)").arg(level).arg(name) : name, font, stage1,
+  const QColor first = theme().role(Role::FirstStage).text;
+  const QColor second = theme().role(Role::SecondStage).text;
+  const MachineView& view = *moment_.machine;
+  const bool wide = layout.cell_width > theme().px(130);
+  const auto level_words = [&](unsigned stage, unsigned level) {
+    const TableLevelWords words = view.isa->table_level_words(stage, level);
+    return text_of(wide ? words.label : words.short_label);
+  };
+  for (unsigned column = 0; column < layout.guest_levels; ++column)
+    draw_text(painter, layout.column_label(column), level_words(1, layout.guest_levels - column), font, first,
               Qt::AlignCenter);
-  }
   if (layout.nested_levels != 0)
-    draw_text(painter, layout.column_label(layout.guest_levels), tr("the data's gPA"), font, stage1, Qt::AlignCenter);
+    draw_text(painter, layout.column_label(layout.guest_levels),
+              tr("the data's %1").arg(text_of(view.words().guest_physical)), font, first, Qt::AlignCenter);
   for (unsigned row = 0; row < layout.rows(); ++row) {
     const unsigned level = layout.nested_levels - row;
-    const bool own = level == 0;
-    const QString name =
-        own ? (layout.nested_levels == 0 ? tr("page table") : tr("guest entry")) : tr("EPT L%1").arg(level);
-    draw_text(painter, layout.row_label(row), name, font, own ? stage1 : stage2);
+    if (level != 0)
+      draw_text(painter, layout.row_label(row), text_of(view.isa->table_level_words(2, level).label), font, second);
+    else
+      draw_text(painter, layout.row_label(row), layout.nested_levels == 0 ? tr("page table") : tr("guest entry"), font,
+                first);
   }
 }
 
@@ -274,8 +276,10 @@ void WalkGridView::paint_footer(QPainter& painter, const QRectF& box) const {
                    theme().palette().muted) +
          theme().px(24);
   };
-  legend(Role::Stage1, tr("stage 1: the guest's own tables"));
-  if (beginning().nested_levels != 0) legend(Role::Stage2, tr("stage 2: the VMM's tables (EPT)"));
+  legend(Role::FirstStage, tr("stage 1: the guest's own tables"));
+  if (beginning().nested_levels != 0)
+    legend(Role::SecondStage,
+           tr("stage 2: the VMM's tables (%1)").arg(text_of(moment_.machine->words().nested_tables)));
   legend(Role::GuestKernel, tr("translated"));
   draw_text(painter, {x, line.top(), std::max(0.0, line.right() - x), line.height()},
             tr("F11 next reference · F4 back"), theme().words(13), theme().palette().muted,

@@ -173,7 +173,7 @@ struct TechniqueWords {
   std::string_view control_structure;  ///< "VMCS"
   std::string_view exit_reason;        ///< Before an exit's number: "VMCS: exit reason".
   std::string_view exit_address;       ///< Before the address of the instruction that exited: "RIP".
-  std::string_view trap_vector;        ///< Before a trap's number: "IDT: vector".
+  std::string_view trap_words;         ///< Of one delivered: "IDT: vector {vector}"; {name} is its name.
   std::string_view guest_physical;     ///< An address that stage 1 gives: "gPA".
   std::string_view host_physical;      ///< An address that stage 2 gives: "hPA".
   std::string_view nested_tables;      ///< What stage 2 is called: "EPT".

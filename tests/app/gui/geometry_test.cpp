@@ -22,6 +22,7 @@ class GeometryTest : public QObject {
   void a_long_run_stays_bounded_and_in_order();
   void a_cycle_finds_its_step();
   void a_step_is_recorded_once();
+  void each_core_has_its_tracks();
 };
 
 void GeometryTest::the_stage_keeps_its_boxes_apart_and_inside() {
@@ -173,6 +174,20 @@ void GeometryTest::a_step_is_recorded_once() {
   }
   QCOMPARE(timeline.cycles(), std::uint64_t{10});
   QCOMPARE(timeline.steps(), StepIndex{10});
+}
+
+void GeometryTest::each_core_has_its_tracks() {
+  Timeline timeline(2);
+  timeline.record({.step = 0, .cpu = 0, .actor = Actor::GuestKernel, .begin_cycle = 0, .end_cycle = 4});
+  timeline.record({.step = 1, .cpu = 1, .actor = Actor::Vmm, .begin_cycle = 4, .end_cycle = 9, .walks = 1});
+  timeline.record({.step = 2, .cpu = 1, .actor = Actor::GuestUser, .begin_cycle = 9, .end_cycle = 12});
+  QCOMPARE(timeline.track(Track::GuestKernel, 0).size(), std::size_t{1});
+  QCOMPARE(timeline.track(Track::GuestKernel, 1).size(), std::size_t{0});
+  // A guest's own code at the level of a VMM.
+  QCOMPARE(timeline.track(Track::Vmm, 1)[0].end, std::uint64_t{9});
+  QCOMPARE(timeline.track(Track::PageWalks).size(), std::size_t{1});
+  QCOMPARE(timeline.step_at(10), StepIndex{2});
+  QCOMPARE(timeline.step_at(5), StepIndex{1});
 }
 
 QTEST_APPLESS_MAIN(GeometryTest)

@@ -2,8 +2,8 @@
 //
 // Opens the real window on a guest or a lesson, triggers actions one after the other, and saves a picture: for looking
 // at it, and for the documentation's pictures.
-//   gui_screenshot OUT.png WIDTHxHEIGHT PATH [--vmm T] [ACTION ...]     an ACTION may be "view:walk", "theme:1",
-//   "zoom:2", "figure:8"
+//   gui_screenshot OUT.png WIDTHxHEIGHT PATH [--vmm T] [--machine M] [ACTION ...]     an ACTION may be
+//   "view:walk", "theme:1", "zoom:2", "figure:8", "seek:12000"
 #include <QAction>
 #include <QApplication>
 #include <QDeadlineTimer>
@@ -11,6 +11,7 @@
 
 #include "app/gui/main_window.h"
 #include "app/gui/plots_view.h"
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 using namespace shearling;
@@ -39,15 +40,21 @@ int main(int argc, char** argv) {
   const QString path = arguments.takeFirst();
   std::optional<VmmTechnique> technique;
   if (arguments.value(0) == QLatin1String("--vmm")) {
-    technique = arguments.value(1) == QLatin1String("vt-x") ? VmmTechnique::VtX : VmmTechnique::Bare;
+    technique = technique_named(arguments.value(1).toStdString());
     arguments = arguments.mid(2);
   }
+  QString machine;
+  if (arguments.value(0) == QLatin1String("--machine")) {
+    machine = arguments.value(1);
+    arguments = arguments.mid(2);
+  }
+  arm::register_arm();
   x86::register_x86();
   MainWindow window(false);
   window.resize(size.value(0).toInt(), size.value(1).toInt());
   window.show();
   settle(window, 300);
-  window.open(path, technique);
+  window.open(path, technique, machine);
   settle(window, 800);
   for (const QString& action : arguments) {
     if (action.startsWith(QLatin1String("view:")))
@@ -58,6 +65,8 @@ int main(int argc, char** argv) {
       theme().set_zoom(action.mid(5).toDouble());
     else if (action.startsWith(QLatin1String("figure:")))
       window.plots().compute(action.mid(7).toInt());
+    else if (action.startsWith(QLatin1String("seek:")))
+      window.controller().post(Seek{action.mid(5).toULongLong()});
     else if (window.action(action) != nullptr)
       window.action(action)->trigger();
     else

@@ -7,6 +7,7 @@
 #include "app/gui/machine_session.h"
 #include "core/events/reflection.h"
 #include "core/lesson/lesson.h"
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 using namespace shearling;
@@ -16,8 +17,8 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{60};
 
-Load load_of(const char* guest, VmmTechnique technique) {
-  Result<Load> load = load_request(guest, technique);
+Load load_of(const char* guest, VmmTechnique technique, const char* machine = "") {
+  Result<Load> load = load_request(guest, technique, machine);
   if (!load) qFatal("%s", load.error().text().c_str());
   return std::move(load).value();
 }
@@ -52,10 +53,17 @@ Q_DECLARE_METATYPE(shearling::VmmTechnique)
 class SessionTest : public QObject {
   Q_OBJECT
  private slots:
-  void initTestCase() { x86::register_x86(); }
+  void initTestCase() {
+    x86::register_x86();
+    arm::register_arm();
+  }
   void a_view_is_the_same_forwards_and_backwards_data();
   void a_view_is_the_same_forwards_and_backwards();
   void running_to_an_exit_shows_it_and_going_back_finds_the_one_before();
+  void a_guest_that_is_a_vmm_has_exits_of_its_own();
+  void two_cores_are_told_apart();
+  void stepping_over_a_call_comes_back_behind_it();
+  void a_technique_that_the_isa_lacks_is_told();
   void a_breakpoint_stops_the_run();
   void an_endless_guest_can_be_paused();
   void breakpoints_and_memory_do_not_stop_a_run();
@@ -114,6 +122,63 @@ void SessionTest::running_to_an_exit_shows_it_and_going_back_finds_the_one_befor
   const auto none = done(session, BackTo{Landmark::Exit});
   QVERIFY(!none->message.empty());
   QCOMPARE(none->position, exits.front().position);
+}
+
+// Exits are those to the VMM that the guest is itself: there is no other.
+void SessionTest::a_guest_that_is_a_vmm_has_exits_of_its_own() {
+  MachineSession session;
+  const auto begin = done(session, Load(load_of("aa64-hypervisor", VmmTechnique::Bare, "virt-el2")));
+  QVERIFY(begin->guest_is_vmm());
+  QVERIFY(begin->actor == Actor::Vmm);
+  std::vector<Fact> exits;
+  for (int exit = 0; exit < 3; ++exit) {
+    const auto view = done(session, RunTo{Landmark::Exit});
+    QVERIFY(view->actor == Actor::Vmm);
+    QVERIFY(exits.empty() || view->position > exits.back().position);
+    exits.push_back(fact_of(*view));
+  }
+  QVERIFY(fact_of(*done(session, BackTo{Landmark::Exit})) == exits[1]);
+  const auto end = done(session, Run{});
+  QVERIFY(end->stop.reason == StopReason::PowerOff);
+  QVERIFY(end->timeline->track(Track::Vmm).size() > 3);
+}
+
+void SessionTest::two_cores_are_told_apart() {
+  MachineSession session;
+  done(session, Load(load_of("aa64-smp", VmmTechnique::Bare, "virt-smp")));
+  const auto end = done(session, Run{});
+  QCOMPARE(end->cpu_count(), 2U);
+  QVERIFY(end->timeline->track(Track::GuestKernel, 0).size() > 0);
+  QVERIFY(end->timeline->track(Track::GuestKernel, 1).size() > 0);
+  // Where the turn passes on, the step is one core's and what comes next the other's.
+  const StepIndex middle = end->position / 2;
+  bool passed_on = false;
+  for (auto view = done(session, Seek{middle}); view->position < middle + 200 && !passed_on;
+       view = done(session, StepForward{1})) {
+    QVERIFY(view->registers == view->cpus[view->cpu].registers);
+    for (const Event& event : view->events) QCOMPARE(static_cast<unsigned>(event.vcpu), view->step_cpu);
+    passed_on = view->step_cpu != view->cpu;
+  }
+  QVERIFY(passed_on);
+}
+
+void SessionTest::stepping_over_a_call_comes_back_behind_it() {
+  MachineSession session;
+  done(session, Load(load_of("aa64-kernel", VmmTechnique::El2)));
+  for (int search = 0; search < 4000; ++search) {
+    const auto view = done(session, StepForward{1});
+    if (view->disassembly.front().text.rfind("bl ", 0) != 0) continue;
+    QCOMPARE(done(session, StepOver{})->pc.value, view->pc.value + 4);
+    return;
+  }
+  QFAIL("no call was found");
+}
+
+void SessionTest::a_technique_that_the_isa_lacks_is_told() {
+  const Result<Load> load = load_request("aa64-kernel", VmmTechnique::VtX);
+  QVERIFY(!load);
+  QVERIFY(load.error().message.find("vt-x") != std::string::npos);
+  QVERIFY(load.error().remedy.find("el2") != std::string::npos);
 }
 
 void SessionTest::a_breakpoint_stops_the_run() {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/app/gui/view_builder.h"
 
+#include "isa-arm/isa_arm.h"
+#include "isa-x86/isa_x86.h"
+
 namespace shearling::gui {
 namespace {
 
@@ -35,7 +38,7 @@ ViewBuilder::ViewBuilder(VmmTechnique technique) : view_(std::make_shared<Machin
   const bool vmm = technique != VmmTechnique::Bare;
   view.state = RunState::Paused;
   view.guest = "kernel.elf";
-  view.isa = "x86-64";
+  view.isa = &x86::x86_isa();
   view.machine = "pc";
   view.technique = technique;
   view.position = 48214;
@@ -98,6 +101,41 @@ ViewBuilder::ViewBuilder(VmmTechnique technique) : view_(std::make_shared<Machin
   view.caches.tft[2] = {0x7f3a80000 >> 9, 1};
   view.console = std::make_shared<const std::string>("ring 0: going to ring 3\nring 3: hello through SYSCALL\n");
   view.timeline = std::make_shared<Timeline>();
+}
+
+ViewBuilder& ViewBuilder::arm(VmmTechnique technique, bool has_control) {
+  MachineView& view = *view_;
+  view.isa = &arm::arm_isa();
+  view.guest = "aa64-kernel.elf";
+  view.machine = "virt";
+  view.technique = technique;
+  view.mode = "EL1h";
+  view.privilege = 1;
+  view.instruction = "mrs x0, midr_el1";
+  view.registers = {reg("X0", "general", 1, 1), reg("PC", "general", kPc, kPc),
+                    reg("ESR_EL1", "exceptions", 0x56000000, 0x56000000, "EC=0x15 (SVC), IL=1"),
+                    reg("HCR_EL2", "virtualization", 0x80000001, 0x80000001, "RW=1, VM=1"),
+                    reg("TTBR1_EL1", "translation", 0x41000000, 0x41000000)};
+  view.registers_before = view.registers;
+  view.control.clear();
+  if (has_control) view.control = {{"traps and routing", "HCR_EL2", 0xe088, 0x80000001}};
+  view.control_before = view.control;
+  return *this;
+}
+
+ViewBuilder& ViewBuilder::two_cpus() {
+  MachineView& view = *view_;
+  CpuView other{.registers = view.registers, .registers_before = view.registers};
+  other.registers[0].believed = other.registers[0].real = 77;
+  view.cpus = {{view.registers, view.registers_before}, other};
+  view.cpu = 1;
+  return *this;
+}
+
+ViewBuilder& ViewBuilder::trap_to(std::uint8_t from, std::uint8_t to) {
+  event(InstructionFetched{.pc = {kPc}, .physical_address = {kPc}, .length = 4}, Actor::GuestKernel, from);
+  return event(TrapDelivered{.name = "HVC", .vector = 0x16, .from_privilege = from, .to_privilege = to},
+               Actor::Hardware, to);
 }
 
 ViewBuilder& ViewBuilder::event(EventPayload payload, Actor actor, std::uint8_t privilege) {
@@ -206,10 +244,10 @@ ViewBuilder& ViewBuilder::trap() {
       .name = "#GP", .vector = 13, .from_privilege = 3, .to_privilege = 0, .handler = {0x100800}, .stack = {0x109fb0}});
 }
 
-ViewBuilder& ViewBuilder::ended() {
+ViewBuilder& ViewBuilder::ended(StopReason reason) {
   view_->state = RunState::Ended;
-  view_->stop = {StopReason::ExitPort, 1};
-  return event(MachineStopped{.reason = StopReason::ExitPort, .code = 1});
+  view_->stop = {reason, 1};
+  return event(MachineStopped{.reason = reason, .code = 1});
 }
 
 ViewBuilder& ViewBuilder::running() {
@@ -239,7 +277,8 @@ ViewBuilder& ViewBuilder::translations() {
 }
 
 ViewBuilder& ViewBuilder::timeline(unsigned steps) {
-  auto timeline = std::make_shared<Timeline>();
+  const unsigned cpus = view_->cpu_count();
+  auto timeline = std::make_shared<Timeline>(cpus);
   std::uint64_t cycle = 0;
   for (StepIndex step = 0; step < steps; ++step) {
     const bool exits = step % 97 == 96;
@@ -249,6 +288,7 @@ ViewBuilder& ViewBuilder::timeline(unsigned steps) {
     const std::uint64_t latency = walks ? 24 : misses ? 6 : 0;
     const std::uint64_t end = cycle + 1 + vmm + latency;
     timeline->record({.step = step,
+                      .cpu = static_cast<unsigned>(step / 50 % cpus),
                       .actor = step / 150 % 3 == 0 ? Actor::GuestUser : Actor::GuestKernel,
                       .begin_cycle = cycle,
                       .end_cycle = end,

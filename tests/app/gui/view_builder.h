@@ -14,6 +14,13 @@ class ViewBuilder {
   /// A paused machine at step 48,213 under a technique, with registers and code and no events.
   explicit ViewBuilder(VmmTechnique technique = VmmTechnique::VtX);
 
+  /// The same moment of an AArch64 machine; `has_control`: its core has EL2.
+  ViewBuilder& arm(VmmTechnique technique, bool has_control);
+  /// A second core, whose X0 is 77; it is the current one.
+  ViewBuilder& two_cpus();
+  /// An exception between two levels of privilege.
+  ViewBuilder& trap_to(std::uint8_t from, std::uint8_t to);
+
   ViewBuilder& event(EventPayload payload, Actor actor = Actor::Hardware, std::uint8_t privilege = 0);
   /// fetch, checks, exit, actions, entry of one CPUID.
   ViewBuilder& cpuid_exit();
@@ -23,7 +30,7 @@ class ViewBuilder {
   ViewBuilder& seesaw_load(bool tft_hit = true);
   /// #GP in ring 3, delivered to ring 0.
   ViewBuilder& trap();
-  ViewBuilder& ended();
+  ViewBuilder& ended(StopReason reason = StopReason::ExitPort);
   ViewBuilder& running();
   ViewBuilder& translations();
   ViewBuilder& timeline(unsigned steps);

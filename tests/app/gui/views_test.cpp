@@ -29,6 +29,11 @@ class ViewsTest : public QObject {
   void models_obey_the_rules_of_models();
   void a_register_that_differs_is_marked_by_a_dot_and_a_tint();
   void a_register_that_changed_is_marked();
+  void registers_come_in_the_order_of_the_isa();
+  void decoded_fields_stand_beside_a_value_and_in_its_tip();
+  void each_core_has_its_registers();
+  void levels_are_called_as_the_isa_calls_them();
+  void a_guest_that_switches_the_machine_off_has_ended_well();
   void a_changed_control_field_is_marked();
   void events_still_to_come_are_muted();
   void detail_hides_caches_but_never_the_cursor();
@@ -66,7 +71,8 @@ void ViewsTest::models_obey_the_rules_of_models() {
   const ViewBuilder vtx = ViewBuilder().cpuid_exit().walk(4, 4).translations();
   const ViewBuilder bare = ViewBuilder(VmmTechnique::Bare).trap();
   const std::vector<std::pair<std::vector<Column>, std::vector<std::vector<Row>>>> all = {
-      {register_columns(), {register_rows(*vtx.view()), register_rows(*bare.view()), {}}},
+      {register_columns(),
+       {register_rows(*vtx.view(), RegisterChoice::All), register_rows(*bare.view(), RegisterChoice::Essential), {}}},
       {control_columns(), {control_rows(*vtx.view()), control_rows(*bare.view()), control_rows(*vtx.view())}},
       {event_columns(), {event_rows(vtx.moment()), event_rows(bare.moment()), event_rows(vtx.at(3))}},
       {code_columns(), {disassembly_rows(*vtx.view()), source_rows(*vtx.view()), {}}},
@@ -85,7 +91,7 @@ void ViewsTest::models_obey_the_rules_of_models() {
 
 void ViewsTest::a_register_that_differs_is_marked_by_a_dot_and_a_tint() {
   const ViewBuilder builder;
-  const auto rows = register_rows(*builder.view());
+  const auto rows = register_rows(*builder.view(), RegisterChoice::All);
   const auto row_of = [&](const QString& name) {
     return *std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.cells[1].text == name; });
   };
@@ -97,11 +103,80 @@ void ViewsTest::a_register_that_differs_is_marked_by_a_dot_and_a_tint() {
 }
 
 void ViewsTest::a_register_that_changed_is_marked() {
-  const auto rows = register_rows(*ViewBuilder().view());
-  QCOMPARE(rows[1].cells[1].text, QStringLiteral("RAX"));
-  QCOMPARE(rows[1].cells[0].text, QStringLiteral("▸"));
-  QVERIFY(rows[1].cells[2].bold);
-  QVERIFY(!rows[2].cells[2].bold);
+  const auto rows = register_rows(*ViewBuilder().view(), RegisterChoice::Essential);
+  QCOMPARE(rows[0].cells[1].text, QStringLiteral("RAX"));
+  QCOMPARE(rows[0].cells[0].text, QStringLiteral("▸"));
+  QVERIFY(rows[0].cells[2].bold);
+  QVERIFY(!rows[1].cells[2].bold);
+}
+
+void ViewsTest::registers_come_in_the_order_of_the_isa() {
+  const auto names = [](const std::vector<Row>& rows) {
+    QStringList list;
+    for (const Row& row : rows) list.push_back(row.cells[1].text);
+    return list;
+  };
+  const auto arm = ViewBuilder().arm(VmmTechnique::El2, true).view();
+  QCOMPARE(names(register_rows(*arm, RegisterChoice::Essential)),
+           QStringList({QStringLiteral("PC"), QStringLiteral("X0"), QStringLiteral("ESR_EL1"),
+                        QStringLiteral("TTBR1_EL1"), QStringLiteral("HCR_EL2")}));
+  // All of them, each group under its heading.
+  QCOMPARE(names(register_rows(*arm, RegisterChoice::All)),
+           QStringList({QStringLiteral("general"), QStringLiteral("X0"), QStringLiteral("PC"),
+                        QStringLiteral("exceptions"), QStringLiteral("ESR_EL1"), QStringLiteral("virtualization"),
+                        QStringLiteral("HCR_EL2"), QStringLiteral("translation"), QStringLiteral("TTBR1_EL1")}));
+  const auto x86 = names(register_rows(*ViewBuilder().view(), RegisterChoice::All));
+  QCOMPARE(x86.count(QStringLiteral("system")), 1);
+  // One that is not among the first ones is shown as soon as guest and hardware disagree about it.
+  QVERIFY(names(register_rows(*ViewBuilder().view(), RegisterChoice::Essential)).endsWith(QStringLiteral("TSC")));
+}
+
+void ViewsTest::decoded_fields_stand_beside_a_value_and_in_its_tip() {
+  const auto arm = ViewBuilder().arm(VmmTechnique::El2, true).view();
+  const auto rows = register_rows(*arm, RegisterChoice::Essential);
+  QVERIFY(rows[2].cells[3].text.contains(QStringLiteral("EC=0x15 (SVC)")));
+  QVERIFY(rows[2].tooltip.contains(QStringLiteral("\nIL=1")));
+  // A control structure of registers says what their fields mean, too.
+  QVERIFY(control_rows(*arm)[1].cells[3].text.contains(QStringLiteral("VM=1")));
+}
+
+void ViewsTest::each_core_has_its_registers() {
+  const auto view = ViewBuilder().arm(VmmTechnique::Bare, false).two_cpus().view();
+  const auto x0 = [&](std::optional<unsigned> cpu) {
+    return register_rows(*view, RegisterChoice::Essential, cpu)[1].cells[2].text;
+  };
+  QVERIFY(x0(0) != x0(1));
+  QCOMPARE(x0(0), x0(std::nullopt));
+  QCOMPARE(x0(1), hex_padded(77, 64));
+  QCOMPARE(x0(9), x0(std::nullopt));
+}
+
+void ViewsTest::levels_are_called_as_the_isa_calls_them() {
+  const auto x86 = ViewBuilder().view();
+  const auto arm = ViewBuilder().arm(VmmTechnique::Bare, true).view();
+  QCOMPARE(x86->level_name(Actor::GuestUser), std::string_view("ring 3"));
+  QCOMPARE(arm->level_name(Actor::GuestUser), std::string_view("EL0"));
+  QCOMPARE(arm->level_name(Actor::Vmm), std::string_view("EL2"));
+  QVERIFY(x86->actor_of(0) == Actor::GuestKernel);
+  QVERIFY(arm->actor_of(0) == Actor::GuestUser);
+  QVERIFY(x86->has_vmm() && !x86->guest_is_vmm());
+  QVERIFY(arm->has_vmm() && arm->guest_is_vmm());
+  QVERIFY(!ViewBuilder().arm(VmmTechnique::Bare, false).view()->has_vmm());
+  QVERIFY(!ViewBuilder().arm(VmmTechnique::El2, true).view()->guest_is_vmm());
+}
+
+void ViewsTest::a_guest_that_switches_the_machine_off_has_ended_well() {
+  QVERIFY(ended_well({StopReason::PowerOff, 0}));
+  QVERIFY(ended_well({StopReason::ExitPort, 1}));
+  QVERIFY(!ended_well({StopReason::ExitPort, 3}));
+  QVERIFY(!ended_well({StopReason::Reset, 0}));
+  QVERIFY(end_words({StopReason::PowerOff, 0}).contains(QStringLiteral("switched the machine off")));
+  QVERIFY(end_words({StopReason::Reset, 0}).startsWith(QStringLiteral("failed")));
+  Event event;
+  event.payload = MachineStopped{.reason = StopReason::PowerOff};
+  QVERIFY(family_of(event).ink == Ink::Good);
+  event.payload = MachineStopped{.reason = StopReason::Reset};
+  QVERIFY(family_of(event).ink == Ink::Bad);
 }
 
 void ViewsTest::a_changed_control_field_is_marked() {
@@ -181,6 +256,12 @@ void ViewsTest::crossings_follow_the_cursor() {
   QVERIFY(crossing_of(builder.moment())->label.contains(QStringLiteral("10")));
   const auto trap = crossing_of(ViewBuilder(VmmTechnique::Bare).trap().moment());
   QVERIFY(trap->from == Crossing::Place::User && trap->to == Crossing::Place::Kernel);
+  // An exception to the level of a VMM that is the guest's own.
+  const auto up = crossing_of(ViewBuilder().arm(VmmTechnique::Bare, true).trap_to(1, 2).moment());
+  QVERIFY(up->from == Crossing::Place::Kernel && up->to == Crossing::Place::Vmm);
+  QCOMPARE(up->label, QStringLiteral("HVC"));
+  const auto call = crossing_of(ViewBuilder().arm(VmmTechnique::Bare, false).trap_to(0, 1).moment());
+  QVERIFY(call->from == Crossing::Place::User && call->to == Crossing::Place::Kernel);
 }
 
 void ViewsTest::the_walk_under_the_cursor_is_shown() {
@@ -253,6 +334,10 @@ void ViewsTest::every_view_draws_every_state_data() {
   add("trap", ViewBuilder(VmmTechnique::Bare).trap().moment());
   add("ended", ViewBuilder().ended().moment());
   add("running", ViewBuilder().cpuid_exit().running().moment());
+  add("el2", ViewBuilder().arm(VmmTechnique::El2, true).cpuid_exit().walk(3, 3).timeline(3000).moment());
+  add("own-vmm", ViewBuilder().arm(VmmTechnique::Bare, true).trap_to(1, 2).timeline(3000).moment());
+  add("two-cores", ViewBuilder().arm(VmmTechnique::Bare, false).two_cpus().trap_to(0, 1).timeline(3000).moment());
+  add("powered-off", ViewBuilder().arm(VmmTechnique::Bare, false).ended(StopReason::PowerOff).moment());
   add("empty", {.machine = std::make_shared<const MachineView>(), .cursor = 0, .detail = Detail::Main, .whole = true});
 }
 

@@ -24,6 +24,7 @@
 #include "app/gui/main_window.h"
 #include "app/gui/plots_view.h"
 #include "core/lesson/lesson.h"
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 using namespace shearling;
@@ -65,6 +66,7 @@ class WindowTest : public QObject {
 void WindowTest::initTestCase() {
   QApplication::setStyle(QStringLiteral("Fusion"));
   x86::register_x86();
+  arm::register_arm();
   QDir(QStringLiteral(SHEARLING_BINARY_DIR)).mkpath(QStringLiteral("screenshots"));
 }
 
