@@ -87,6 +87,7 @@ void ArmProcessor::reset(std::uint64_t entry, unsigned level) {
 
 void ArmProcessor::start_at(VirtualAddress entry, std::uint64_t context_id) {
   reset(entry.value, system_->entry_level());
+  system_->gic.reset_cpu_interface(context_.cpu);
   state_.powered = true;
   write_engine(integer_register(0), context_id);
   accesses_.translations_changed();
@@ -129,6 +130,7 @@ void ArmProcessor::load_state(Reader& reader) {
 
 void ArmProcessor::models_changed() {
   accesses_.reset();
+  mmu_.state_restored();
   mmu_.clear_hazard();
   staleness_suspected_ = true;
   resumed_ = false;
@@ -390,6 +392,9 @@ Obstacle ArmProcessor::execute(Operation operation) {
               state_, system_->config, {.instruction = TrappableInstruction::FloatingPoint}, context_.events)))
         return obstacle;
       return execute_innocuous();
+    case Operation::Ordered:
+      if (Obstacle obstacle = check_alignment(CheckId::OrderedAligned)) return obstacle;
+      return execute_innocuous();
     case Operation::Undefined:
       return undefined();
     case Operation::Svc:
@@ -449,11 +454,11 @@ bool ArmProcessor::checks_alignment() const {
   return (state_[host ? SystemRegister::SCTLR_EL2 : SystemRegister::SCTLR_EL1] & sctlr::kA) != 0;
 }
 
-Obstacle ArmProcessor::check_alignment() {
-  if (!checks_alignment()) return {};
+/// Of any load or store, or of those that ask for it themselves: without FEAT_LSE2, load-acquire and store-release must
+/// be aligned (DDI 0487, B2.5.2), which Unicorn 2.1.1 does not check.
+Obstacle ArmProcessor::check_alignment(CheckId id) {
   const auto operand = memory_operand(word_, pc(), [this](unsigned index) { return base_register(index); });
-  if (!operand ||
-      check(CheckId::AccessAligned, operand->address % operand->alignment == 0, operand->address, operand->alignment))
+  if (!operand || check(id, operand->address % operand->alignment == 0, operand->address, operand->alignment))
     return {};
   const VirtualAddress address{operand->address};
   return abort_of({.status = kAlignmentFault, .write = operand->write, .address = address},
@@ -461,7 +466,9 @@ Obstacle ArmProcessor::check_alignment() {
 }
 
 Obstacle ArmProcessor::execute_innocuous() {
-  if (Obstacle obstacle = check_alignment()) return obstacle;
+  if (checks_alignment()) {
+    if (Obstacle obstacle = check_alignment(CheckId::AccessAligned)) return obstacle;
+  }
   const EngineOutcome outcome = accesses_.step_one();
   switch (outcome.stop) {
     case EngineStop::Completed:

@@ -104,7 +104,7 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   Obstacle execute_own(Operation operation);
   Obstacle execute_innocuous();
   [[nodiscard]] bool checks_alignment() const;
-  Obstacle check_alignment();
+  Obstacle check_alignment(CheckId id);
   [[nodiscard]] std::optional<ArmException> due_interrupt() const;
   [[nodiscard]] bool asleep() const { return state_.waiting_for_interrupt || state_.waiting_for_event; }
   [[nodiscard]] bool wakes() const;

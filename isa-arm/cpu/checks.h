@@ -21,6 +21,7 @@ enum class CheckId : std::uint8_t {
   ExclusiveMonitor,
   ExclusiveAligned,
   AccessAligned,
+  OrderedAligned,
   InstructionKnown,
   Count
 };
@@ -46,6 +47,8 @@ inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)>
     {CheckId::ExclusiveAligned, "exclusive alignment",
      "The exclusive access at {actual} must be a multiple of {required}"},
     {CheckId::AccessAligned, "SCTLR.A", "With SCTLR_ELx.A set the address {actual} must be a multiple of {required}"},
+    {CheckId::OrderedAligned, "acquire and release alignment",
+     "The load-acquire or store-release at {actual} must be a multiple of {required}"},
     {CheckId::InstructionKnown, "instruction exists", "The word {actual} must be an instruction of this core"},
 }};
 

@@ -48,6 +48,8 @@ constexpr std::array kPatterns{
     Pattern{0x3fe00000, 0x08000000, Operation::StoreExclusive},
     Pattern{0xbfe00000, 0x88600000, Operation::LoadExclusive},  // pairs; with bit 31 clear it is CASP
     Pattern{0xbfe00000, 0x88200000, Operation::StoreExclusive},
+    Pattern{0x7fa08000, 0x48808000, Operation::Ordered},
+    Pattern{0xbfa08000, 0x88808000, Operation::Ordered},
     Pattern{0x3f200c00, 0x38000800, Operation::Unprivileged},
     Pattern{0x0e000000, 0x0e000000, Operation::InnocuousFloatingPoint},  // data processing
     Pattern{0x0e000000, 0x0c000000, Operation::InnocuousFloatingPoint},  // loads and stores

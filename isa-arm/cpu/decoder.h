@@ -31,6 +31,7 @@ enum class Operation : std::uint8_t {
   ClearExclusive,
   LoadExclusive,   ///< LDXR, LDAXR, LDXP, LDAXP
   StoreExclusive,  ///< STXR, STLXR, STXP, STLXP
+  Ordered,         ///< LDAR, STLR of more than a byte: always aligned
   Unprivileged,    ///< LDTR, STTR and their kin
   MoveToState,     ///< MSR (immediate)
   System,          ///< SYS, SYSL: AT, DC, IC, TLBI

@@ -107,13 +107,14 @@ constexpr std::array kSystemInstructions{tlbi(at(0, 8, 3, 0), "TLBI VMALLE1IS", 
 constexpr std::uint64_t kZeroBlockBytes = 64;  // DCZID_EL0.BS = 4.
 
 /// TLBI's operand: ASID in bits 63:48, page number in bits 43:0 (IPA: 35:0).
-TlbInvalidation invalidation_of(const SystemInstruction& row, std::uint64_t operand, const ArmState& state) {
+TlbInvalidation invalidation_of(const SystemInstruction& row, std::uint64_t operand, const ArmState& state,
+                                std::uint16_t vmid) {
   constexpr std::uint64_t kPageMask = (1ULL << 44) - 1, kIntermediateMask = (1ULL << 36) - 1;
   TlbInvalidation made{.kind = row.kind, .last_level_only = row.last_level, .name = row.name};
   const bool host_regime = state.e2h() && (row.second_level_regime || state.tge());
   made.regime = host_regime ? Regime::El20 : row.second_level_regime ? Regime::El2 : Regime::El10;
   made.asid = static_cast<std::uint16_t>(operand >> 48);
-  if (state.hcr(hcr::kVm)) made.vmid = static_cast<std::uint16_t>(state[SystemRegister::VTTBR_EL2] >> 48 & 0xff);
+  made.vmid = vmid;
   const auto page = static_cast<std::int64_t>((operand & kPageMask) << 20);
   made.address = {static_cast<std::uint64_t>(page >> 8)};  // Bit 55 is carried on, as in a virtual address.
   made.intermediate = {(operand & kIntermediateMask) << 12};
@@ -135,7 +136,7 @@ Obstacle ArmProcessor::system_instruction() {
   const std::uint64_t value = general(operand);
   switch (row->work) {
     case Work::Invalidate: {
-      const TlbInvalidation what = invalidation_of(*row, value, state_);
+      const TlbInvalidation what = invalidation_of(*row, value, state_, mmu_.current_vmid());
       if (row->broadcast || (state_.exception_level == 1 && state_.hcr(hcr::kFb)))
         system_->invalidate_everywhere(what);
       else

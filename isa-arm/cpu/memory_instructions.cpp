@@ -119,6 +119,9 @@ Obstacle ArmProcessor::unprivileged() {
   if (size == 8 && opc >= 2) return undefined();
   if (size == 4 && opc == 3) return undefined();
   const VirtualAddress address{base_register(register_field(word_, 5)) + static_cast<std::uint64_t>(offset)};
+  if (checks_alignment()) {
+    if (Obstacle obstacle = check_alignment(CheckId::AccessAligned)) return obstacle;
+  }
   const bool lowers = state_.exception_level == 1 || (state_.exception_level == 2 && state_.e2h() && state_.tge());
   const unsigned level = lowers ? 0 : state_.exception_level;
   std::uint64_t value = opc == 0 ? low_bytes(target, size) : 0;

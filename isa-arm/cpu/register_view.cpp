@@ -75,7 +75,7 @@ std::vector<RegisterRow> ArmProcessor::registers() const {
     if (belongs_to_el2(info) && !system_->has_el2()) continue;
     const auto value = peek(info.id);
     if (!value) continue;
-    add(info.name, info.group, *value, describe_fields(info.id, *value));
+    add(info.name, info.group, *value, describe_fields(info.id, *value, state_.e2h()));
     const auto other =
         std::find_if(believed.begin(), believed.end(), [&](const BelievedRegister& row) { return row.reg == info.id; });
     if (other != believed.end()) rows.back().believed = other->value;
