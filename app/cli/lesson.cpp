@@ -15,6 +15,12 @@ namespace shearling::cli {
 
 namespace {
 
+/// A step's result and, where there is one, its twin's.
+std::vector<const LessonStepResult*> halves_of(const LessonStepResult& step) {
+  if (step.twin == nullptr) return {&step};
+  return {&step, step.twin.get()};
+}
+
 nlohmann::ordered_json to_json(const LessonStepResult& step) {
   nlohmann::ordered_json expectations = nlohmann::ordered_json::array();
   for (const ExpectationResult& one : step.expectations)
@@ -23,8 +29,11 @@ nlohmann::ordered_json to_json(const LessonStepResult& step) {
                             {"why", one.why},
                             {"line", one.place.line},
                             {"column", one.place.column}});
-  return {{"id", step.id},   {"passed", step.passed()},      {"line", step.place.line},    {"first", step.first},
-          {"end", step.end}, {"expectations", expectations}, {"narration", step.narration}};
+  nlohmann::ordered_json json{
+      {"id", step.id},       {"machine", step.machine}, {"passed", step.passed()},      {"line", step.place.line},
+      {"first", step.first}, {"end", step.end},         {"expectations", expectations}, {"narration", step.narration}};
+  if (step.twin != nullptr) json["twin"] = to_json(*step.twin);
+  return json;
 }
 
 nlohmann::ordered_json to_json(const LessonAnswer& answer) {
@@ -60,29 +69,25 @@ nlohmann::ordered_json to_json(const Lesson& lesson, const LessonResult& result)
           {"diagnostics", to_json(result.diagnostics)}};
 }
 
+void print_failure(const Lesson& lesson, LessonPlace place, std::string message) {
+  std::cerr << Diagnostic{lesson.file, place.line, place.column, std::move(message), {}}.text() << '\n';
+}
+
+void print_failures(const Lesson& lesson, const LessonStepResult& step, const std::string& name) {
+  for (const ExpectationResult& one : step.expectations) {
+    if (!one.held) print_failure(lesson, one.place, name + ": " + one.what + " does not hold: " + one.why);
+  }
+}
+
 /// What did not hold, one line each, as compilers say it.
 void print_failures(const Lesson& lesson, const LessonResult& result) {
   for (const LessonStepResult& step : result.steps) {
-    for (const ExpectationResult& one : step.expectations) {
-      if (one.held) continue;
-      std::cerr << Diagnostic{lesson.file,
-                              one.place.line,
-                              one.place.column,
-                              "step " + step.id + ": " + one.what + " does not hold: " + one.why,
-                              {}}
-                       .text()
-                << '\n';
-    }
+    const std::string name = "step " + step.id;
+    for (const LessonStepResult* half : halves_of(step))
+      print_failures(lesson, *half, step.twin == nullptr ? name : name + " on " + half->machine);
   }
   for (const LessonAnswer& answer : result.answers) {
-    if (!answer.ok())
-      std::cerr << Diagnostic{lesson.file,
-                              answer.place.line,
-                              answer.place.column,
-                              "question " + answer.id + ": " + answer.problem,
-                              {}}
-                       .text()
-                << '\n';
+    if (!answer.ok()) print_failure(lesson, answer.place, "question " + answer.id + ": " + answer.problem);
   }
 }
 
@@ -106,17 +111,35 @@ class Recital {
  private:
   void tell(const LessonText& text) { out_ << text.markdown; }
   void tell(const LessonMachine& machine) {
-    out_ << "[machine: " << machine.guest << ", --vmm " << name_of(machine.technique)
+    tell_one("machine", machine);
+    if (machine.twin != nullptr) tell_one("its twin", *machine.twin);
+  }
+  void tell_one(std::string_view role, const LessonMachine& machine) {
+    out_ << '[' << role << ": " << machine.guest << ", --vmm " << name_of(machine.technique)
          << (machine.machine.empty() ? "" : ", ") << machine.machine << "]\n";
   }
   void tell(const LessonStep& step) {
     const auto found = std::find_if(result_.steps.begin(), result_.steps.end(),
                                     [&](const LessonStepResult& one) { return one.id == step.id; });
     if (found == result_.steps.end()) return;
-    out_ << "[step " << step.id << ": instructions " << found->first << " to " << found->end << ", "
-         << (found->passed() ? "as expected" : "NOT as expected") << "]\n";
-    for (const std::string& sentence : found->narration) out_ << "    " << sentence << '\n';
+    tell_half(step, *found, found->twin == nullptr ? "" : " on " + found->machine);
+    if (step.twin != nullptr && found->twin != nullptr)
+      tell_half(*step.twin, *found->twin, " on " + found->twin->machine);
+  }
+  void tell_half(const LessonStep& step, const LessonStepResult& result, const std::string& where) {
+    out_ << "[step " << step.id << where << ": ";
+    if (step.waits())
+      out_ << "waits";
+    else
+      out_ << "instructions " << result.first << " to " << result.end;
+    out_ << ", " << (all_held(result) ? "as expected" : "NOT as expected") << "]\n";
+    for (const std::string& sentence : result.narration) out_ << "    " << sentence << '\n';
     if (!step.say.empty()) out_ << step.say << '\n';
+  }
+  /// Of this half alone.
+  static bool all_held(const LessonStepResult& result) {
+    return std::all_of(result.expectations.begin(), result.expectations.end(),
+                       [](const ExpectationResult& one) { return one.held; });
   }
   void tell(const LessonAsk& ask) {
     const auto found = std::find_if(result_.answers.begin(), result_.answers.end(),

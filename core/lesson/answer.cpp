@@ -130,7 +130,7 @@ class AnswerParser {
     skip_blanks();
     subject(node);
     while (!failed_ && next_of(",") != 0) argument(node);
-    expect(')');
+    if (expect(')')) check_side(node);
   }
 
   /// The event (and field) or symbol that a function is about.
@@ -164,7 +164,7 @@ class AnswerParser {
       fail(begin + dot + 1, "'" + node.field + "' is no number, so it has no sum", "use field(...) or another field");
   }
 
-  /// "field=value", "step=id", "steps=a..b" or "last=true".
+  /// "field=value", "step=id", "steps=a..b", "last=true" or "twin=yes".
   void argument(Node& node) {
     skip_blanks();
     const std::size_t begin = at_;
@@ -184,12 +184,32 @@ class AnswerParser {
       node.last = value == "true" || value == "yes";
       return;
     }
+    if (name == "twin") return side(node, value, value_at);
     if (const auto problem = check_field(node.pattern.kind, name))
       return fail(begin, problem->message, problem->remedy);
     std::string normal(unquoted(value));
     if (const auto problem = normalise_value(node.pattern.kind, name, normal))
       return fail(value_at, problem->message, problem->remedy);
     node.pattern.where.push_back({std::string(name), comparison, {normal}, place_});
+  }
+
+  void side(Node& node, std::string_view value, std::size_t at) {
+    const bool twin = value == "yes" || value == "true";
+    if (!twin && value != "no" && value != "false")
+      return fail(at, "'twin' is yes or no, not '" + std::string(value) + "'", "write twin=yes, or leave it out");
+    node.side = twin ? LessonSide::Twin : LessonSide::First;
+    side_at_ = at;
+  }
+
+  /// Who asks the twin needs a step that has one.
+  void check_side(const Node& node) {
+    if (node.side == LessonSide::First) return;
+    for (const LessonBlock& block : lesson_.blocks) {
+      const auto* step = std::get_if<LessonStep>(&block);
+      if (step != nullptr && step->twin != nullptr && node.counts_step(step->id, LessonSide::Twin)) return;
+    }
+    fail(side_at_, node.steps.empty() ? "no step of the lesson has a twin" : "the steps that count have no twin",
+         "leave 'twin' out, or give the machine and its steps a twin");
   }
 
   void steps(Node& node, std::string_view value, std::size_t at) {
@@ -271,6 +291,7 @@ class AnswerParser {
   const Lesson& lesson_;
   std::vector<Diagnostic>& diagnostics_;
   std::size_t at_ = 0;
+  std::size_t side_at_ = 0;  ///< Where the function that is being read says whom it asks.
   unsigned depth_ = 0;
   bool failed_ = false;
 };

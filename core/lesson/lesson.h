@@ -95,7 +95,7 @@ struct LessonMachine {
   /// A second machine that runs in lockstep; null: there is none. A twin has no twin of its own.
   std::shared_ptr<const LessonMachine> twin;
   LessonPlace place;
-  /// For people: "cpuid-trap (vt-x)".
+  /// For people: "cpuid-trap (vt-x)", "page-walk (bare, no-walk-caches.yaml)".
   [[nodiscard]] std::string title() const;
 };
 

@@ -133,13 +133,18 @@ class Splitter {
   std::vector<Piece> pieces_;
 };
 
-/// One YAML block of a lesson.
+/// The one mapping of a block's text; undefined where there is none.
+YAML::Node load_block(YamlReader& yaml, const std::string& text) {
+  const std::vector<YAML::Node> documents = yaml.load(text);
+  if (documents.size() > 1) yaml.fail(documents[1], "a block holds one mapping", "remove the '---'");
+  return documents.empty() ? YAML::Node(YAML::NodeType::Undefined) : documents.front();
+}
+
+/// One YAML block of a lesson, or the part of it that is about the twin machine.
 class BlockReader {
  public:
-  BlockReader(const Piece& piece, const std::string& file)
-      : yaml_(file, piece.line - 1), root_(load(piece.text)), place_{piece.line - 1, 1} {}  // the fence's place
-
-  const std::vector<Diagnostic>& diagnostics() const { return yaml_.diagnostics(); }
+  /// Mistakes go to `yaml`, which is borrowed. `place` is that of the block.
+  BlockReader(YamlReader& yaml, const YAML::Node& root, LessonPlace place) : yaml_(yaml), root_(root), place_(place) {}
 
   void read_front(Lesson& lesson) {
     static const Keys kKeys{"id", "title", "order", "missions", "summary"};
@@ -154,37 +159,23 @@ class BlockReader {
   }
 
   LessonMachine read_machine() {
-    static const Keys kKeys{"guest", "vmm", "machine"};
-    LessonMachine machine;
-    machine.place = place_;
-    if (!begin("a machine block", kKeys)) return machine;
-    require("guest", machine.guest, "the name of a guest");
-    std::size_t technique = 0;
-    if (yaml_.read_choice(root_, "vmm", all_technique_names(), technique))
-      machine.technique = static_cast<VmmTechnique>(technique);
-    yaml_.read(root_, "machine", machine.machine);
+    static const Keys kKeys{"guest", "vmm", "machine", "twin"};
+    LessonMachine machine = read_one_machine("a machine block", kKeys);
+    if (!root_.IsMap()) return machine;
+    if (const YAML::Node twin = root_["twin"]; twin.IsDefined())
+      machine.twin = std::make_shared<LessonMachine>(nested(twin).read_twin_machine());
     return machine;
   }
 
   LessonStep read_step() {
-    static const Keys kKeys{"id",         "until", "limit", "show",      "memory", "focus",  "expect",
-                            "expect_any", "never", "count", "registers", "say",    "narrate"};
+    static const Keys kKeys = with(kStepKeys, {"id", "twin"});
     LessonStep step;
     step.place = place_;
     if (!begin("a step block", kKeys)) return step;
     require("id", step.id, "a short name of the step, for questions to refer to");
-    read_until(step);
-    yaml_.read(root_, "limit", step.limit, 1);
-    words("show", step.show, &lesson_views());
-    read_memory(step);
-    yaml_.read(root_, "say", step.say);
-    read_focus(step.focus);
-    step.expect = patterns("expect");
-    step.expect_any = patterns("expect_any");
-    step.never = patterns("never");
-    read_counts(step.count);
-    read_registers(step.registers);
-    for (const EventPattern& pattern : patterns("narrate")) step.narrate.push_back(pattern.event);
+    read_run(step);
+    if (const YAML::Node twin = root_["twin"]; twin.IsDefined())
+      step.twin = std::make_shared<LessonStep>(nested(twin).read_twin_step(step));
     return step;
   }
 
@@ -214,11 +205,75 @@ class BlockReader {
   }
 
  private:
-  YAML::Node load(const std::string& text) {
-    const std::vector<YAML::Node> documents = yaml_.load(text);
-    if (documents.size() > 1) yaml_.fail(documents[1], "a block holds one mapping", "remove the '---'");
-    return documents.empty() ? YAML::Node(YAML::NodeType::Undefined) : documents.front();
+  /// What both halves of a step may say.
+  inline static const Keys kStepKeys{"until",      "limit", "show",  "memory",    "focus", "expect",
+                                     "expect_any", "never", "count", "registers", "say",   "narrate"};
+
+  static Keys with(Keys keys, std::initializer_list<std::string_view> more) {
+    keys.insert(keys.begin(), more.begin(), more.end());
+    return keys;
   }
+
+  BlockReader nested(const YAML::Node& node) { return {yaml_, node, {yaml_.line_of(node), yaml_.column_of(node)}}; }
+
+  LessonMachine read_twin_machine() {
+    static const Keys kKeys{"guest", "vmm", "machine"};
+    return read_one_machine("a twin", kKeys);
+  }
+
+  LessonMachine read_one_machine(std::string_view what, const Keys& keys) {
+    LessonMachine machine;
+    machine.place = place_;
+    if (!begin(what, keys)) return machine;
+    require("guest", machine.guest, "the name of a guest");
+    std::size_t technique = 0;
+    if (yaml_.read_choice(root_, "vmm", all_technique_names(), technique))
+      machine.technique = static_cast<VmmTechnique>(technique);
+    yaml_.read(root_, "machine", machine.machine);
+    return machine;
+  }
+
+  /// The twin's half of `step`.
+  LessonStep read_twin_step(const LessonStep& step) {
+    LessonStep twin;
+    twin.id = step.id;
+    twin.place = place_;
+    if (is_waits(root_)) {
+      twin.until = UntilWaits{};
+      twin.until_place = place_;
+    } else if (begin("a twin", kStepKeys)) {
+      twin.show = step.show;
+      read_run(twin);
+    }
+    return twin;
+  }
+
+  void read_run(LessonStep& step) {
+    read_until(step);
+    yaml_.read(root_, "limit", step.limit, 1);
+    words("show", step.show, &lesson_views());
+    read_memory(step);
+    yaml_.read(root_, "say", step.say);
+    read_focus(step.focus);
+    step.expect = patterns("expect");
+    step.expect_any = patterns("expect_any");
+    step.never = patterns("never");
+    read_counts(step.count);
+    read_registers(step.registers);
+    for (const EventPattern& pattern : patterns("narrate")) step.narrate.push_back(pattern.event);
+    if (step.waits()) refuse_events();
+  }
+
+  static bool is_waits(const YAML::Node& node) { return node.IsScalar() && node.Scalar() == "waits"; }
+
+  void refuse_events() {
+    for (const char* key : {"limit", "focus", "expect", "expect_any", "never", "count", "narrate"}) {
+      if (const YAML::Node node = root_[key]; node.IsDefined())
+        yaml_.fail(node, "a machine that waits emits no events, so '" + std::string(key) + "' has no sense",
+                   "remove it, or say how far the machine runs");
+    }
+  }
+
   bool begin(std::string_view what, const Keys& keys) {
     if (root_.IsDefined()) return yaml_.is_mapping(root_, what, keys);
     if (!yaml_.failed())
@@ -235,6 +290,7 @@ class BlockReader {
   void words(const char* key, std::vector<std::string>& out, const Keys* known = nullptr) {
     const YAML::Node list = root_[key];
     if (!list.IsDefined() || !yaml_.is_list(list, "'" + std::string(key) + "'")) return;
+    out.clear();
     for (const auto& node : list) {
       const auto word = yaml_.scalar(node, "an entry of '" + std::string(key) + "'");
       if (!word) continue;
@@ -251,8 +307,12 @@ class BlockReader {
     if (!node.IsDefined())
       return fail_here("the key 'until' is missing",
                        "until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or {end: true}");
-    if (!yaml_.is_mapping(node, "'until'", kKeys)) return;
     step.until_place = {yaml_.line_of(node), yaml_.column_of(node)};
+    if (is_waits(node)) {
+      step.until = UntilWaits{};
+      return;
+    }
+    if (!yaml_.is_mapping(node, "'until'", kKeys)) return;
     const bool has_where = node["where"].IsDefined();
     if (node.size() != (has_where ? 2U : 1U) || (has_where && !node["event"].IsDefined()))
       return yaml_.fail(node, "'until' names one thing to run to",
@@ -419,7 +479,7 @@ class BlockReader {
     }
   }
 
-  YamlReader yaml_;
+  YamlReader& yaml_;
   const YAML::Node root_;  ///< Constant: else asking for a key would make it.
   LessonPlace place_;
 };
@@ -437,10 +497,25 @@ class Judge {
 
  private:
   void look(const LessonText&) {}
-  void look(const LessonMachine&) { has_machine_ = true; }
+  void look(const LessonMachine& machine) {
+    has_machine_ = true;
+    has_twin_ = machine.twin != nullptr;
+  }
   void look(const LessonStep& step) {
     if (!has_machine_) fail(step.place, "a step stands before any machine", "put a machine block above it");
     unique(step.id, step.place);
+    look_at_halves(step);
+  }
+  void look_at_halves(const LessonStep& step) {
+    if (has_twin_ && step.twin == nullptr)
+      return fail(step.place, "the machine has a twin, and this step does not say what the twin does",
+                  "add 'twin: {until: ...}' or 'twin: waits'");
+    if (has_machine_ && !has_twin_ && step.twin != nullptr)
+      return fail(step.twin->place, "the machine has no twin", "give its block a 'twin: {guest: ...}'");
+    if (step.waits() && (step.twin == nullptr || step.twin->waits()))
+      fail(step.until_place,
+           step.twin == nullptr ? "a machine without a twin has nothing to wait for" : "both machines wait",
+           "say how far the machine runs, for example until: {count: 1}");
   }
   void look(const LessonAsk& ask) {
     unique(ask.id, ask.place);
@@ -458,6 +533,7 @@ class Judge {
   std::vector<Diagnostic>& diagnostics_;
   std::set<std::string> ids_;
   bool has_machine_ = false;
+  bool has_twin_ = false;  ///< The machine that the steps run on.
 };
 
 }  // namespace
@@ -468,7 +544,10 @@ const std::vector<std::string_view>& lesson_views() {
   return kViews;
 }
 
-std::string LessonMachine::title() const { return guest + " (" + std::string(name_of(technique)) + ")"; }
+std::string LessonMachine::title() const {
+  const std::string description = machine.empty() ? "" : ", " + machine;
+  return guest + " (" + std::string(name_of(technique)) + description + ")";
+}
 
 bool LessonStep::needs_every_event() const {
   const bool judges = !expect.empty() || !expect_any.empty() || !never.empty() || !count.empty() || !narrate.empty();
@@ -498,12 +577,13 @@ ParsedLesson parse_lesson(std::string_view text, const std::string& file) {
       lesson.blocks.emplace_back(LessonText{piece.text, {piece.line, 1}});
       continue;
     }
-    BlockReader reader(piece, file);
+    YamlReader yaml(file, piece.line - 1);
+    BlockReader reader(yaml, load_block(yaml, piece.text), {piece.line - 1, 1});  // the fence's place
     if (piece.kind == "front") reader.read_front(lesson);
     if (piece.kind == "machine") lesson.blocks.emplace_back(reader.read_machine());
     if (piece.kind == "step") lesson.blocks.emplace_back(reader.read_step());
     if (piece.kind == "ask") lesson.blocks.emplace_back(reader.read_ask());
-    parsed.diagnostics.insert(parsed.diagnostics.end(), reader.diagnostics().begin(), reader.diagnostics().end());
+    parsed.diagnostics.insert(parsed.diagnostics.end(), yaml.diagnostics().begin(), yaml.diagnostics().end());
   }
   Judge(lesson, parsed.diagnostics).judge();
   std::stable_sort(parsed.diagnostics.begin(), parsed.diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {

@@ -227,7 +227,7 @@ class LessonRun {
     }
     for (const LessonBlock& block : lesson_.blocks) {
       if (!result_.diagnostics.empty() || result_.interrupted) break;
-      if (const auto* machine = std::get_if<LessonMachine>(&block)) build(*machine);
+      if (const auto* machine = std::get_if<LessonMachine>(&block)) build_both(*machine);
       if (const auto* step = std::get_if<LessonStep>(&block)) take(*step);
     }
     if (result_.diagnostics.empty() && !result_.interrupted) answer_all();
@@ -235,30 +235,51 @@ class LessonRun {
   }
 
  private:
-  void build(const LessonMachine& block) {
-    travel_.reset();
+  /// One machine and its past.
+  struct Place {
+    std::string title;
+    std::optional<TimeTravel> travel;
+  };
+
+  void build_both(const LessonMachine& block) {
+    build(block, first_);
+    twin_.travel.reset();
+    if (block.twin != nullptr) build(*block.twin, twin_);
+  }
+
+  void build(const LessonMachine& block, Place& place) {
+    place.travel.reset();
     Result<MachineSetup> setup = make_setup(lesson_, block);
     if (!setup) return result_.diagnostics.push_back(setup.error());
     Result<std::unique_ptr<Machine>> machine = Machine::create(std::move(setup).value());
     if (!machine) return result_.diagnostics.push_back(machine.error());
     machines_.push_back(std::move(machine).value());  // kept: answers may refer to symbols and names of theirs
-    travel_.emplace(*machines_.back());
+    place.title = block.title();
+    place.travel.emplace(*machines_.back());
   }
 
   void take(const LessonStep& step) {
-    if (!travel_) return;
-    Fan fan;
-    bool asked = false;
-    for (auto& [ask, answer] : answers_) {
-      answer.begin_step(step.id, travel_->machine().image());
-      if (!answer.needs_step(step.id)) continue;
-      asked = true;
-      fan.add(&answer);
-    }
-    LessonStepResult result = run_step(step, *travel_, asked ? &fan : nullptr, interrupted_);
+    if (!first_.travel) return;
+    LessonStepResult result = take_half(step, LessonSide::First, first_);
+    if (step.twin != nullptr && twin_.travel)
+      result.twin = std::make_shared<LessonStepResult>(take_half(*step.twin, LessonSide::Twin, twin_));
     result_.interrupted = interrupted_ != nullptr && interrupted_->load();
     if (progress_) progress_(result);
     result_.steps.push_back(std::move(result));
+  }
+
+  LessonStepResult take_half(const LessonStep& step, LessonSide side, Place& place) {
+    Fan fan;
+    bool asked = false;
+    for (auto& [ask, answer] : answers_) {
+      answer.begin_step(step.id, place.travel->machine().image(), side);
+      if (!answer.needs_step(step.id, side)) continue;
+      asked = true;
+      fan.add(&answer);
+    }
+    LessonStepResult result = run_step(step, *place.travel, asked ? &fan : nullptr, interrupted_);
+    result.machine = place.title;
+    return result;
   }
 
   void answer_all() {
@@ -282,7 +303,8 @@ class LessonRun {
   LessonResult result_;
   std::vector<std::pair<const LessonAsk*, Answer>> answers_;
   std::vector<std::unique_ptr<Machine>> machines_;
-  std::optional<TimeTravel> travel_;
+  Place first_;
+  Place twin_;
 };
 
 }  // namespace

@@ -98,11 +98,11 @@ place after_letter
 place the_controller_write
   str w1, [x22, #GICR_ISENABLER0]
 place after_controller_write
-  mov x9, #1
-  msr cntv_ctl_el0, x9
   constant x9, TIMER_PERIOD
+  mov x10, #1
 place the_timer_start
   msr cntv_tval_el0, x9
+  msr cntv_ctl_el0, x10
 place after_timer_start
   isb
 place the_wait

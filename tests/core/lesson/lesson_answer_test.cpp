@@ -8,11 +8,12 @@ using namespace shearling;
 
 namespace {
 
-/// Three lesson steps: a, b and c.
+/// Three lesson steps: a, b and c, of which b has a twin.
 Lesson some_lesson() {
   Lesson lesson;
   lesson.file = "l.md";
   for (const char* id : {"a", "b", "c"}) lesson.blocks.emplace_back(LessonStep{.id = id});
+  std::get<LessonStep>(lesson.blocks[1]).twin = std::make_shared<LessonStep>(LessonStep{.id = "b"});
   return lesson;
 }
 
@@ -20,7 +21,8 @@ LessonAsk ask_of(const std::string& expression) { return {.id = "q", .answer = e
 
 Event event_of(EventPayload payload) { return Event{.payload = std::move(payload)}; }
 
-/// Evaluates over a fixed trace: step a has a walk of 24, b one of 19 and a CPUID exit, c one of 4 and a HLT exit.
+/// Evaluates over a fixed trace: step a has a walk of 24, b one of 19 and a CPUID exit, c one of 4 and a HLT exit. On
+/// the twin, b has a walk of 15 and an HVC exit.
 std::string evaluate(const std::string& expression, LessonAsk::Type type = LessonAsk::Type::Number) {
   const Lesson lesson = some_lesson();
   std::vector<Diagnostic> diagnostics;
@@ -28,8 +30,10 @@ std::string evaluate(const std::string& expression, LessonAsk::Type type = Lesso
   if (!answer) return "error: " + diagnostics.front().text();
   ElfImage image;
   image.symbols.push_back({.name = "here", .value = 0x1234});
-  const auto feed = [&](const char* step, std::initializer_list<Event> events) {
-    answer->begin_step(step, image);
+  ElfImage twin_image;
+  twin_image.symbols.push_back({.name = "here", .value = 0x5678});
+  const auto feed = [&](const char* step, std::initializer_list<Event> events, LessonSide side = LessonSide::First) {
+    answer->begin_step(step, side == LessonSide::First ? image : twin_image, side);
     for (const Event& event : events) answer->on_event(event);
   };
   feed("a",
@@ -37,6 +41,10 @@ std::string evaluate(const std::string& expression, LessonAsk::Type type = Lesso
   feed("b", {event_of(WalkEnd{.references = 19, .latency = 50}),
              Event{.cycles = 143, .payload = CacheLookup{.cache = "L1D", .latency = 4, .energy = 0.0655F}},
              event_of(VmExit{.reason = 10, .name = "CPUID", .guest_pc = {0x1234}})});
+  feed("b",
+       {event_of(WalkEnd{.references = 15, .latency = 30}),
+        event_of(VmExit{.reason = 0x16, .name = "HVC", .guest_pc = {0x5678}})},
+       LessonSide::Twin);
   feed("c", {event_of(WalkEnd{.references = 4, .skipped = 20}), event_of(VmExit{.reason = 12, .name = "HLT"})});
   const auto text = answer->text(type);
   return text ? text.value() : "none: " + text.error().why;
@@ -70,6 +78,15 @@ class LessonAnswerTest : public QObject {
     row("seen(vm.exit, step=a)", "no");
     row("seen(vm.exit, step=b)", "yes");
     row("count(vm.exit, guest_pc=sym:here)", "1");
+    row("count(vm.exit, twin=yes)", "1");
+    row("count(walk.end, step=b, twin=no)", "1");
+    row("field(vm.exit.name, step=b, twin=yes)", "HVC");
+    row("field(vm.exit.name, twin=yes, steps=a..c, last=true)", "HVC");
+    row("field(walk.end.references, step=b) - field(walk.end.references, step=b, twin=yes)", "4");
+    row("count(vm.exit, twin=yes, guest_pc=sym:here)", "1");
+    row("seen(vm.exit, name=CPUID, twin=yes)", "no");
+    row("symbol(here, twin=yes)", "22136");
+    row("symbol(here)", "4660");
     row("1 + 2 * 3", "7");
     row("(1 + 2) * 3", "9");
     row("0x10 - 6", "10");
@@ -118,6 +135,11 @@ class LessonAnswerTest : public QObject {
     row("count(vm.exit, step=d)", "error: l.md:5:29: there is no step 'd'; one of a, b, c");
     row("count(vm.exit, steps=c..a)",
         "error: l.md:5:30: these steps are in the wrong order; write the earlier one first");
+    row("count(vm.exit, twin=maybe)",
+        "error: l.md:5:29: 'twin' is yes or no, not 'maybe'; write twin=yes, or leave it out");
+    row("1 + count(vm.exit, twin=yes, step=a)",
+        "error: l.md:5:33: the steps that count have no twin; leave 'twin' out, or give the machine and its steps a "
+        "twin");
     row("count(vm.exit", "error: l.md:5:22: ')' is missing; see docs/lesson-format.md on answers");
     row("1 + 2)", "error: l.md:5:14: ')' is left over; is there a ')' too many?");
     row("sum(vm.exit.name)",

@@ -19,6 +19,15 @@ ParsedLesson with_step(const std::string& body) {
 std::string first_error(const ParsedLesson& parsed) {
   return parsed.ok() ? std::string() : parsed.diagnostics.front().text();
 }
+/// The same on a machine that has a twin; the body begins in line 11.
+ParsedLesson with_twin_step(const std::string& body) {
+  return parse_lesson(
+      std::string(kFront) +
+          "```machine\nguest: page-walk\nvmm: vt-x\ntwin: {guest: other, vmm: el2, machine: m.yaml}\n```\n"
+          "```step\n" +
+          body + "```\n",
+      "l.md");
+}
 const LessonStep& only_step(const ParsedLesson& parsed) { return std::get<LessonStep>(parsed.lesson.blocks.back()); }
 
 }  // namespace
@@ -144,6 +153,95 @@ class LessonParserTest : public QObject {
     QCOMPARE(QString::fromStdString(first_error(with_step(body.toStdString()))), error);
   }
 
+  void a_machine_and_its_steps_may_have_a_twin() {
+    const ParsedLesson parsed = with_twin_step(
+        "id: s\nuntil: {symbol: here}\nshow: [walk, tlbs]\ntwin:\n  until: {event: vm.exit}\n  limit: 7\n"
+        "  expect:\n    - vm.exit: {reason: 36}\n  say: Two.\nsay: One.\n");
+    QVERIFY2(parsed.ok(), first_error(parsed).c_str());
+    const auto& machine = std::get<LessonMachine>(parsed.lesson.blocks[0]);
+    QCOMPARE(machine.title(), std::string("page-walk (vt-x)"));
+    QVERIFY(machine.twin != nullptr);
+    QCOMPARE(machine.twin->title(), std::string("other (el2, m.yaml)"));
+    QVERIFY(machine.twin->twin == nullptr);
+    QVERIFY((machine.twin->place == LessonPlace{8, 7}));
+    const LessonStep& step = only_step(parsed);
+    QVERIFY(step.twin != nullptr && step.twin->twin == nullptr);
+    QCOMPARE(step.twin->id, std::string("s"));
+    QCOMPARE(step.say + step.twin->say, std::string("One.Two."));
+    QCOMPARE(step.limit, StepIndex{20'000'000});
+    QCOMPARE(step.twin->limit, StepIndex{7});
+    QVERIFY(std::holds_alternative<UntilEvent>(step.twin->until));
+    QVERIFY(step.expect.empty() && step.twin->expect.size() == 1);
+    QCOMPARE(step.twin->expect[0].place.line, 18U);
+    QCOMPARE(step.twin->show, step.show);  // it says none of its own
+  }
+
+  void one_of_the_two_machines_may_wait() {
+    const ParsedLesson twin = with_twin_step("id: s\nuntil: {count: 1}\ntwin: waits\n");
+    QVERIFY2(twin.ok(), first_error(twin).c_str());
+    QVERIFY(!only_step(twin).waits() && only_step(twin).twin->waits());
+    const ParsedLesson first = with_twin_step(
+        "id: s\nuntil: waits\nshow: [stage]\ntwin:\n  until: {count: 2}\n  show: [registers, memory]\n  memory: X0\n");
+    QVERIFY2(first.ok(), first_error(first).c_str());
+    QVERIFY(only_step(first).waits() && !only_step(first).twin->waits());
+    QCOMPARE(only_step(first).twin->show, (std::vector<std::string>{"registers", "memory"}));
+    QCOMPARE(only_step(first).twin->memory, std::string("X0"));
+  }
+
+  void every_mistake_about_a_twin_is_told_with_its_place_data() {
+    QTest::addColumn<QString>("body");
+    QTest::addColumn<QString>("error");
+    const auto row = [](const char* name, const char* body, const char* error) {
+      QTest::newRow(name) << QString(body) << QString(error);
+    };
+    row("no twin", "id: s\nuntil: {count: 1}\n",
+        "l.md:10:1: the machine has a twin, and this step does not say what the twin does; add 'twin: {until: ...}' or "
+        "'twin: waits'");
+    row("both wait", "id: s\nuntil: waits\ntwin: waits\n",
+        "l.md:12:8: both machines wait; say how far the machine runs, for example until: {count: 1}");
+    row("misspelt key", "id: s\nuntil: {count: 1}\ntwin: {until: {count: 1}, expcet: []}\n",
+        "l.md:13:27: a twin has no key 'expcet'; did you mean 'expect'?");
+    row("an id of its own", "id: s\nuntil: {count: 1}\ntwin: {id: t, until: {count: 1}}\n",
+        "l.md:13:8: a twin has no key 'id'; one of until, limit, show, memory, focus, expect, expect_any, never, "
+        "count, "
+        "registers, say, narrate");
+    row("no until", "id: s\nuntil: {count: 1}\ntwin: {say: Two.}\n",
+        "l.md:13:7: the key 'until' is missing; until: {count: 1}, {symbol: name}, {event: vm.exit}, {mark: 1} or "
+        "{end: "
+        "true}");
+    row("misspelt waiting", "id: s\nuntil: {count: 1}\ntwin: wait\n",
+        "l.md:13:7: a twin must be a mapping; write 'key: value' lines");
+    row("misspelt event", "id: s\nuntil: {count: 1}\ntwin:\n  until: {count: 1}\n  expect:\n    - vm.exti\n",
+        "l.md:16:7: there is no event 'vm.exti'; did you mean 'vm.exit'?");
+    row("events while it waits", "id: s\nuntil: {count: 1}\ntwin: {until: waits, never: [vm.exit]}\n",
+        "l.md:13:29: a machine that waits emits no events, so 'never' has no sense; remove it, or say how far the "
+        "machine runs");
+    row("memory that is not shown", "id: s\nuntil: {count: 1}\ntwin: {until: {count: 1}, memory: X0}\n",
+        "l.md:13:35: 'memory' says what the view of that name goes to, and the step does not show it; add memory to "
+        "'show'");
+  }
+  void every_mistake_about_a_twin_is_told_with_its_place() {
+    QFETCH(QString, body);
+    QFETCH(QString, error);
+    QCOMPARE(QString::fromStdString(first_error(with_twin_step(body.toStdString()))), error);
+  }
+
+  void a_twin_needs_a_machine_that_has_one() {
+    QCOMPARE(first_error(with_step("id: s\nuntil: {count: 1}\ntwin: {until: {count: 1}}\n")),
+             std::string("l.md:12:7: the machine has no twin; give its block a 'twin: {guest: ...}'"));
+    QCOMPARE(
+        first_error(with_step("id: s\nuntil: waits\n")),
+        std::string("l.md:11:8: a machine without a twin has nothing to wait for; say how far the machine runs, for "
+                    "example until: {count: 1}"));
+    const auto machine = [](const std::string& twin) {
+      return first_error(parse_lesson(kFront + ("```machine\nguest: g\ntwin: " + twin + "\n```\n"), "l.md"));
+    };
+    QCOMPARE(machine("{vmm: el2}"), std::string("l.md:7:7: the key 'guest' is missing; the name of a guest"));
+    QCOMPARE(machine("{guest: h, vmm: el3}").substr(0, 33), std::string("l.md:7:23: 'vmm' cannot be 'el3';"));
+    QCOMPARE(machine("{guest: h, twin: {guest: i}}"),
+             std::string("l.md:7:18: a twin has no key 'twin'; one of guest, vmm, machine"));
+  }
+
   void all_mistakes_are_told_at_once_and_in_order() {
     const ParsedLesson parsed =
         with_step("id: s\nuntil: {count: 1}\nshow: [wlak]\nexpect: [vm.exti, walk.ned]\nnarrate: [tlb.full]\n");
@@ -193,7 +291,7 @@ class LessonParserTest : public QObject {
   void no_damage_to_a_lesson_makes_the_parser_fail_data() {
     QTest::addColumn<QString>("id");
     for (const char* id : {"privilege-levels", "one-trap-under-vt-x", "two-stage-walk", "seesaw-beside-vipt",
-                           "why-more-ways-can-be-worse", "pipt-vivt-vipt", "seesaw-four-cases"})
+                           "why-more-ways-can-be-worse", "pipt-vivt-vipt", "seesaw-four-cases", "two-architectures"})
       QTest::newRow(id) << QString(id);
   }
   void no_damage_to_a_lesson_makes_the_parser_fail() {

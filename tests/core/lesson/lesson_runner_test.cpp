@@ -3,6 +3,7 @@
 
 #include <QTest>
 
+#include "isa-arm/isa_arm.h"
 #include "isa-x86/isa_x86.h"
 
 using namespace shearling;
@@ -22,6 +23,18 @@ std::string step(const std::string& body) { return "```step\n" + body + "```\n";
 
 /// Start-up code uses CPUID too: go past it.
 const std::string kToCpuid = step("id: start\nuntil: {symbol: the_cpuid}\n");
+
+/// A lesson on a pair of guests, one of either ISA; the first step's body begins in line 11.
+LessonResult run_pair(const std::string& steps) {
+  const ParsedLesson parsed = parse_lesson(
+      "---\nid: test\ntitle: A test\n---\n```machine\nguest: twin-x86\nvmm: vt-x\ntwin: {guest: twin-aarch64, vmm: "
+      "el2}\n"
+      "```\n" +
+          steps,
+      "l.md");
+  if (!parsed.ok()) qFatal("%s", parsed.diagnostics.front().text().c_str());
+  return run_lesson(parsed.lesson);
+}
 
 std::vector<std::string> failures(const LessonResult& result) {
   std::vector<std::string> lines;
@@ -44,6 +57,7 @@ class LessonRunnerTest : public QObject {
   void initTestCase() {
     qputenv("SHEARLING_GUEST_DIR", SHEARLING_BINARY_DIR "/guests");
     x86::register_x86();
+    arm::register_arm();
   }
 
   void a_step_runs_to_the_symbol_and_not_beyond() {
@@ -136,6 +150,78 @@ class LessonRunnerTest : public QObject {
     QVERIFY(result.passed());
     QCOMPARE(result.steps[0].end, result.steps[1].end);  // the virtual time that all runs share
     QCOMPARE(result.steps[1].first, StepIndex{0});
+  }
+
+  void two_machines_run_side_by_side_each_to_its_own_end_of_the_step() {
+    const LessonResult result =
+        run_pair(step("id: a\nuntil: {symbol: the_question}\ntwin: {until: {symbol: the_question}}\n") +
+                 step("id: b\nuntil: {count: 1}\nexpect: [vm.exit: {name: CPUID}]\n"
+                      "registers: {RIP: 'sym:after_question'}\n"
+                      "twin: {until: {count: 2}, expect: [vm.exit: {reason: 0x18}]}\n"));
+    QVERIFY(result.passed());
+    const LessonStepResult& first = result.steps[1];
+    const LessonStepResult& twin = *first.twin;
+    QCOMPARE(first.machine, std::string("twin-x86 (vt-x)"));
+    QCOMPARE(twin.machine, std::string("twin-aarch64 (el2)"));
+    QCOMPARE(twin.id, std::string("b"));
+    QCOMPARE(first.end - first.first, StepIndex{1});
+    QCOMPARE(twin.end - twin.first, StepIndex{2});
+    QCOMPARE(twin.first, result.steps[0].twin->end);
+  }
+
+  void a_step_fails_with_either_of_its_machines() {
+    const LessonResult result = run_pair(
+        step("id: a\nuntil: {symbol: the_question}\ntwin:\n  until: {symbol: the_question}\n  expect:\n    - vm.exit: "
+             "{name: CPUID}\n"));
+    QVERIFY(failures(result).empty());
+    QVERIFY(!result.steps[0].passed() && !result.passed());
+    const ExpectationResult& failed = result.steps[0].twin->expectations.front();
+    QVERIFY(!failed.held);
+    QVERIFY((failed.place == LessonPlace{16, 7}));
+  }
+
+  void a_machine_that_waits_stays_where_it_is() {
+    const LessonResult result =
+        run_pair(step("id: a\nuntil: {symbol: the_question}\nregisters: {RAX: 1}\ntwin: waits\n") +
+                 step("id: b\nuntil: waits\nregisters: {RAX: 1}\ntwin: {until: {count: 3}}\n"));
+    QVERIFY2(result.passed(), failures(result).empty() ? "" : failures(result).front().c_str());
+    QCOMPARE(result.steps[0].twin->end, StepIndex{0});
+    QVERIFY(result.steps[0].end > 0);
+    QCOMPARE(result.steps[1].first, result.steps[0].end);
+    QCOMPARE(result.steps[1].end, result.steps[0].end);
+    QCOMPARE(result.steps[1].twin->end, StepIndex{3});
+  }
+
+  void one_answer_may_ask_both_machines() {
+    const LessonResult result =
+        run_pair(step("id: a\nuntil: {symbol: the_call}\ntwin: {until: {symbol: the_call}}\n") +
+                 step("id: b\nuntil: {symbol: after_call}\ntwin: {until: {symbol: after_call}}\n") +
+                 "```ask\nid: q\ntype: number\nprompt: p\nanswer: field(vm.exit.reason, step=b) * 100 + "
+                 "field(vm.exit.reason, step=b, twin=yes)\n```\n" +
+                 "```ask\nid: r\ntype: address\nprompt: p\nanswer: symbol(the_call, twin=yes) - symbol(_start, "
+                 "twin=yes)\n```\n");
+    QVERIFY(result.passed());
+    QCOMPARE(result.answers[0].answer, std::string("1822"));  // VMCALL is reason 18, HVC exception class 0x16
+    QVERIFY(result.answers[1].answer.starts_with("0x"));
+  }
+
+  void a_machine_block_without_a_twin_ends_the_pair() {
+    const LessonResult result = run_pair(step("id: a\nuntil: {count: 1}\ntwin: {until: {count: 1}}\n") +
+                                         "```machine\nguest: cpuid-trap\n```\n" + step("id: b\nuntil: {count: 1}\n"));
+    QVERIFY(result.passed());
+    QVERIFY(result.steps[0].twin != nullptr && result.steps[1].twin == nullptr);
+    QCOMPARE(result.steps[1].machine, std::string("cpuid-trap (bare)"));
+  }
+
+  void a_twin_that_does_not_exist_is_told_at_its_place() {
+    const LessonResult result = run_lesson(
+        parse_lesson(
+            "---\nid: test\ntitle: A test\n---\n```machine\nguest: cpuid-trap\ntwin:\n  guest: twin-aarch46\n```\n",
+            "l.md")
+            .lesson);
+    QCOMPARE(result.diagnostics.size(), std::size_t{1});
+    QCOMPARE(result.diagnostics[0].text(),
+             std::string("l.md:8:3: there is no guest 'twin-aarch46'; did you mean 'twin-aarch64'?"));
   }
 
   void a_guest_that_does_not_exist_is_told_at_its_machine_block() {
