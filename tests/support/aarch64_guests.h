@@ -74,6 +74,16 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-hostile-walk-through-stage-2", "virt-el2", 1, "cortex-a57",
        "walk-through-stage-2: class 0x20, syndrome without level 0x84, HPFAR for 0x123456000\n"},
       {"aa64-vhe", "virt-el2", 1, "max", expected_console("aa64-vhe")},
+      // Those of the lessons. Refused: DAIFSet, SCTLR_EL1, CurrentEL, WFI, CTR_EL0, ERET, a load of EL1's, and EL1's
+      // own.
+      {"aa64-exception-levels", "virt", 1, "cortex-a57",
+       "EL1: going to EL0\nEL0: hello through SVC\n"
+       "EL1: classes of what was refused: 0x18 0x0 0x0 0x1 0x18 0x0 0x24 0x25\nEL1: the last address was 0x90000128\n"},
+      {"aa64-three-addresses", "virt", 1, "cortex-a57",
+       "three-addresses: AT gives 0x43804000, the loads add up to " +
+           hex(0x1d + 0x5e5 + 0xf00d + 3 * 0x111 + 2 * 0x222) + "\n"},
+      {"aa64-el2-traps", "virt", 1, "cortex-a57", "*\nel2-traps: core 0 is on: 0, transmitter full: 0, undefined: 1\n"},
+      {"aa64-virtual-interrupts", "virt", 1, "cortex-a57", "virtual-interrupts: taken 5 27 1 2 3 4 5 6\n"},
   };
 }
 
