@@ -271,6 +271,32 @@ class CommandLineTest : public QObject {
     QCOMPARE(report["schema"].get<int>(), 1);
   }
 
+  void a_lesson_of_two_machines_reports_both_halves_of_its_steps() {
+    const json report = run_shearling({"lesson", "run", "two-architectures", "--json", "-"}).parsed();
+    QVERIFY(report["passed"].get<bool>());
+    for (const json& step : report["steps"]) {
+      QVERIFY(step["machine"].get<std::string>().starts_with("twin-x86 (vt-x"));
+      QVERIFY(step["twin"]["machine"].get<std::string>().starts_with("twin-aarch64 (el2"));
+      QVERIFY(step["twin"]["id"] == step["id"]);
+      QVERIFY(!step["twin"]["expectations"].empty());
+    }
+    const json alone = run_shearling({"lesson", "run", "two-stage-walk", "--json", "-"}).parsed();
+    QVERIFY(!alone["steps"][0].contains("twin"));
+  }
+
+  void a_half_that_does_not_hold_is_told_with_its_machine() {
+    QFile lesson(path("wrong-twin.md"));
+    QVERIFY(lesson.open(QIODevice::WriteOnly));
+    lesson.write(
+        "---\nid: wrong-twin\ntitle: T\n---\n```machine\nguest: twin-x86\ntwin: {guest: twin-aarch64}\n```\n"
+        "```step\nid: s\nuntil: {count: 1}\ntwin: {until: {count: 1}, expect: [vm.exit]}\n```\n");
+    lesson.close();
+    const Outcome outcome = run_shearling({"lesson", "check", path("wrong-twin.md")});
+    QCOMPARE(outcome.status, 1);
+    QVERIFY2(outcome.errors.contains("12:36: step s on twin-aarch64 (bare): expect vm.exit does not hold"),
+             qPrintable(outcome.errors));
+  }
+
   void every_command_helps_with_examples() {
     for (const char* command : {"run", "step", "export", "lesson"}) {
       const Outcome outcome = run_shearling({command, "--help"});
