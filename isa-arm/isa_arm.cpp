@@ -38,6 +38,18 @@ constexpr TechniqueWords kEl2Words{.title = "EL2 + stage 2",
                                    .guest_physical = "IPA",
                                    .host_physical = "PA",
                                    .nested_tables = "VTTBR_EL2"};
+constexpr TechniqueWords kTrapAndEmulateWords{.title = "trap and emulate",
+                                              .tip = "Start the guest again with its kernel at EL0, under a VMM at EL1",
+                                              .guest = "EL0, its kernel as well",
+                                              .vmm = "EL1",
+                                              .without_vmm = {},
+                                              .control_structure = "EL1 registers",
+                                              .exit_reason = "ESR_EL1: class",
+                                              .exit_address = "ELR_EL1",
+                                              .trap_words = "vector table: {name}",
+                                              .guest_physical = "guest PA",
+                                              .host_physical = "PA",
+                                              .nested_tables = {}};
 
 // Events count levels down to the page, the architecture up to it.
 constexpr std::array<TableLevelWords, 5> kStage1Levels{
@@ -51,7 +63,7 @@ class ArmIsa : public Isa {
   [[nodiscard]] bool accepts(ElfMachine machine) const override { return machine == ElfMachine::AArch64; }
   [[nodiscard]] std::string_view default_machine() const override { return "virt"; }
   [[nodiscard]] std::span<const VmmTechnique> techniques() const override {
-    static constexpr std::array kTechniques{VmmTechnique::Bare, VmmTechnique::El2};
+    static constexpr std::array kTechniques{VmmTechnique::Bare, VmmTechnique::El2, VmmTechnique::TrapAndEmulate};
     return kTechniques;
   }
   [[nodiscard]] std::span<const PrivilegeLevel> privilege_levels() const override {
@@ -68,6 +80,7 @@ class ArmIsa : public Isa {
     return technique == VmmTechnique::Bare ? config.ram_bytes : host_physical_memory_bytes(config, technique);
   }
   [[nodiscard]] TechniqueWords technique_words(VmmTechnique technique) const override {
+    if (technique == VmmTechnique::TrapAndEmulate) return kTrapAndEmulateWords;
     return technique == VmmTechnique::El2 ? kEl2Words : kBareWords;
   }
   [[nodiscard]] TableLevelWords table_level_words(unsigned stage, unsigned level) const override {
@@ -93,6 +106,7 @@ class ArmIsa : public Isa {
     const auto system = std::make_shared<ArmSystem>(contexts.front(), static_cast<unsigned>(contexts.size()),
                                                     host ? host->exception_level() : 0);
     std::vector<std::unique_ptr<Processor>> processors;
+    processors.reserve(contexts.size());
     for (const MachineContext& context : contexts)
       processors.push_back(std::make_unique<ArmProcessor>(context, system, host));
     return processors;

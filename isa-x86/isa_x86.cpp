@@ -82,6 +82,7 @@ class X86Isa : public Isa {
   std::vector<std::unique_ptr<Processor>> make_processors(const std::vector<MachineContext>& contexts,
                                                           VmmTechnique technique) const override {
     std::vector<std::unique_ptr<Processor>> processors;
+    processors.reserve(contexts.size());
     for (const MachineContext& context : contexts)
       processors.push_back(std::make_unique<X86Processor>(context, technique, &make_vtx_host));
     return processors;

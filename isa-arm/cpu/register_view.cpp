@@ -114,7 +114,7 @@ std::optional<PhysicalAddress> ArmProcessor::guest_to_physical(GuestPhysicalAddr
 std::vector<DisassembledInstruction> ArmProcessor::disassemble(VirtualAddress from, unsigned count) const {
   std::vector<DisassembledInstruction> lines;
   for (unsigned i = 0; i < count; ++i) {
-    const VirtualAddress address{(from.value & ~std::uint64_t{3}) + 4 * i};
+    const VirtualAddress address{(from.value & ~std::uint64_t{3}) + std::uint64_t{4} * i};
     const auto translation = mmu_.inspect(address);
     if (!translation || !context_.memory.contains(translation->physical, 4)) break;
     const auto word = static_cast<std::uint32_t>(context_.memory.read(translation->physical, 4));
