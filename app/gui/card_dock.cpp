@@ -52,8 +52,22 @@ CardDock::CardDock(const QString& name, const QString& object_name, View* view, 
   apply_theme();
 }
 
+void CardDock::set_owner(const QString& owner) {
+  owner_ = owner;
+  show_title();
+}
+
 void CardDock::set_detail(const QString& detail) {
-  title_->setText(rich(detail.isEmpty() ? name_ : name_ + QStringLiteral(" · ") + detail));
+  detail_ = detail;
+  show_title();
+}
+
+void CardDock::show_title() {
+  QStringList parts = {name_};
+  for (const QString& part : {owner_, detail_}) {
+    if (!part.isEmpty()) parts.push_back(part);
+  }
+  title_->setText(rich(parts.join(QStringLiteral(" · "))));
 }
 
 void CardDock::apply_theme() {

@@ -17,6 +17,8 @@ class CardDock : public QDockWidget {
  public:
   CardDock(const QString& name, const QString& object_name, View* view, QWidget* parent = nullptr);
   [[nodiscard]] View* view() const { return view_; }
+  /// Whose view it is, before the detail: "AArch64, EL2 + stage 2"; empty where there is only one machine.
+  void set_owner(const QString& owner);
 
  signals:
   void export_wanted(shearling::gui::CardDock* dock);
@@ -28,7 +30,11 @@ class CardDock : public QDockWidget {
   void set_detail(const QString& detail);
   void apply_theme();
 
+  void show_title();
+
   QString name_;
+  QString owner_;
+  QString detail_;
   QLabel* title_ = nullptr;
   View* view_ = nullptr;
 };

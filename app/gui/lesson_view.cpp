@@ -29,15 +29,17 @@ namespace shearling::gui {
 // --- the run of a lesson
 // ----------------------------------------------------------------------------------------------
 
-/// How far a lesson has been taken. The answers are fed on the session's thread, everything else is the window's; what
-/// passes between them lies in Shared, under its lock.
+/// How far a lesson has been taken. The answers are fed on a session's thread (one session at a time: the twin's half
+/// of a step begins when the first one is done), everything else is the window's; what passes between them lies in
+/// Shared, under its lock.
 class LessonRun {
  public:
   struct Shared {
     std::mutex mutex;
-    std::vector<std::pair<const LessonAsk*, Answer>> answers;  ///< The session's thread only.
+    std::vector<std::pair<const LessonAsk*, Answer>> answers;  ///< The sessions' threads only.
     std::vector<std::shared_ptr<const void>> machines;         ///< Kept alive: answers may refer to their names.
-    std::map<std::string, LessonStepResult> results;           ///< By step id.
+    std::map<std::string, LessonStepResult> results;           ///< By step id; of the first machine.
+    std::map<std::string, LessonStepResult> twin_results;      ///< Of its twin.
     std::set<std::string> interrupted;                         ///< Steps that were not brought to their end.
     std::map<std::string, std::string> texts;                  ///< Answers known so far, by the ask's id.
   };
@@ -67,10 +69,21 @@ class LessonRun {
     }
     return machine;
   }
-  [[nodiscard]] std::optional<LessonStepResult> result(std::size_t index) const {
+  /// Of one machine's half of a step.
+  [[nodiscard]] std::optional<LessonStepResult> half(std::size_t index, LessonSide side) const {
     const std::lock_guard lock(shared->mutex);
-    const auto found = shared->results.find(step(index).id);
-    return found == shared->results.end() ? std::nullopt : std::optional(found->second);
+    const auto& results = side == LessonSide::First ? shared->results : shared->twin_results;
+    const auto found = results.find(step(index).id);
+    return found == results.end() ? std::nullopt : std::optional(found->second);
+  }
+  /// Of the whole step, once both halves are done.
+  [[nodiscard]] std::optional<LessonStepResult> result(std::size_t index) const {
+    std::optional<LessonStepResult> result = half(index, LessonSide::First);
+    if (!result || step(index).twin == nullptr) return result;
+    auto twin = half(index, LessonSide::Twin);
+    if (!twin) return std::nullopt;
+    result->twin = std::make_shared<LessonStepResult>(std::move(*twin));
+    return result;
   }
   [[nodiscard]] std::optional<std::string> answer_text(const std::string& id) const {
     const std::lock_guard lock(shared->mutex);
@@ -83,23 +96,20 @@ class LessonRun {
     return shared->interrupted.erase(step(index).id) != 0;
   }
   /// Where a step begins: where the one before it on the same machine ended.
-  [[nodiscard]] StepIndex beginning_of(std::size_t index) const {
+  [[nodiscard]] StepIndex beginning_of(std::size_t index, LessonSide side) const {
     if (index == 0 || machine_of(index) != machine_of(index - 1)) return 0;
-    const auto before = result(index - 1);
+    const auto before = half(index - 1, side);
     return before ? before->end : 0;
   }
-  /// What the session has to do for a step.
-  [[nodiscard]] Work work_of(std::size_t index) const {
-    return Work{[lesson = lesson, shared = shared, &step = step(index), first = beginning_of(index)](
+  /// What a session has to do for one machine's half of a step.
+  [[nodiscard]] Work work_of(std::size_t index, LessonSide side) const {
+    const LessonStep& wanted = side == LessonSide::First ? step(index) : *step(index).twin;
+    return Work{[lesson = lesson, shared = shared, &wanted, side, first = beginning_of(index, side)](
                     TimeTravel& travel, const std::shared_ptr<const void>& machine,
                     const std::atomic<bool>& interrupted) -> std::string {
       // A step that was left by hand begins again where it begins.
       if (travel.machine().position() != first) travel.seek(first, &interrupted);
-      bool known = false;
-      {
-        const std::lock_guard lock(shared->mutex);
-        known = shared->results.count(step.id) != 0;
-      }
+      const bool known = is_known(*shared, wanted.id, side);
       struct Feed : EventSink {
         std::vector<Answer*> answers;
         void on_event(const Event& event) override {
@@ -108,27 +118,19 @@ class LessonRun {
       } feed;
       for (auto& [ask, answer] : shared->answers) {
         if (known) break;  // What was counted once is not counted again.
-        answer.begin_step(step.id, travel.machine().image());
-        if (answer.needs_step(step.id)) feed.answers.push_back(&answer);
+        answer.begin_step(wanted.id, travel.machine().image(), side);
+        if (answer.needs_step(wanted.id, side)) feed.answers.push_back(&answer);
       }
-      LessonStepResult result = run_step(step, travel, feed.answers.empty() ? nullptr : &feed, &interrupted);
+      LessonStepResult result = run_step(wanted, travel, feed.answers.empty() ? nullptr : &feed, &interrupted);
       const std::lock_guard lock(shared->mutex);
       if (interrupted.load()) {
-        shared->interrupted.insert(step.id);
+        shared->interrupted.insert(wanted.id);
         return "The lesson's step was interrupted.";
       }
       shared->machines.push_back(machine);
-      shared->results.insert_or_assign(step.id, std::move(result));
-      for (auto& [ask, answer] : shared->answers) {
-        // Known once every step that it looks at has been done.
-        const bool waits =
-            std::any_of(lesson->blocks.begin(), lesson->blocks.end(), [&, &answer = answer](const LessonBlock& block) {
-              const auto* other = std::get_if<LessonStep>(&block);
-              return other != nullptr && answer.needs_step(other->id) && shared->results.count(other->id) == 0;
-            });
-        if (waits) continue;
-        if (const auto text = answer.text(ask->type)) shared->texts[ask->id] = text.value();
-      }
+      (side == LessonSide::First ? shared->results : shared->twin_results)
+          .insert_or_assign(wanted.id, std::move(result));
+      take_answers(*lesson, *shared);
       return {};
     }};
   }
@@ -140,6 +142,29 @@ class LessonRun {
   std::optional<std::size_t> loaded;  ///< Machine block that was asked for last.
   std::size_t next = 0;               ///< Step to be done next.
   std::size_t revealed_views = 0;     ///< Steps whose views have been brought to the front.
+  std::optional<std::size_t>
+      waits_for_twin;  ///< A step whose twin's half is to be asked for when the first one is done.
+
+ private:
+  static bool is_known(Shared& shared, const std::string& id, LessonSide side) {
+    const std::lock_guard lock(shared.mutex);
+    return (side == LessonSide::First ? shared.results : shared.twin_results).count(id) != 0;
+  }
+
+  /// Answers are known once every half of a step that they look at has been done. The lock is held.
+  static void take_answers(const Lesson& lesson, Shared& shared) {
+    for (auto& [ask, answer] : shared.answers) {
+      const bool waits =
+          std::any_of(lesson.blocks.begin(), lesson.blocks.end(), [&, &answer = answer](const LessonBlock& block) {
+            const auto* step = std::get_if<LessonStep>(&block);
+            if (step == nullptr) return false;
+            return (answer.needs_step(step->id) && shared.results.count(step->id) == 0) ||
+                   (answer.needs_step(step->id, LessonSide::Twin) && shared.twin_results.count(step->id) == 0);
+          });
+      if (waits) continue;
+      if (const auto text = answer.text(ask->type)) shared.texts[ask->id] = text.value();
+    }
+  }
 };
 
 // --- one question
@@ -298,6 +323,25 @@ QString name_of_step(const LessonStep& step) {
   return name.replace(QLatin1Char('_'), QLatin1Char(' '));
 }
 
+/// What is said after a step, of both machines.
+QString words_of(const LessonStep& step) {
+  const QString words = QString::fromStdString(step.say);
+  if (step.twin == nullptr || step.twin->say.empty()) return words;
+  return words.isEmpty() ? QString::fromStdString(step.twin->say)
+                         : words + QStringLiteral("\n\n") + QString::fromStdString(step.twin->say);
+}
+
+QStringList failures_of(const LessonStepResult& result) {
+  QStringList failures;
+  for (const ExpectationResult& expectation : result.expectations) {
+    if (!expectation.held)
+      failures.push_back(QStringLiteral("✗ %1: %2")
+                             .arg(QString::fromStdString(expectation.what), QString::fromStdString(expectation.why)));
+  }
+  if (result.twin != nullptr) failures += failures_of(*result.twin);
+  return failures;
+}
+
 }  // namespace
 
 LessonView::LessonView(QWidget* parent)
@@ -358,19 +402,34 @@ void LessonView::load_machine(std::size_t block) {
     emit problem_found(setup.error());
     return;
   }
+  std::optional<Load> twin;
+  if (machine.twin != nullptr) {
+    Result<MachineSetup> other = make_setup(*run_->lesson, *machine.twin);
+    if (!other) {
+      emit problem_found(other.error());
+      return;
+    }
+    twin = Load{.setup = std::move(other).value(), .image_path = {}};
+    twin->image_path = twin->setup.guest_name;
+  }
   run_->loaded = block;
   const std::string path = setup.value().guest_name;
   emit machine_wanted(Load{.setup = std::move(setup).value(), .image_path = path});
+  emit twin_wanted(twin);
 }
 
 void LessonView::next_step() {
-  if (run_ == nullptr || run_->next >= run_->steps.size()) return;
+  if (run_ == nullptr || run_->next >= run_->steps.size() || run_->waits_for_twin) return;
   const std::size_t step = run_->next;
   const auto machine = run_->machine_of(step);
   if (!machine) return;
   if (run_->loaded != machine) load_machine(*machine);
   if (run_->loaded != machine) return;  // It could not be had.
-  emit work_wanted(run_->work_of(step));
+  // A step that is done again has the result of the last time: the twin need not wait for it.
+  const bool known = run_->half(step, LessonSide::First).has_value();
+  emit work_wanted(run_->work_of(step, LessonSide::First));
+  if (run_->step(step).twin != nullptr && known) emit twin_work_wanted(run_->work_of(step, LessonSide::Twin));
+  if (run_->step(step).twin != nullptr && !known) run_->waits_for_twin = step;
   ++run_->next;
   run_->revealed_views = std::min(run_->revealed_views, step);
   refresh();
@@ -382,7 +441,10 @@ void LessonView::previous_step() {
   run_->revealed_views = std::min(run_->revealed_views, run_->next);
   const auto machine = run_->machine_of(run_->next);
   if (machine && run_->loaded != machine) load_machine(*machine);
-  emit position_wanted(run_->beginning_of(run_->next));
+  run_->waits_for_twin.reset();
+  emit position_wanted(run_->beginning_of(run_->next, LessonSide::First));
+  if (run_->step(run_->next).twin != nullptr)
+    emit twin_position_wanted(run_->beginning_of(run_->next, LessonSide::Twin));
   refresh();
 }
 
@@ -496,15 +558,11 @@ void LessonView::refresh() {
     const StepRow& row = step_rows_[step];
     row.name->setText(sign + QStringLiteral("  ") + name_of_step(wanted));
     row.name->setStyleSheet(style(16, colour, next ? 700 : 400));
-    row.say->setText(QString::fromStdString(wanted.say));
+    const QString say = words_of(wanted);
+    row.say->setText(say);
     row.say->setStyleSheet(style(15, palette.text, 400));
-    row.say->setVisible(done && !wanted.say.empty());
-    QStringList failures;
-    for (const ExpectationResult& expectation : done ? result->expectations : std::vector<ExpectationResult>()) {
-      if (!expectation.held)
-        failures.push_back(QStringLiteral("✗ %1: %2")
-                               .arg(QString::fromStdString(expectation.what), QString::fromStdString(expectation.why)));
-    }
+    row.say->setVisible(done && !say.isEmpty());
+    const QStringList failures = done ? failures_of(*result) : QStringList();
     row.failures->setText(failures.join(QLatin1Char('\n')));
     row.failures->setStyleSheet(style(14, palette.bad, 400));
     row.failures->setVisible(!failures.isEmpty());
@@ -518,14 +576,36 @@ void LessonView::refresh() {
 void LessonView::show_moment(const Moment& moment) {
   if (run_ == nullptr || moment.machine->state == RunState::Running) return;
   if (moment.machine->state == RunState::Empty) run_->loaded.reset();  // Switched off: the next step loads it again.
-  if (run_->next > 0 && run_->take_interruption(run_->next - 1)) --run_->next;
+  look_at_results();
+}
+
+void LessonView::show_twin(const Moment& moment) {
+  if (run_ == nullptr || moment.machine->state == RunState::Running) return;
+  look_at_results();
+}
+
+void LessonView::look_at_results() {
+  if (run_->next > 0 && run_->take_interruption(run_->next - 1)) {
+    --run_->next;
+    run_->waits_for_twin.reset();
+  }
+  if (run_->waits_for_twin && run_->half(*run_->waits_for_twin, LessonSide::First)) {
+    const std::size_t step = *run_->waits_for_twin;
+    run_->waits_for_twin.reset();
+    emit twin_work_wanted(run_->work_of(step, LessonSide::Twin));
+  }
   refresh();
   if (run_->next == 0 || run_->revealed_views >= run_->next || !run_->result(run_->next - 1)) return;
   run_->revealed_views = run_->next;
+  const LessonStep& done = run_->step(run_->next - 1);
   if (const std::optional<std::uint64_t> memory = run_->result(run_->next - 1)->memory)
     emit address_chosen(AddressSpace::Virtual, *memory);
   QStringList views;
-  for (const std::string& view : run_->step(run_->next - 1).show) views.push_back(QString::fromStdString(view));
+  for (const std::string& view : done.show) views.push_back(QString::fromStdString(view));
+  // The window shows the same views of both machines.
+  for (const std::string& view : done.twin == nullptr ? std::vector<std::string>() : done.twin->show) {
+    if (!views.contains(QString::fromStdString(view))) views.push_back(QString::fromStdString(view));
+  }
   if (!views.isEmpty()) emit views_wanted(views);
   // The step that comes next is brought into sight, the one just done above it.
   const std::size_t shown = std::min(run_->next, step_rows_.size() - 1);

@@ -36,7 +36,9 @@
 namespace shearling::gui {
 namespace {
 
-constexpr int kStateVersion = 1;
+constexpr int kStateVersion = 2;
+/// Views that a twin machine has, too.
+constexpr std::array<const char*, 5> kTwinViews = {"stage", "microscope", "registers", "control", "walk"};
 constexpr int kMargin = 12;
 constexpr int kBarPadding = 8;
 constexpr double kPresenterZoom = 1.6;
@@ -62,7 +64,10 @@ QString title_of(const MachineView& view) {
 }  // namespace
 
 MainWindow::MainWindow(bool remembers, QWidget* parent)
-    : QMainWindow(parent), controller_(new SessionController(this)), remembers_(remembers) {
+    : QMainWindow(parent),
+      controller_(new SessionController(this)),
+      twin_(new SessionController(this)),
+      remembers_(remembers) {
   setWindowTitle(tr("Shearling"));
   setDockNestingEnabled(true);
   setAnimated(false);
@@ -90,13 +95,7 @@ CardDock* MainWindow::add_dock(const QString& id, const QString& name, View* vie
   auto* dock = new CardDock(name, QStringLiteral("dock-") + id, view, this);
   docks_[id] = dock;
   view->setAccessibleName(name);
-  connect(controller_, &SessionController::moment_changed, view,
-          [view](const Moment& moment) { view->show_moment(moment); });
-  connect(view, &View::event_chosen, controller_, &SessionController::light);
-  connect(view, &View::step_chosen, controller_, &SessionController::seek);
-  connect(view, &View::breakpoint_toggled, this,
-          [this](quint64 address) { controller_->post(ToggleBreakpoint{address}); });
-  connect(view, &View::run_to_wanted, this, [this](quint64 address) { controller_->post(RunToAddress{address}); });
+  connect_view(controller_, view);
   connect(view, &View::windows_wanted, this,
           [this](const std::vector<MemoryWindow>& windows) { controller_->post(WatchMemory{windows}); });
   connect(view, &View::address_chosen, this, [this](AddressSpace space, quint64 address) {
@@ -107,6 +106,27 @@ CardDock* MainWindow::add_dock(const QString& id, const QString& name, View* vie
   view->show_moment(controller_->moment());
   dock->hide();  // Until a layout has a place for it.
   return dock;
+}
+
+void MainWindow::add_twin_dock(const QString& id, const QString& name, View* view) {
+  auto* dock = new CardDock(name, QStringLiteral("dock-") + id, view, this);
+  docks_[id] = dock;
+  view->setAccessibleName(tr("%1 of the twin machine").arg(name));
+  dock->toggleViewAction()->setText(tr("%1 (twin)").arg(name));
+  connect_view(twin_, view);
+  connect(dock, &CardDock::export_wanted, this, &MainWindow::ask_export);
+  view->show_moment(twin_->moment());
+  dock->hide();
+}
+
+void MainWindow::connect_view(SessionController* session, View* view) {
+  connect(session, &SessionController::moment_changed, view,
+          [view](const Moment& moment) { view->show_moment(moment); });
+  connect(view, &View::event_chosen, session, &SessionController::light);
+  connect(view, &View::step_chosen, session, &SessionController::seek);
+  connect(view, &View::breakpoint_toggled, session,
+          [session](quint64 address) { session->post(ToggleBreakpoint{address}); });
+  connect(view, &View::run_to_wanted, session, [session](quint64 address) { session->post(RunToAddress{address}); });
 }
 
 void MainWindow::make_docks() {
@@ -128,6 +148,13 @@ void MainWindow::make_docks() {
   add_dock(QStringLiteral("timeline"), tr("Timeline"), new TimelineView);
   add_dock(QStringLiteral("memory"), tr("Memory"), memory_);
   add_dock(QStringLiteral("console"), tr("Console"), new ConsoleView);
+  auto* microscope = new MicroscopeView;
+  connect(microscope, &MicroscopeView::detail_chosen, twin_, &SessionController::show_detail);
+  add_twin_dock(QStringLiteral("twin-stage"), tr("Stage"), new StageView);
+  add_twin_dock(QStringLiteral("twin-microscope"), tr("Microscope"), microscope);
+  add_twin_dock(QStringLiteral("twin-registers"), tr("Registers"), new RegistersView);
+  add_twin_dock(QStringLiteral("twin-control"), tr("Control structure"), new ControlView);
+  add_twin_dock(QStringLiteral("twin-walk"), tr("Walk grid"), new WalkGridView);
 }
 
 template <typename Slot>
@@ -305,7 +332,7 @@ void MainWindow::make_actions() {
   movement->setChecked(true);
 
   QMenu* window = menuBar()->addMenu(tr("&Window"));
-  const std::array<std::pair<Preset, ActionTexts>, 4> presets = {
+  const std::array<std::pair<Preset, ActionTexts>, 5> presets = {
       {{Preset::Lecture,
         {"preset-lecture",
          QT_TR_NOOP("&Lecture"),
@@ -325,7 +352,12 @@ void MainWindow::make_actions() {
         {"preset-cache",
          QT_TR_NOOP("&Cache"),
          QT_TR_NOOP("Cache sets, Plots, TLBs, Microscope"),
-         {Qt::ALT | Qt::Key_4}}}}};
+         {Qt::ALT | Qt::Key_4}}},
+       {Preset::Twin,
+        {"preset-twin",
+         QT_TR_NOOP("&Twin"),
+         QT_TR_NOOP("Two machines side by side, as in a lesson in lockstep"),
+         {Qt::ALT | Qt::Key_5}}}}};
   for (const auto& [preset, texts] : presets) add(window, texts, [this, preset = preset] { arrange(preset); });
   add(window,
       {"reset-layout", QT_TR_NOOP("&Reset layout"), QT_TR_NOOP("The arrangement of the Lecture preset, at 100 %"), {}},
@@ -426,6 +458,11 @@ void MainWindow::make_connections() {
     controller_->post(load);
   });
   connect(lesson_, &LessonView::position_wanted, controller_, &SessionController::seek);
+  connect(twin_, &SessionController::moment_changed, lesson_, &LessonView::show_twin);
+  connect(twin_, &SessionController::moment_changed, this, &MainWindow::show_owners);
+  connect(lesson_, &LessonView::twin_work_wanted, this, [this](const Work& work) { twin_->post(work); });
+  connect(lesson_, &LessonView::twin_position_wanted, twin_, &SessionController::seek);
+  connect(lesson_, &LessonView::twin_wanted, this, &MainWindow::load_twin);
   connect(lesson_, &LessonView::problem_found, this, &MainWindow::show_problem);
   connect(plots_, &PlotsView::problem_found, this, &MainWindow::show_problem);
   connect(plots_, &PlotsView::file_wanted, this, &MainWindow::ask_figure);
@@ -433,6 +470,30 @@ void MainWindow::make_connections() {
     // The first is the most important: it is raised last.
     for (auto view = views.rbegin(); view != views.rend(); ++view) show_view(*view);
   });
+}
+
+// A lesson in lockstep brings its twin, and any other lesson or guest sends it away.
+void MainWindow::load_twin(const std::optional<Load>& load) {
+  const bool had = twin_->machine().state != RunState::Empty;
+  if (load) {
+    twin_->post(*load);
+    if (!had) arrange(Preset::Twin);
+    return;
+  }
+  twin_->stop();
+  if (preset_ == Preset::Twin && had) arrange(Preset::Lecture);
+}
+
+// With two machines on the screen every view says whose it is.
+void MainWindow::show_owners() {
+  const bool both = twin_->machine().state != RunState::Empty && controller_->machine().state != RunState::Empty;
+  const auto owner = [&](const MachineView& view) {
+    return both ? QStringLiteral("%1, %2").arg(text_of(view.isa->name()), text_of(view.words().title)) : QString();
+  };
+  for (const char* id : kTwinViews) {
+    docks_.at(QLatin1String(id))->set_owner(owner(controller_->machine()));
+    docks_.at(QStringLiteral("twin-") + QLatin1String(id))->set_owner(owner(twin_->machine()));
+  }
 }
 
 CardDock* MainWindow::dock(const QString& id) const {
@@ -503,6 +564,21 @@ void MainWindow::arrange(Preset preset) {
       show({"cache", "plots", "microscope", "tlbs"});
       at("tlbs")->raise();
       break;
+    case Preset::Twin:
+      first("lesson");
+      beside("lesson", "stage");
+      beside("stage", "twin-stage");
+      below("stage", "control");
+      below("control", "microscope");
+      below("twin-stage", "twin-control");
+      below("twin-control", "twin-microscope");
+      for (const char* id : {"walk", "registers"}) tabifyDockWidget(at("control"), at(id));
+      for (const char* id : {"twin-walk", "twin-registers"}) tabifyDockWidget(at("twin-control"), at(id));
+      show({"lesson", "stage", "control", "walk", "registers", "microscope", "twin-stage", "twin-control", "twin-walk",
+            "twin-registers", "twin-microscope"});
+      at("control")->raise();
+      at("twin-control")->raise();
+      break;
   }
   // The others have a place too, out of sight: a layout that is kept must know of every dock.
   for (const auto& [id, dock] : docks_) {
@@ -557,12 +633,23 @@ void MainWindow::apply_shares() {
       share({"cache", "plots"}, {550, 450}, Qt::Horizontal);
       share({"plots", "tlbs"}, low ? QList<int>{650, 220} : QList<int>{600, 300}, Qt::Vertical);
       break;
+    case Preset::Twin:
+      share({"lesson", "stage", "twin-stage"}, {200, 400, 400}, Qt::Horizontal);
+      share({"stage", "control", "microscope"}, {370, 330, 230}, Qt::Vertical);
+      share({"twin-stage", "twin-control", "twin-microscope"}, {370, 330, 230}, Qt::Vertical);
+      break;
   }
 }
 
-// A view that is not on the screen comes as a tab of the one it goes with.
+// A view that is not on the screen comes as a tab of the one it goes with; the twin's comes with it.
 void MainWindow::show_view(const QString& view) {
   const QString id = dock_id_of(view);
+  if (twin_->machine().state != RunState::Empty) {
+    if (CardDock* twin = dock(QStringLiteral("twin-") + id)) {
+      twin->show();
+      twin->raise();
+    }
+  }
   CardDock* wanted = dock(id);
   if (wanted == nullptr) return;
   if (wanted->isHidden()) {
@@ -770,6 +857,7 @@ void MainWindow::show_moment(const Moment& moment) {
     button->setEnabled(goes || runs);
   }
   setWindowTitle(some ? title_of(view) : tr("Shearling"));
+  show_owners();
   if (view.error && view.error != shown_problem_) show_problem(*view.error);
   shown_problem_ = view.error;
 }
@@ -808,6 +896,7 @@ void MainWindow::open(const QString& path, std::optional<VmmTechnique> technique
     Load load{.setup = run.value()->info().setup, .image_path = run.value()->info().setup.guest_name};
     if (!QFileInfo::exists(QString::fromStdString(load.image_path))) load.image_path.clear();
     lesson_->close_lesson();
+    load_twin(std::nullopt);
     guest_path_.clear();
     opened_ = {path, std::nullopt, {}};
     controller_->post(std::move(load));
@@ -836,6 +925,7 @@ void MainWindow::open_guest(const QString& path, VmmTechnique technique, const Q
   Result<Load> load = load_request(path.toStdString(), technique, machine.toStdString());
   if (!load) return show_problem(load.error());
   lesson_->close_lesson();
+  load_twin(std::nullopt);
   guest_path_ = path;
   machine_name_ = machine;
   opened_ = {path, technique, machine};

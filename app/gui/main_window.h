@@ -30,7 +30,7 @@ class MicroscopeView;
 class PlotsView;
 class StageView;
 
-enum class Preset : std::uint8_t { Lecture, Lab, Paging, Cache };
+enum class Preset : std::uint8_t { Lecture, Lab, Paging, Cache, Twin };
 
 class MainWindow : public QMainWindow {
   Q_OBJECT
@@ -52,6 +52,8 @@ class MainWindow : public QMainWindow {
   /// Brings a view to the front: "stage", "microscope", "walk", ...
   void show_view(const QString& id);
   [[nodiscard]] SessionController& controller() { return *controller_; }
+  /// The second machine of a lesson in lockstep; empty where there is none.
+  [[nodiscard]] SessionController& twin() { return *twin_; }
   [[nodiscard]] LessonView& lesson() { return *lesson_; }
   [[nodiscard]] PlotsView& plots() { return *plots_; }
   [[nodiscard]] CardDock* dock(const QString& id) const;
@@ -80,6 +82,11 @@ class MainWindow : public QMainWindow {
   void make_toolbar();
   void make_connections();
   CardDock* add_dock(const QString& id, const QString& name, View* view);
+  /// The same for a view of the twin machine.
+  void add_twin_dock(const QString& id, const QString& name, View* view);
+  void connect_view(SessionController* session, View* view);
+  void load_twin(const std::optional<Load>& load);
+  void show_owners();
   template <typename Slot>
   QAction* add(QMenu* menu, const ActionTexts& texts, Slot slot);
   void apply_theme();
@@ -107,6 +114,7 @@ class MainWindow : public QMainWindow {
   void fill_lessons(QMenu* menu);
 
   SessionController* controller_ = nullptr;
+  SessionController* twin_ = nullptr;
   std::map<QString, CardDock*> docks_;
   std::map<QString, QAction*> actions_;
   StageView* stage_ = nullptr;

@@ -6,6 +6,7 @@
 
 #include <QCoreApplication>
 #include <QLocale>
+#include <QRegularExpression>
 
 #include "core/events/reflection.h"
 
@@ -193,15 +194,22 @@ Row heading_row(std::string_view text, Ink ink) {
   return row;
 }
 
-/// A register's decoded fields, one on each line.
-QString fields_of(const std::string& note) {
-  return QString::fromStdString(note).replace(QStringLiteral(", "), QStringLiteral("\n"));
+/// A register's decoded fields as they stand beside it: without flags that are clear.
+QString fields_in_line(const std::string& note) {
+  static const QRegularExpression clear(QStringLiteral("\\b\\w+=0(?!\\w)(?! \\()[ ,]*"));
+  return QString::fromStdString(note).remove(clear).trimmed();
+}
+
+/// All of them, one on each line.
+QString fields_in_lines(const std::string& note) {
+  static const QRegularExpression next(QStringLiteral(",? (?=\\w+=)"));
+  return QString::fromStdString(note).replace(next, QStringLiteral("\n"));
 }
 
 Row register_row(const RegisterRow& now, const RegisterRow* before) {
   const bool changed = before != nullptr && (before->believed != now.believed || before->real != now.real);
   QString real = hex_padded(now.real, now.bits);
-  if (!now.note.empty()) real += QStringLiteral("  ") + QString::fromStdString(now.note);
+  if (!now.note.empty()) real += QStringLiteral("  ") + fields_in_line(now.note);
   Row row;
   row.cells = {sign(differs(now) ? QStringLiteral("●")
                     : changed    ? QStringLiteral("▸")
@@ -215,7 +223,7 @@ Row register_row(const RegisterRow& now, const RegisterRow* before) {
   if (differs(now))
     row.tooltip += tr(": the guest believes %1, the hardware holds %2").arg(hex(now.believed), hex(now.real));
   if (changed) row.tooltip += tr("\nchanged in this step; before it was %1").arg(hex(before->believed));
-  if (!now.note.empty()) row.tooltip += QStringLiteral("\n") + fields_of(now.note);
+  if (!now.note.empty()) row.tooltip += QStringLiteral("\n") + fields_in_lines(now.note);
   return row;
 }
 
@@ -297,14 +305,13 @@ std::vector<Row> control_rows(const MachineView& view) {
                                    [&](const RegisterRow& row) { return row.name == field.name; });
     const std::string note = same == view.registers.end() ? std::string() : same->note;
     Row row;
-    row.cells = {
-        sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser), words(text_of(field.name), Ink::Text, changed),
-        mono(hex_padded(field.encoding, 16), Ink::Muted),
-        mono(note.empty() ? hex(field.value) : hex(field.value) + QStringLiteral("  ") + QString::fromStdString(note),
-             Ink::Text, changed)};
+    row.cells = {sign(changed ? QStringLiteral("▸") : QString(), Ink::GuestUser),
+                 words(text_of(field.name), Ink::Text, changed), mono(hex_padded(field.encoding, 16), Ink::Muted),
+                 mono(note.empty() ? hex(field.value) : hex(field.value) + QStringLiteral("  ") + fields_in_line(note),
+                      Ink::Text, changed)};
     row.tooltip = text_of(field.name);
     if (changed) row.tooltip += tr("\nchanged in this step; before it was %1").arg(hex(old->second));
-    if (!note.empty()) row.tooltip += QStringLiteral("\n") + fields_of(note);
+    if (!note.empty()) row.tooltip += QStringLiteral("\n") + fields_in_lines(note);
     row.key = field.encoding;
     rows.push_back(std::move(row));
   }

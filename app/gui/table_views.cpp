@@ -98,6 +98,10 @@ RegistersView::RegistersView(QWidget* parent)
   layout->addLayout(line);
   connect(choice_, &QTabBar::currentChanged, this, &RegistersView::fill);
   connect(cpu_, &QTabBar::currentChanged, this, &RegistersView::fill);
+  connect(&table_->table(), &TableView::row_clicked, this, [this](quint64 key, int) {
+    opened_ = key;
+    fill();
+  });
 }
 
 void RegistersView::show_moment(const Moment& moment) {
@@ -114,9 +118,12 @@ void RegistersView::fill() {
   if (machine_ == nullptr) return;
   const auto choice = static_cast<RegisterChoice>(choice_->currentIndex());
   const int tab = cpu_->currentIndex();
-  table_->set_rows(
-      register_rows(*machine_, choice, tab > 0 ? std::optional(static_cast<unsigned>(tab - 1)) : std::nullopt),
-      no_run_note());
+  std::vector<Row> rows =
+      register_rows(*machine_, choice, tab > 0 ? std::optional(static_cast<unsigned>(tab - 1)) : std::nullopt);
+  const auto opened = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.key == opened_; });
+  const auto place = static_cast<int>(opened - rows.begin());
+  table_->set_rows(std::move(rows), no_run_note());
+  table_->table().unfold(place);  // None, where the row is not among them.
 }
 
 // --- control structure
@@ -235,9 +242,9 @@ TlbsView::TlbsView(QWidget* parent)
       table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)) {
   auto* layout = new QHBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
-  structures_->setFixedWidth(static_cast<int>(theme().px(216)));
+  structures_->setFixedWidth(static_cast<int>(theme().px(232)));
   structures_->table().setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  connect(&theme(), &Theme::changed, this, [this] { structures_->setFixedWidth(static_cast<int>(theme().px(216))); });
+  connect(&theme(), &Theme::changed, this, [this] { structures_->setFixedWidth(static_cast<int>(theme().px(232))); });
   layout->addWidget(structures_, 0);
   layout->addWidget(table_, 1);
   connect(&structures_->table(), &TableView::row_clicked, this, [this](quint64 key, int) {

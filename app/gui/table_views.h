@@ -42,7 +42,8 @@ class RegistersView : public View {
   void fill();
   TableOrNote* table_;
   QTabBar* choice_;
-  QTabBar* cpu_;  ///< The current core, or one of them; hidden where there is only one.
+  QTabBar* cpu_;                         ///< The current core, or one of them; hidden where there is only one.
+  std::optional<std::uint64_t> opened_;  ///< The register that was clicked: its fields have a second line.
   std::shared_ptr<const MachineView> machine_;
 };
 

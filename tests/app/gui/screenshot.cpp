@@ -28,6 +28,13 @@ void settle(MainWindow& window, int milliseconds) {
   }
 }
 
+void seek(MainWindow& window, StepIndex step) {
+  const QDeadlineTimer most(60'000);
+  const std::uint64_t ticket = window.controller().post(Seek{step});
+  while (window.controller().machine().completed < ticket && !most.hasExpired())
+    QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,7 +73,7 @@ int main(int argc, char** argv) {
     else if (action.startsWith(QLatin1String("figure:")))
       window.plots().compute(action.mid(7).toInt());
     else if (action.startsWith(QLatin1String("seek:")))
-      window.controller().post(Seek{action.mid(5).toULongLong()});
+      seek(window, action.mid(5).toULongLong());
     else if (window.action(action) != nullptr)
       window.action(action)->trigger();
     else
