@@ -73,6 +73,7 @@ class GuestQemuTest : public QObject {
         "ring 0: #GP, error code 0, from ring 3, at the CLI\n");
     row("cpuid-trap", 0, "* done\n");
     row("page-walk", 0, "page-walk: after INVLPG the new page is seen\n");
+    row("twin-x86", 0, "* two-architectures: done\n");
     row("hostile-jump-into-nothing", 102, "unexpected vector 14 error 0x10 at 0x7fffdeadb000 CR2 0x7fffdeadb000\n");
     row("hostile-exit-port-byte", 0x35, "");
     row("hostile-exit-port-rubbish", 0x98, "exit-port-rubbish: before\n");

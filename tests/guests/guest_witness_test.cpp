@@ -15,10 +15,11 @@ class GuestWitnessTest : public QObject {
   void prints_and_ends_as_in_qemu_data() {
     QTest::addColumn<QString>("guest");
     QTest::addColumn<Observation>("observation");
-    for (const char* guest : {"kernel", "privilege-levels", "cpuid-trap", "page-walk", "seesaw", "synonym",
-                              "working-sets", "seesaw-cases", "memory-operands", "compute", "hostile-jump-into-nothing",
-                              "hostile-jump-beyond-ram", "hostile-triple-fault", "hostile-divide-without-idt",
-                              "hostile-recursive-tables", "hostile-exit-port-byte", "hostile-exit-port-rubbish"}) {
+    for (const char* guest :
+         {"kernel", "privilege-levels", "cpuid-trap", "page-walk", "seesaw", "synonym", "working-sets", "seesaw-cases",
+          "twin-x86", "memory-operands", "compute", "hostile-jump-into-nothing", "hostile-jump-beyond-ram",
+          "hostile-triple-fault", "hostile-divide-without-idt", "hostile-recursive-tables", "hostile-exit-port-byte",
+          "hostile-exit-port-rubbish"}) {
       QTest::newRow(qPrintable(QString(guest) + " direct")) << QString(guest) << Observation::Direct;
       QTest::newRow(qPrintable(QString(guest) + " models")) << QString(guest) << Observation::Models;
     }

@@ -83,6 +83,7 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
        "three-addresses: AT gives 0x43804000, the loads add up to " +
            hex(0x1d + 0x5e5 + 0xf00d + 3 * 0x111 + 2 * 0x222) + "\n"},
       {"aa64-el2-traps", "virt", 1, "cortex-a57", "*\nel2-traps: core 0 is on: 0, transmitter full: 0, undefined: 1\n"},
+      {"twin-aarch64", "virt", 1, "cortex-a57", "* two-architectures: done\n"},
       {"aa64-virtual-interrupts", "virt", 1, "cortex-a57", "virtual-interrupts: taken 5 27 1 2 3 4 5 6\n"},
   };
 }

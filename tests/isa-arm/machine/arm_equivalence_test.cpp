@@ -16,9 +16,9 @@ struct Guest {
   const char* name;
   const char* machine;
 };
-constexpr Guest kGuests[] = {{"aa64-hello", "virt"},  {"aa64-compute", "virt"}, {"aa64-levels", "virt"},
-                             {"aa64-walk", "virt"},   {"aa64-kernel", "virt"},  {"aa64-gic", "virt"},
-                             {"aa64-smp", "virt-smp"}};
+constexpr Guest kGuests[] = {{"aa64-hello", "virt"},   {"aa64-compute", "virt"}, {"aa64-levels", "virt"},
+                             {"aa64-walk", "virt"},    {"aa64-kernel", "virt"},  {"aa64-gic", "virt"},
+                             {"aa64-smp", "virt-smp"}, {"twin-aarch64", "virt"}};
 
 bool is_compared(const RegisterRow& row) {
   return row.group != "timer" && row.group != "GIC" && !row.name.ends_with("_EL2") && !row.name.starts_with("ICH_");
