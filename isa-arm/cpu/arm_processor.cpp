@@ -16,7 +16,6 @@ namespace {
 // A guest that leaves for its VMM this often without an instruction getting done makes no progress.
 constexpr unsigned kMostAttempts = 64;
 constexpr unsigned kMostBoundaryEvents = 1000;
-constexpr StepIndex kStaleLookInterval = 64;  // Looking for stale entries costs some hundred walks.
 constexpr unsigned kStackPointer = 31;
 constexpr std::uint8_t kExternalAbort = 0x10;  // DFSC: synchronous, not on a walk.
 constexpr std::uint8_t kAlignmentFault = 0x21;
@@ -34,7 +33,7 @@ constexpr bool is_misaligned(VirtualAddress program_counter) { return (program_c
 }  // namespace
 
 ArmProcessor::ArmProcessor(const MachineContext& context, std::shared_ptr<ArmSystem> system, std::shared_ptr<Host> host)
-    : context_(context),
+    : EngineProcessor(context),
       system_(std::move(system)),
       host_(std::move(host)),
       mmu_(context, state_, mmu_features(system_->config), system_->watch),
@@ -132,8 +131,7 @@ void ArmProcessor::models_changed() {
   accesses_.reset();
   mmu_.state_restored();
   mmu_.clear_hazard();
-  staleness_suspected_ = true;
-  resumed_ = false;
+  forget_run();
 }
 
 // --- the engine's register file --------------------------------------------------------------------------------------
@@ -323,7 +321,7 @@ void ArmProcessor::execute_one() {
 }
 
 Obstacle ArmProcessor::attempt() {
-  const bool resumed = std::exchange(resumed_, false);
+  const bool resumed = take_resumed();
   if (resumed)
     accesses_.resume_instruction();
   else
@@ -539,7 +537,7 @@ void ArmProcessor::table_store(PhysicalAddress address, unsigned size, std::uint
 
 void ArmProcessor::tables_changed() {
   accesses_.translations_changed();
-  staleness_suspected_ = true;
+  suspect_staleness();
 }
 
 // --- direct and observed execution -----------------------------------------------------------------------------------
@@ -586,14 +584,6 @@ bool ArmProcessor::observable(VirtualAddress pc, std::span<const std::uint8_t> b
   return !stops_direct_run(word);
 }
 
-bool ArmProcessor::settle_stale_translations() {
-  if (staleness_suspected_ && context_.time.step >= next_stale_look_) {
-    staleness_suspected_ = mmu_.has_stale_entries();
-    next_stale_look_ = context_.time.step + kStaleLookInterval;
-  }
-  return !staleness_suspected_;
-}
-
 bool ArmProcessor::must_step() const {
   return asleep() || state_.illegal || is_misaligned({pc()}) || checks_alignment() || due_interrupt().has_value();
 }
@@ -617,39 +607,6 @@ EngineOutcome ArmProcessor::run_engine(StepIndex target, bool observed) {
   context_.events.set_actor(actor(), privilege());
   timer_.advance();
   return outcome;
-}
-
-ProcessorOutcome ArmProcessor::run_direct(StepIndex target) {
-  bool step_first = false;
-  while (context_.time.step < target && runnable()) {
-    if (step_first || must_step()) {
-      step_first = false;
-      context_.events.hold();
-      const ProcessorOutcome outcome = step();
-      context_.events.release(outcome.kind != ProcessorOutcome::Kind::NeedsModels);
-      if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
-      continue;
-    }
-    const EngineOutcome outcome = run_engine(target, false);
-    step_first = outcome.stop != EngineStop::Completed || outcome.instructions == 0;
-  }
-  return {ProcessorOutcome::Kind::Continue, context_.time.step};
-}
-
-ProcessorOutcome ArmProcessor::run_observed(StepIndex target) {
-  bool step_first = false;
-  while (context_.time.step < target && runnable()) {
-    if (step_first || must_step() || !settle_stale_translations()) {
-      step_first = false;
-      const ProcessorOutcome outcome = step();
-      if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
-      continue;
-    }
-    const EngineOutcome outcome = run_engine(target, true);
-    resumed_ = outcome.stop == EngineStop::Unfinished;
-    step_first = outcome.stop != EngineStop::Completed;
-  }
-  return {ProcessorOutcome::Kind::Continue, context_.time.step};
 }
 
 }  // namespace shearling::arm

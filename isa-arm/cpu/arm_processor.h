@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/machine/engine_accesses.h"
+#include "core/machine/engine_processor.h"
 #include "core/machine/processor.h"
 #include "isa-arm/cpu/arm_system.h"
 #include "isa-arm/cpu/checks.h"
@@ -32,7 +33,7 @@ struct [[nodiscard]] Obstacle {
   explicit operator bool() const { return kind != Kind::None; }
 };
 
-class ArmProcessor final : public Processor, public HostCore, private AccessTranslator {
+class ArmProcessor final : public EngineProcessor, public HostCore, private AccessTranslator {
  public:
   /// `host` is shared by all cores and may be null: the bare machine.
   ArmProcessor(const MachineContext& context, std::shared_ptr<ArmSystem> system, std::shared_ptr<Host> host);
@@ -41,8 +42,6 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   // Processor
   Status load(const ElfImage& image, const std::string& file) override;
   ProcessorOutcome step() override;
-  ProcessorOutcome run_direct(StepIndex target) override;
-  ProcessorOutcome run_observed(StepIndex target) override;
   [[nodiscard]] bool runnable() const override;
   [[nodiscard]] std::optional<std::uint64_t> next_wakeup() const override;
   void time_passed() override { timer_.advance(); }
@@ -108,10 +107,9 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   [[nodiscard]] std::optional<ArmException> due_interrupt() const;
   [[nodiscard]] bool asleep() const { return state_.waiting_for_interrupt || state_.waiting_for_event; }
   [[nodiscard]] bool wakes() const;
-  [[nodiscard]] bool must_step() const;
+  [[nodiscard]] bool must_step() const override;
   [[nodiscard]] bool floating_point_permitted() const;
-  EngineOutcome run_engine(StepIndex target, bool observed);
-  bool settle_stale_translations();
+  EngineOutcome run_engine(StepIndex target, bool observed) override;
 
   // --- AccessTranslator
   std::optional<PageTranslation> translate_page(const AccessRequest& wanted);
@@ -182,7 +180,6 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   void set_pc(std::uint64_t value) { write_engine(program_counter_register(), value); }
   void reset(std::uint64_t entry, unsigned level);
 
-  MachineContext context_;
   std::shared_ptr<ArmSystem> system_;
   std::shared_ptr<Host> host_;
   ArmState state_;
@@ -196,13 +193,8 @@ class ArmProcessor final : public Processor, public HostCore, private AccessTran
   // --- within one step only: not state
   std::uint32_t word_ = 0;  ///< The instruction.
   std::optional<TranslationFault> refusal_;
-  bool begun_ = false;
-  bool resumed_ = false;
+  bool begun_ = false;     ///< The step's instruction has begun: it counts.
   bool injected_ = false;  ///< The VMM has let the guest take an exception.
-
-  // --- knowledge, not state
-  bool staleness_suspected_ = true;
-  StepIndex next_stale_look_ = 0;
 };
 
 }  // namespace shearling::arm

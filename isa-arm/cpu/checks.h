@@ -4,10 +4,9 @@
 // {actual} and {required} are what was compared.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <string_view>
+
+#include "core/events/check_text.h"
 
 namespace shearling::arm {
 
@@ -26,13 +25,7 @@ enum class CheckId : std::uint8_t {
   Count
 };
 
-struct CheckText {
-  CheckId id;
-  std::string_view name;
-  std::string_view sentence;
-};
-
-inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)> kCheckTexts{{
+inline constexpr CheckTexts<CheckId> kCheckTexts{{
     {CheckId::ProgramCounterAligned, "PC alignment", "The program counter {actual} must be a multiple of 4"},
     {CheckId::LegalState, "PSTATE.IL", "An illegal exception return has set PSTATE.IL: it is {actual}, and must be 0"},
     {CheckId::ReturnMode, "SPSR.M", "SPSR.M is {actual}: it must name an AArch64 mode that this core has"},
@@ -52,12 +45,6 @@ inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)>
     {CheckId::InstructionKnown, "instruction exists", "The word {actual} must be an instruction of this core"},
 }};
 
-constexpr bool check_texts_are_in_order() {
-  for (std::size_t i = 0; i < kCheckTexts.size(); ++i) {
-    if (static_cast<std::size_t>(kCheckTexts[i].id) != i) return false;
-  }
-  return true;
-}
-static_assert(check_texts_are_in_order());
+static_assert(are_in_order<CheckId>(kCheckTexts));
 
 }  // namespace shearling::arm

@@ -69,15 +69,7 @@ std::string_view mode_of(unsigned level, bool stack_pointer_select) {
 // --- making them -----------------------------------------------------------------------------------------------------
 
 bool ArmProcessor::check(CheckId id, bool passed, std::uint64_t actual, std::uint64_t required) {
-  if (context_.events.wants_micro_events()) {
-    const CheckText& text = kCheckTexts[static_cast<std::size_t>(id)];
-    context_.events.micro(Check{.name = text.name,
-                                .sentence = text.sentence,
-                                .actual = actual,
-                                .required = required,
-                                .verdict = passed ? CheckVerdict::Passed : CheckVerdict::Failed});
-  }
-  return passed;
+  return tell_check<CheckId>(context_.events, kCheckTexts, id, passed, actual, required);
 }
 
 Obstacle ArmProcessor::exception(ExceptionClass exception_class, std::uint32_t iss) {

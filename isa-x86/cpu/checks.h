@@ -4,9 +4,9 @@
 // and the sentence that tells it. {actual} and {required} are what was compared.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "core/events/check_text.h"
 
 namespace shearling::x86 {
 
@@ -53,13 +53,7 @@ enum class CheckId : std::uint8_t {
   Count
 };
 
-struct CheckText {
-  CheckId id;
-  std::string_view name;
-  std::string_view sentence;
-};
-
-inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)> kCheckTexts{{
+inline constexpr CheckTexts<CheckId> kCheckTexts{{
     {CheckId::PrivilegeLevelZero, "CPL = 0", "A privileged instruction: CPL {actual} must be {required}"},
     {CheckId::IoPrivilege, "CPL <= IOPL", "CPL {actual} must not be above IOPL {required}"},
     {CheckId::IoPermissionMap, "I/O permission map",
@@ -118,12 +112,6 @@ inline constexpr std::array<CheckText, static_cast<std::size_t>(CheckId::Count)>
     {CheckId::InstructionKnown, "instruction exists", "The bytes must be an instruction of this core"},
 }};
 
-constexpr bool check_texts_are_in_order() {
-  for (std::size_t i = 0; i < kCheckTexts.size(); ++i) {
-    if (static_cast<std::size_t>(kCheckTexts[i].id) != i) return false;
-  }
-  return true;
-}
-static_assert(check_texts_are_in_order());
+static_assert(are_in_order<CheckId>(kCheckTexts));
 
 }  // namespace shearling::x86

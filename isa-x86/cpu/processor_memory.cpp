@@ -21,15 +21,7 @@ std::uint64_t low_bytes(std::uint64_t value, unsigned size) {
 // --- checks and obstacles --------------------------------------------------------------------------------------------
 
 bool X86Processor::check(CheckId id, bool passed, std::uint64_t actual, std::uint64_t required) {
-  if (context_.events.wants_micro_events()) {
-    const CheckText& text = kCheckTexts[static_cast<std::size_t>(id)];
-    context_.events.micro(Check{.name = text.name,
-                                .sentence = text.sentence,
-                                .actual = actual,
-                                .required = required,
-                                .verdict = passed ? CheckVerdict::Passed : CheckVerdict::Failed});
-  }
-  return passed;
+  return tell_check<CheckId>(context_.events, kCheckTexts, id, passed, actual, required);
 }
 
 Obstacle X86Processor::fault(std::uint8_t vector) {

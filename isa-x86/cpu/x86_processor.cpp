@@ -31,7 +31,7 @@ Segment flat_segment(std::uint16_t selector, std::uint32_t access_rights) {
 }  // namespace
 
 X86Processor::X86Processor(const MachineContext& context, VmmTechnique technique, HostFactory make_host)
-    : context_(context),
+    : EngineProcessor(context),
       features_(context.config),
       vmx_(context, state_),
       mmu_(context, state_, vmx_.nested()),
@@ -131,8 +131,7 @@ void X86Processor::load_state(Reader& reader) {
 void X86Processor::models_changed() {
   accesses_.reset();
   mmu_.clear_hazard();
-  staleness_suspected_ = true;
-  resumed_ = false;
+  forget_run();
 }
 
 // --- the step --------------------------------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ ProcessorOutcome X86Processor::step() {
   const bool hazard = mmu_.hazard();
   if (hazard) {
     accesses_.translations_changed();
-    staleness_suspected_ = true;
+    suspect_staleness();
   }
   mmu_.clear_hazard();
   if (hazard && !context_.memory_path.models_on())
@@ -249,7 +248,7 @@ void X86Processor::execute_one() {
 }
 
 Obstacle X86Processor::attempt() {
-  const bool resumed = std::exchange(resumed_, false);
+  const bool resumed = take_resumed();
   if (resumed)
     accesses_.resume_instruction();
   else
@@ -545,31 +544,6 @@ bool X86Processor::observable(VirtualAddress, std::span<const std::uint8_t> byte
   return instruction.length == bytes.size() && !stops_direct_run(instruction) && has_plain_accesses(instruction);
 }
 
-/// True when no entry of the models differs from the tables in memory, so that direct fills give what the models would.
-bool X86Processor::settle_stale_translations() {
-  if (staleness_suspected_ && context_.time.step >= next_stale_look_) {
-    staleness_suspected_ = mmu_.has_stale_entries();
-    next_stale_look_ = context_.time.step + kStaleLookInterval;
-  }
-  return !staleness_suspected_;
-}
-
-ProcessorOutcome X86Processor::run_observed(StepIndex target) {
-  bool step_first = false;
-  while (context_.time.step < target) {
-    if (step_first || must_step() || !settle_stale_translations()) {
-      step_first = false;
-      const ProcessorOutcome outcome = step();
-      if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
-      continue;
-    }
-    const EngineOutcome outcome = run_engine(target, true);
-    resumed_ = outcome.stop == EngineStop::Unfinished;
-    step_first = outcome.stop != EngineStop::Completed;
-  }
-  return {ProcessorOutcome::Kind::Continue, context_.time.step};
-}
-
 // --- direct execution ------------------------------------------------------------------------------------------------
 
 bool X86Processor::must_step() const {
@@ -595,24 +569,6 @@ EngineOutcome X86Processor::run_engine(StepIndex target, bool observed) {
   context_.events.set_actor(actor(), privilege());
   apic_.advance();
   return outcome;
-}
-
-ProcessorOutcome X86Processor::run_direct(StepIndex target) {
-  VirtualTime& time = context_.time;
-  bool step_first = false;
-  while (time.step < target) {
-    if (step_first || must_step()) {
-      step_first = false;
-      context_.events.hold();
-      const ProcessorOutcome outcome = step();
-      context_.events.release(outcome.kind != ProcessorOutcome::Kind::NeedsModels);
-      if (outcome.kind != ProcessorOutcome::Kind::Continue) return outcome;
-      continue;
-    }
-    const EngineOutcome outcome = run_engine(target, false);
-    step_first = outcome.stop != EngineStop::Completed || outcome.instructions == 0;
-  }
-  return {ProcessorOutcome::Kind::Continue, time.step};
 }
 
 }  // namespace shearling::x86

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/machine/engine_accesses.h"
+#include "core/machine/engine_processor.h"
 #include "core/machine/processor.h"
 #include "isa-x86/apic/local_apic.h"
 #include "isa-x86/cpu/checks.h"
@@ -60,15 +61,13 @@ struct Descriptor {
 };
 
 // The translator comes first: its functions are the ones that are called for every access.
-class X86Processor : private AccessTranslator, public Processor {
+class X86Processor : private AccessTranslator, public EngineProcessor {
  public:
   X86Processor(const MachineContext& context, VmmTechnique technique, HostFactory make_host);
   ~X86Processor() override;
 
   Status load(const ElfImage& image, const std::string& file) override;
   ProcessorOutcome step() override;
-  ProcessorOutcome run_direct(StepIndex target) override;
-  ProcessorOutcome run_observed(StepIndex target) override;
 
   [[nodiscard]] VirtualAddress program_counter() const override;
   [[nodiscard]] std::uint8_t privilege() const override { return static_cast<std::uint8_t>(state_.cpl); }
@@ -112,9 +111,8 @@ class X86Processor : private AccessTranslator, public Processor {
   void complete(std::uint64_t pc);
   [[nodiscard]] bool interruptible() const;
   [[nodiscard]] bool window_exiting() const;
-  [[nodiscard]] bool must_step() const;
-  EngineOutcome run_engine(StepIndex target, bool observed);
-  bool settle_stale_translations();
+  [[nodiscard]] bool must_step() const override;
+  EngineOutcome run_engine(StepIndex target, bool observed) override;
   [[nodiscard]] std::uint64_t floating_point_policy() const;
 
   // --- AccessTranslator
@@ -311,7 +309,6 @@ class X86Processor : private AccessTranslator, public Processor {
   Obstacle write_efer(std::uint64_t value);
   Obstacle string_io_once(bool input, unsigned size);
 
-  MachineContext context_;
   CpuFeatures features_;
   SystemState state_;
   VmxUnit vmx_;
@@ -329,14 +326,9 @@ class X86Processor : private AccessTranslator, public Processor {
   bool keep_resume_flag_ = false;
   bool suppress_single_step_ = false;  ///< The instruction entered a handler that RFLAGS.TF does not reach.
   bool delivering_external_ = false;
-  bool resumed_ = false;  ///< The next attempt goes on with one that run_observed() began: its fetch is done.
-  static constexpr StepIndex kStaleLookInterval = 64;
   static constexpr std::uint64_t kMostIterations = 4096;  ///< Of a repeated string instruction in one step.
   std::uint64_t iterations_left_ = 0;
   bool begun_ = false;  ///< The step's instruction has begun: it counts.
-  /// A TLB or page-walk-cache entry may not agree with the tables in memory: nobody has looked since.
-  bool staleness_suspected_ = true;
-  StepIndex next_stale_look_ = 0;  ///< Looking costs some hundred walks.
   std::string_view last_mode_;
   std::uint64_t planned_policy_ = 0;  ///< floating_point_policy() that planned blocks rest on.
 
