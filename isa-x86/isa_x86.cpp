@@ -72,8 +72,8 @@ class X86Isa : public Isa {
     return level < levels.size() ? levels[level] : TableLevelWords{};
   }
   [[nodiscard]] std::span<const std::string_view> essential_registers() const override {
-    static constexpr std::array<std::string_view, 10> kNames{"RAX", "RSP", "RIP", "RFLAGS", "CR0",
-                                                             "CR2", "CR3", "CR4", "CPL",    "IDTR"};
+    static constexpr std::array<std::string_view, 11> kNames{"RAX", "RSP", "RIP", "RFLAGS", "CR0", "CR2",
+                                                             "CR3", "CR4", "CPL", "TSC",    "IDTR"};
     return kNames;
   }
   [[nodiscard]] bool comes_back(std::string_view instruction) const override {

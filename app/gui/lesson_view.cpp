@@ -69,6 +69,10 @@ class LessonRun {
     }
     return machine;
   }
+  [[nodiscard]] const LessonMachine* machine(std::size_t index) const {
+    const auto block = machine_of(index);
+    return block ? &std::get<LessonMachine>(lesson->blocks[*block]) : nullptr;
+  }
   /// Of one machine's half of a step.
   [[nodiscard]] std::optional<LessonStepResult> half(std::size_t index, LessonSide side) const {
     const std::lock_guard lock(shared->mutex);
@@ -323,12 +327,19 @@ QString name_of_step(const LessonStep& step) {
   return name.replace(QLatin1Char('_'), QLatin1Char(' '));
 }
 
-/// What is said after a step, of both machines.
-QString words_of(const LessonStep& step) {
+/// What is said after a step; where two machines do it, each under its name.
+QString words_of(const LessonStep& step, const LessonMachine* machine) {
   const QString words = QString::fromStdString(step.say);
-  if (step.twin == nullptr || step.twin->say.empty()) return words;
-  return words.isEmpty() ? QString::fromStdString(step.twin->say)
-                         : words + QStringLiteral("\n\n") + QString::fromStdString(step.twin->say);
+  if (step.twin == nullptr || machine == nullptr || machine->twin == nullptr) return words;
+  QStringList parts;
+  const auto add = [&](const LessonMachine& of, const std::string& say) {
+    if (!say.empty())
+      parts.push_back(
+          QStringLiteral("**%1**\n\n%2").arg(QString::fromStdString(of.title()), QString::fromStdString(say)));
+  };
+  add(*machine, step.say);
+  add(*machine->twin, step.twin->say);
+  return parts.join(QStringLiteral("\n\n"));
 }
 
 QStringList failures_of(const LessonStepResult& result) {
@@ -558,7 +569,7 @@ void LessonView::refresh() {
     const StepRow& row = step_rows_[step];
     row.name->setText(sign + QStringLiteral("  ") + name_of_step(wanted));
     row.name->setStyleSheet(style(16, colour, next ? 700 : 400));
-    const QString say = words_of(wanted);
+    const QString say = words_of(wanted, run_->machine(step));
     row.say->setText(say);
     row.say->setStyleSheet(style(15, palette.text, 400));
     row.say->setVisible(done && !say.isEmpty());

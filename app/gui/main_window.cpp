@@ -40,6 +40,7 @@ constexpr int kStateVersion = 2;
 /// Views that a twin machine has, too.
 constexpr std::array<const char*, 5> kTwinViews = {"stage", "microscope", "registers", "control", "walk"};
 constexpr int kMargin = 12;
+constexpr int kLowWindow = 820;
 constexpr int kBarPadding = 8;
 constexpr double kPresenterZoom = 1.6;
 constexpr double kZoomStep = 1.1;
@@ -569,9 +570,15 @@ void MainWindow::arrange(Preset preset) {
       beside("lesson", "stage");
       beside("stage", "twin-stage");
       below("stage", "control");
-      below("control", "microscope");
       below("twin-stage", "twin-control");
-      below("twin-control", "twin-microscope");
+      for (const auto& [id, above] :
+           {std::pair{"microscope", "control"}, std::pair{"twin-microscope", "twin-control"}}) {
+        // Three views of each machine want a high window. (What is split has no tabs yet: Qt would only add one.)
+        if (height() < kLowWindow)
+          tabifyDockWidget(at(above), at(id));
+        else
+          below(above, id);
+      }
       for (const char* id : {"walk", "registers"}) tabifyDockWidget(at("control"), at(id));
       for (const char* id : {"twin-walk", "twin-registers"}) tabifyDockWidget(at("twin-control"), at(id));
       show({"lesson", "stage", "control", "walk", "registers", "microscope", "twin-stage", "twin-control", "twin-walk",
@@ -601,7 +608,6 @@ void MainWindow::apply_shares() {
     for (int& one : shares) one = one * whole / 1000;
     resizeDocks(shown, shares, orientation);
   };
-  constexpr int kLowWindow = 820;
   const bool low = height() < kLowWindow;  // The Stage's lines come first.
   switch (preset_) {
     case Preset::Lecture: {
@@ -635,8 +641,8 @@ void MainWindow::apply_shares() {
       break;
     case Preset::Twin:
       share({"lesson", "stage", "twin-stage"}, {200, 400, 400}, Qt::Horizontal);
-      share({"stage", "control", "microscope"}, {370, 330, 230}, Qt::Vertical);
-      share({"twin-stage", "twin-control", "twin-microscope"}, {370, 330, 230}, Qt::Vertical);
+      for (const auto& [stage, control] : {std::pair{"stage", "control"}, std::pair{"twin-stage", "twin-control"}})
+        share({stage, control}, low ? QList<int>{450, 480} : QList<int>{370, 330}, Qt::Vertical);
       break;
   }
 }

@@ -242,9 +242,9 @@ TlbsView::TlbsView(QWidget* parent)
       table_(new TableOrNote(new TableModel(tlb_columns()), 24, true, this)) {
   auto* layout = new QHBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
-  structures_->setFixedWidth(static_cast<int>(theme().px(232)));
+  structures_->setFixedWidth(static_cast<int>(theme().px(226)));
   structures_->table().setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  connect(&theme(), &Theme::changed, this, [this] { structures_->setFixedWidth(static_cast<int>(theme().px(232))); });
+  connect(&theme(), &Theme::changed, this, [this] { structures_->setFixedWidth(static_cast<int>(theme().px(226))); });
   layout->addWidget(structures_, 0);
   layout->addWidget(table_, 1);
   connect(&structures_->table(), &TableView::row_clicked, this, [this](quint64 key, int) {

@@ -41,6 +41,10 @@ class WindowTest : public QObject {
   void the_window_opens_the_first_lesson_and_steps_through_it();
   void an_endless_guest_is_paused_and_the_window_stays_responsive();
   void closing_while_running();
+  void the_techniques_are_those_of_the_guests_isa();
+  void a_technique_that_the_isa_lacks_is_told();
+  void the_title_says_which_core_is_current();
+  void a_lesson_in_lockstep_runs_both_machines();
   void every_action_has_a_menu_a_tip_and_no_rival_for_its_key();
   void every_preset_shows_its_views();
   void presenter_and_back_restores_the_layout();
@@ -53,7 +57,7 @@ class WindowTest : public QObject {
   void nothing_is_clipped_on_a_small_screen();
 
  private:
-  MainWindow& open(const QString& path, VmmTechnique technique);
+  MainWindow& open(const QString& path, VmmTechnique technique, const QString& machine = {});
   bool arrives_at(StepIndex position);
   bool rests();
   void save(const QString& name);
@@ -85,8 +89,8 @@ void WindowTest::init() {
 
 void WindowTest::cleanup() { window_.reset(); }
 
-MainWindow& WindowTest::open(const QString& path, VmmTechnique technique) {
-  window_->open_guest(path, technique);
+MainWindow& WindowTest::open(const QString& path, VmmTechnique technique, const QString& machine) {
+  window_->open_guest(path, technique, machine);
   [this] { QTRY_VERIFY_WITH_TIMEOUT(window_->controller().machine().state != RunState::Empty, 20'000); }();
   return *window_;
 }
@@ -208,6 +212,73 @@ void WindowTest::closing_while_running() {
   QVERIFY2(timer.elapsed() < 1000, qPrintable(QString::number(timer.elapsed())));
 }
 
+void WindowTest::the_techniques_are_those_of_the_guests_isa() {
+  const auto offered = [this] {
+    QStringList ids;
+    for (const char* id : {"bare", "vt-x", "el2"}) {
+      const QAction* action = window_->action(QLatin1String(id));
+      if (action->isVisible())
+        ids.push_back(QLatin1String(id) + (action->isChecked() ? QStringLiteral("!") : QString()));
+    }
+    return ids;
+  };
+  open(QStringLiteral("aa64-kernel"), VmmTechnique::Bare);
+  QCOMPARE(offered(), QStringList({QStringLiteral("bare!"), QStringLiteral("el2")}));
+  QVERIFY(!window_->action(QStringLiteral("to-exit"))->isEnabled());
+  window_->action(QStringLiteral("el2"))->trigger();
+  QTRY_VERIFY_WITH_TIMEOUT(window_->controller().machine().technique == VmmTechnique::El2, 20'000);
+  QTRY_COMPARE(offered(), QStringList({QStringLiteral("bare"), QStringLiteral("el2!")}));
+  QTest::keyClick(window_.get(), Qt::Key_F9, Qt::ControlModifier);
+  QTRY_VERIFY_WITH_TIMEOUT(window_->controller().machine().position > 0, 20'000);
+  save(QStringLiteral("el2"));
+  window_->open_guest(QStringLiteral("cpuid-trap"), VmmTechnique::VtX);
+  QTRY_VERIFY_WITH_TIMEOUT(window_->controller().machine().technique == VmmTechnique::VtX, 20'000);
+  QTRY_COMPARE(offered(), QStringList({QStringLiteral("bare"), QStringLiteral("vt-x!")}));
+}
+
+void WindowTest::a_technique_that_the_isa_lacks_is_told() {
+  window_->open_guest(QStringLiteral("aa64-kernel"), VmmTechnique::VtX);
+  QTRY_VERIFY(window_->findChild<QMessageBox*>() != nullptr);
+  QVERIFY(window_->findChild<QMessageBox*>()->text().contains(QStringLiteral("vt-x")));
+  QVERIFY(window_->findChild<QMessageBox*>()->informativeText().contains(QStringLiteral("el2")));
+}
+
+void WindowTest::the_title_says_which_core_is_current() {
+  open(QStringLiteral("aa64-smp"), VmmTechnique::Bare, QStringLiteral("virt-smp"));
+  QTRY_VERIFY(window_->windowTitle().contains(QStringLiteral("CPU 0 of 2")));
+  QTest::keyClick(window_.get(), Qt::Key_F5);
+  QTRY_VERIFY_WITH_TIMEOUT(window_->controller().machine().state == RunState::Ended, 60'000);
+  save(QStringLiteral("two-cores"));
+}
+
+void WindowTest::a_lesson_in_lockstep_runs_both_machines() {
+  window_->open_lesson(QStringLiteral("two-architectures"));
+  QTRY_VERIFY_WITH_TIMEOUT(window_->twin().machine().state == RunState::Paused, 20'000);
+  QTRY_VERIFY(window_->dock(QStringLiteral("twin-stage"))->isVisible());
+  QVERIFY(window_->controller().machine().isa != window_->twin().machine().isa);
+  std::vector<std::pair<StepIndex, StepIndex>> places;
+  const auto place = [this] {
+    return std::pair(window_->controller().machine().position, window_->twin().machine().position);
+  };
+  places.push_back(place());
+  for (int step = 0; step < 3; ++step) {
+    const auto before = place();
+    QTest::keyClick(window_.get(), Qt::Key_PageDown);
+    QTRY_VERIFY_WITH_TIMEOUT(place().first != before.first && place().second != before.second, 30'000);
+    QVERIFY(rests());
+    places.push_back(place());
+  }
+  save(QStringLiteral("lockstep"));
+  for (std::size_t step = places.size() - 1; step-- > 0;) {
+    QTest::keyClick(window_.get(), Qt::Key_PageUp);
+    QTRY_VERIFY_WITH_TIMEOUT(place() == places[step], 30'000);
+  }
+  // A guest of one's own has no twin.
+  open(QStringLiteral("cpuid-trap"), VmmTechnique::VtX);
+  QTRY_VERIFY(window_->twin().machine().state == RunState::Empty);
+  QTRY_VERIFY(!window_->dock(QStringLiteral("twin-stage"))->isVisible());
+}
+
 void WindowTest::every_action_has_a_menu_a_tip_and_no_rival_for_its_key() {
   QSet<QAction*> in_menus;
   const std::function<void(const QWidget*)> collect = [&](const QWidget* menu) {
@@ -252,14 +323,17 @@ void WindowTest::every_preset_shows_its_views() {
         QStringLiteral("microscope")}},
       {Preset::Paging,
        {QStringLiteral("walk"), QStringLiteral("tlbs"), QStringLiteral("memory"), QStringLiteral("control")}},
-      {Preset::Cache, {QStringLiteral("cache"), QStringLiteral("plots"), QStringLiteral("tlbs")}}};
+      {Preset::Cache, {QStringLiteral("cache"), QStringLiteral("plots"), QStringLiteral("tlbs")}},
+      {Preset::Twin,
+       {QStringLiteral("stage"), QStringLiteral("control"), QStringLiteral("twin-stage"),
+        QStringLiteral("twin-control"), QStringLiteral("twin-microscope")}}};
   for (const auto& [preset, views] : presets) {
     window_->arrange(preset);
     QCoreApplication::processEvents();
     for (const QString& view : views) QVERIFY2(window_->dock(view)->isVisible(), qPrintable(view));
     save(QStringLiteral("preset-%1").arg(static_cast<int>(preset)));
   }
-  QVERIFY(!window_->dock(QStringLiteral("stage"))->isVisible());
+  QVERIFY(!window_->dock(QStringLiteral("plots"))->isVisible());
 }
 
 void WindowTest::presenter_and_back_restores_the_layout() {
@@ -406,13 +480,13 @@ void WindowTest::a_guest_that_is_none_is_told() {
 void WindowTest::nothing_is_clipped_on_a_small_screen() {
   open(QStringLiteral("cpuid-trap"), VmmTechnique::VtX);
   window_->resize(1280, 720);
-  for (const Preset preset : {Preset::Lecture, Preset::Lab, Preset::Paging, Preset::Cache}) {
+  for (const Preset preset : {Preset::Lecture, Preset::Lab, Preset::Paging, Preset::Cache, Preset::Twin}) {
     window_->arrange(preset);
     QTest::qWait(50);
     QVERIFY2(window_->width() <= 1280 && window_->height() <= 720,
              qPrintable(QStringLiteral("%1 x %2").arg(window_->width()).arg(window_->height())));
     for (const char* id : {"lesson", "stage", "microscope", "registers", "source", "timeline", "walk", "tlbs", "cache",
-                           "memory", "control", "console", "plots"}) {
+                           "memory", "control", "console", "plots", "twin-stage", "twin-control", "twin-microscope"}) {
       const CardDock* dock = window_->dock(QLatin1String(id));
       if (!dock->isVisible() || dock->visibleRegion().isEmpty()) continue;  // Not there, or a tab behind another.
       QVERIFY2(window_->rect().contains(dock->geometry()), id);
