@@ -15,8 +15,8 @@
 #include <variant>
 
 #include "core/machine/processor.h"
-#include "isa-x86/cpu/system_state.h"
 #include "core/machine/used_table_entries.h"
+#include "isa-x86/cpu/system_state.h"
 
 namespace shearling::x86 {
 
