@@ -9,28 +9,23 @@
 #include "isa-arm/mmu/descriptor.h"
 #include "isa-arm/mmu/mmu.h"
 #include "isa-arm/mmu/table_watch.h"
+#include "tests/support/idle_engine.h"
 
 namespace shearling::arm::testing {
 
-class CountingEngine : public CpuEngine {
- public:
-  unsigned flushes = 0;
-  std::vector<std::uint64_t> invalidated;
-  std::uint64_t code_frame = ~std::uint64_t{0};
-
-  void set_client(EngineClient*) override {}
-  void set_mode(ExecutionMode) override {}
-  [[nodiscard]] ExecutionMode mode() const override { return {}; }
-  EngineOutcome step_one() override { return {}; }
-  EngineOutcome run(std::uint64_t) override { return {}; }
-  [[nodiscard]] std::uint64_t read(EngineRegister) const override { return 0; }
-  void write(EngineRegister, std::uint64_t) override {}
-  [[nodiscard]] EngineState state() const override { return {}; }
-  void set_state(const EngineState&) override {}
-  void flush_translations() override { ++flushes; }
-  void invalidate_code(PhysicalAddress frame) override { invalidated.push_back(frame.value); }
-  void invalidate_all_code() override {}
-  [[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return frame_number(frame) == code_frame; }
+void set_client(EngineClient*) override {}
+void set_mode(ExecutionMode) override {}
+[[nodiscard]] ExecutionMode mode() const override { return {}; }
+EngineOutcome step_one() override { return {}; }
+EngineOutcome run(std::uint64_t) override { return {}; }
+[[nodiscard]] std::uint64_t read(EngineRegister) const override { return 0; }
+void write(EngineRegister, std::uint64_t) override {}
+[[nodiscard]] EngineState state() const override { return {}; }
+void set_state(const EngineState&) override {}
+void flush_translations() override { ++flushes; }
+void invalidate_code(PhysicalAddress frame) override { invalidated.push_back(frame.value); }
+void invalidate_all_code() override {}
+[[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return frame_number(frame) == code_frame; }
 };
 
 constexpr std::uint64_t kRam = 0x40000000;
@@ -95,7 +90,7 @@ struct MmuBench {
   EventLog log;
   EventStream events;
   PhysicalMemory memory;
-  CountingEngine engine;
+  shearling::testing::IdleEngine engine;
   MemoryPath path;
   DeviceBus devices;
   MachineRequest request;

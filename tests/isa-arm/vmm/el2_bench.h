@@ -10,27 +10,11 @@
 
 #include "core/devices/pl011.h"
 #include "isa-arm/vmm/el2_host.h"
+#include "tests/support/idle_engine.h"
 
 namespace shearling::arm::testing {
 
 using R = SystemRegister;
-
-class NoEngine : public CpuEngine {
- public:
-  void set_client(EngineClient*) override {}
-  void set_mode(ExecutionMode) override {}
-  [[nodiscard]] ExecutionMode mode() const override { return ExecutionMode::AArch64; }
-  EngineOutcome step_one() override { return {}; }
-  EngineOutcome run(std::uint64_t) override { return {}; }
-  [[nodiscard]] std::uint64_t read(EngineRegister) const override { return 0; }
-  void write(EngineRegister, std::uint64_t) override {}
-  [[nodiscard]] EngineState state() const override { return {}; }
-  void set_state(const EngineState&) override {}
-  void flush_translations() override {}
-  void invalidate_code(PhysicalAddress) override {}
-  void invalidate_all_code() override {}
-  [[nodiscard]] bool holds_code(PhysicalAddress) const override { return false; }
-};
 
 struct Bench;
 
@@ -273,7 +257,7 @@ struct Bench {
   PhysicalMemory memory;
   MemoryPath path;
   DeviceBus devices;
-  NoEngine engine;
+  shearling::testing::IdleEngine engine;
   MachineRequest request;
   VirtualTime time;
   Pl011 uart;

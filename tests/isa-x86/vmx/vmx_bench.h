@@ -9,30 +9,23 @@
 #include "isa-x86/vmx/vmcs_fields.h"
 #include "isa-x86/vmx/vmx_controls.h"
 #include "isa-x86/vmx/vmx_unit.h"
+#include "tests/support/idle_engine.h"
 
 namespace shearling::x86::testing {
 
 /// Registers and nothing else.
-class RegisterEngine : public CpuEngine {
+class RegisterEngine : public shearling::testing::IdleEngine {
  public:
   EngineState registers;
-  unsigned flushes = 0;
 
-  void set_client(EngineClient*) override {}
   void set_mode(ExecutionMode mode) override { registers.mode = mode; }
   [[nodiscard]] ExecutionMode mode() const override { return registers.mode; }
-  EngineOutcome step_one() override { return {}; }
-  EngineOutcome run(std::uint64_t) override { return {}; }
   [[nodiscard]] std::uint64_t read(EngineRegister reg) const override {
     return const_cast<RegisterEngine*>(this)->at(reg);
   }
   void write(EngineRegister reg, std::uint64_t value) override { at(reg) = value; }
   [[nodiscard]] EngineState state() const override { return registers; }
   void set_state(const EngineState& state) override { registers = state; }
-  void flush_translations() override { ++flushes; }
-  void invalidate_code(PhysicalAddress) override {}
-  void invalidate_all_code() override {}
-  [[nodiscard]] bool holds_code(PhysicalAddress) const override { return false; }
 
  private:
   std::uint64_t& at(EngineRegister reg) {
