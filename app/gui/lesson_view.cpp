@@ -35,6 +35,7 @@ namespace shearling::gui {
 class LessonRun {
  public:
   struct Shared {
+    std::mutex working;  ///< Held for a whole half of a step: one session feeds the answers at a time.
     std::mutex mutex;
     std::vector<std::pair<const LessonAsk*, Answer>> answers;  ///< The sessions' threads only.
     std::vector<std::shared_ptr<const void>> machines;         ///< Kept alive: answers may refer to their names.
@@ -111,6 +112,7 @@ class LessonRun {
     return Work{[lesson = lesson, shared = shared, &wanted, side, first = beginning_of(index, side)](
                     TimeTravel& travel, const std::shared_ptr<const void>& machine,
                     const std::atomic<bool>& interrupted) -> std::string {
+      const std::lock_guard alone(shared->working);
       // A step that was left by hand begins again where it begins.
       if (travel.machine().position() != first) travel.seek(first, &interrupted);
       const bool known = is_known(*shared, wanted.id, side);
@@ -586,7 +588,10 @@ void LessonView::refresh() {
 
 void LessonView::show_moment(const Moment& moment) {
   if (run_ == nullptr || moment.machine->state == RunState::Running) return;
-  if (moment.machine->state == RunState::Empty) run_->loaded.reset();  // Switched off: the next step loads it again.
+  if (moment.machine->state == RunState::Empty) {  // Switched off: the next step loads it again.
+    run_->loaded.reset();
+    run_->waits_for_twin.reset();
+  }
   look_at_results();
 }
 

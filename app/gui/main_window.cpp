@@ -460,7 +460,7 @@ void MainWindow::make_connections() {
   });
   connect(lesson_, &LessonView::position_wanted, controller_, &SessionController::seek);
   connect(twin_, &SessionController::moment_changed, lesson_, &LessonView::show_twin);
-  connect(twin_, &SessionController::moment_changed, this, &MainWindow::show_owners);
+  connect(twin_, &SessionController::moment_changed, this, &MainWindow::show_twin);
   connect(lesson_, &LessonView::twin_work_wanted, this, [this](const Work& work) { twin_->post(work); });
   connect(lesson_, &LessonView::twin_position_wanted, twin_, &SessionController::seek);
   connect(lesson_, &LessonView::twin_wanted, this, &MainWindow::load_twin);
@@ -483,6 +483,13 @@ void MainWindow::load_twin(const std::optional<Load>& load) {
   }
   twin_->stop();
   if (preset_ == Preset::Twin && had) arrange(Preset::Lecture);
+}
+
+void MainWindow::show_twin(const Moment& moment) {
+  const std::optional<Diagnostic>& problem = moment.machine->error;
+  if (problem && problem != shown_twin_problem_) show_problem(*problem);
+  shown_twin_problem_ = problem;
+  show_owners();
 }
 
 // With two machines on the screen every view says whose it is.
@@ -642,7 +649,7 @@ void MainWindow::apply_shares() {
     case Preset::Twin:
       share({"lesson", "stage", "twin-stage"}, {200, 400, 400}, Qt::Horizontal);
       for (const auto& [stage, control] : {std::pair{"stage", "control"}, std::pair{"twin-stage", "twin-control"}})
-        share({stage, control}, low ? QList<int>{450, 480} : QList<int>{370, 330}, Qt::Vertical);
+        share({stage, control}, low ? QList<int>{560, 370} : QList<int>{370, 330}, Qt::Vertical);
       break;
   }
 }

@@ -86,6 +86,7 @@ class MainWindow : public QMainWindow {
   void add_twin_dock(const QString& id, const QString& name, View* view);
   void connect_view(SessionController* session, View* view);
   void load_twin(const std::optional<Load>& load);
+  void show_twin(const Moment& moment);
   void show_owners();
   template <typename Slot>
   QAction* add(QMenu* menu, const ActionTexts& texts, Slot slot);
@@ -149,6 +150,7 @@ class MainWindow : public QMainWindow {
   QByteArray before_presenter_;
   double zoom_before_presenter_ = 1;
   std::optional<Diagnostic> shown_problem_;
+  std::optional<Diagnostic> shown_twin_problem_;
 };
 
 }  // namespace shearling::gui

@@ -12,21 +12,6 @@
 
 namespace shearling::x86::testing {
 
-void set_client(EngineClient*) override {}
-void set_mode(ExecutionMode) override {}
-[[nodiscard]] ExecutionMode mode() const override { return ExecutionMode::X86Long64; }
-EngineOutcome step_one() override { return {}; }
-EngineOutcome run(std::uint64_t) override { return {}; }
-[[nodiscard]] std::uint64_t read(EngineRegister) const override { return 0; }
-void write(EngineRegister, std::uint64_t) override {}
-[[nodiscard]] EngineState state() const override { return {}; }
-void set_state(const EngineState&) override {}
-void flush_translations() override { ++flushes; }
-void invalidate_code(PhysicalAddress frame) override { invalidated.push_back(frame.value); }
-void invalidate_all_code() override {}
-[[nodiscard]] bool holds_code(PhysicalAddress frame) const override { return frame_number(frame) == code_frame; }
-};
-
 inline MachineConfig bench_config() {
   MachineConfig config;
   config.cpu_features = {"nx", "pdpe1gb"};
