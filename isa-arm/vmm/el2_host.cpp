@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "isa-arm/vmm/el2_machine.h"
+#include "isa-arm/vmm/trap_and_emulate_host.h"
 
 namespace shearling::arm {
 namespace {
@@ -337,12 +338,15 @@ void El2Host::load(Reader& reader) {
 // --- the seam --------------------------------------------------------------------------------------------------------
 
 std::uint64_t host_physical_memory_bytes(const MachineConfig& config, VmmTechnique technique) {
-  return technique == VmmTechnique::El2 ? El2Host::physical_memory_bytes(config) : config.ram_bytes;
+  if (technique == VmmTechnique::El2) return El2Host::physical_memory_bytes(config);
+  if (technique == VmmTechnique::TrapAndEmulate) return TrapAndEmulateHost::physical_memory_bytes(config);
+  return config.ram_bytes;
 }
 
 std::unique_ptr<Host> make_host(const MachineContext& context, VmmTechnique technique) {
-  if (technique != VmmTechnique::El2) return nullptr;
-  return std::make_unique<El2Host>(context);
+  if (technique == VmmTechnique::El2) return std::make_unique<El2Host>(context);
+  if (technique == VmmTechnique::TrapAndEmulate) return std::make_unique<TrapAndEmulateHost>(context);
+  return nullptr;
 }
 
 }  // namespace shearling::arm
