@@ -109,7 +109,7 @@ class ProcessorTest : public QObject {
     core.at(level, select);
     const unsigned own = core.state().stack_pointer_level();
     core.state().stack_pointers = {0x1000, 0x2000, 0x3000};
-    core.set_stack(0x1000 * (own + 1));
+    core.set_stack(core.state().stack_pointers[own]);
     core.state().daif = spsr::kI;
     core.engine->write(flags_register(), 0x60000000);
     core.run({word});

@@ -99,7 +99,7 @@ std::vector<SequenceResult> run_here(const Program& program, Observation observa
 struct Field {
   const char* name;
   std::size_t offset;
-  unsigned count, bytes;
+  std::size_t count, bytes;
 };
 constexpr Field kFields[] = {{"X", 0, 31, 8},
                              {"SP", offsetof(Registers, stack_pointer), 1, 8},
@@ -111,9 +111,9 @@ constexpr Field kFields[] = {{"X", 0, 31, 8},
                              {"exception", offsetof(SequenceResult, log), kLogEntries, sizeof(LoggedException)},
                              {"data at ", offsetof(SequenceResult, data), kDataBytes / 16, 16}};
 
-QString hex(const std::uint8_t* bytes, unsigned count) {
+QString hex(const std::uint8_t* bytes, std::size_t count) {
   QString text;
-  for (unsigned i = 0; i < count; i += 8) {
+  for (std::size_t i = 0; i < count; i += 8) {
     std::uint64_t value = 0;
     std::memcpy(&value, bytes + i, 8);
     text += QStringLiteral(" %1").arg(value, 16, 16, QLatin1Char('0'));
@@ -127,7 +127,7 @@ QString difference(const SequenceResult& ours, const SequenceResult& theirs) {
   std::memcpy(mine.data(), &ours, mine.size());
   std::memcpy(other.data(), &theirs, other.size());
   for (const Field& field : kFields) {
-    for (unsigned i = 0; i < field.count; ++i) {
+    for (std::size_t i = 0; i < field.count; ++i) {
       const std::uint8_t *const a = mine.data() + field.offset + i * field.bytes, *const b = other.data() +
                                                                                              field.offset +
                                                                                              i * field.bytes;
@@ -218,10 +218,13 @@ class UserSequencesTest : public QObject {
     const std::vector<SequenceResult> theirs = results_of(bytes);
     QCOMPARE(differences(program, Observation::Direct, theirs), 0U);
     QCOMPARE(differences(program, Observation::Models, std::span(theirs).first(kModelled)), 0U);
-    if (!check_alignment) count_kinds(program, theirs, counts_);
+    if (check_alignment) return;
+    count_kinds(program, theirs, counts_);
+    ++counted_;
   }
 
   void every_kind_came_often_enough() {
+    if (counted_ < 2) QSKIP("the seeds above must have run");
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
       qInfo("%6u %s", counts_[kind], kKindNames[kind].data());
       QVERIFY2(counts_[kind] >= 3000, kKindNames[kind].data());
@@ -230,6 +233,7 @@ class UserSequencesTest : public QObject {
 
  private:
   std::array<unsigned, kKinds> counts_{};
+  unsigned counted_ = 0;  ///< Images in it.
 };
 
 QTEST_APPLESS_MAIN(UserSequencesTest)
