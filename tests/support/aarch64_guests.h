@@ -85,6 +85,7 @@ inline std::vector<Aarch64Guest> aarch64_guests() {
       {"aa64-el2-traps", "virt", 1, "cortex-a57", "*\nel2-traps: core 0 is on: 0, transmitter full: 0, undefined: 1\n"},
       {"twin-aarch64", "virt", 1, "cortex-a57", "* two-architectures: done\n"},
       {"aa64-virtual-interrupts", "virt", 1, "cortex-a57", "virtual-interrupts: taken 5 27 1 2 3 4 5 6\n"},
+      {"aa64-el1-at-el0", "virt", 1, "cortex-a57", "el1-at-el0: CurrentEL 0x4, masks 0x380, the program says 0x5e\n"},
   };
 }
 
