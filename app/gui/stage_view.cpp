@@ -33,7 +33,7 @@ Actor runner_of(const MachineView& view) {
 /// "CPU 1 of 2"; where the turn has passed on, both.
 QString cpu_words(const MachineView& view) {
   if (view.cpu_count() == 1) return {};
-  const QString words = QCoreApplication::translate("Stage", "CPU %1 of %2").arg(view.cpu).arg(view.cpu_count());
+  QString words = QCoreApplication::translate("Stage", "CPU %1 of %2").arg(view.cpu).arg(view.cpu_count());
   if (view.events.empty() || view.step_cpu == view.cpu) return words;
   return QCoreApplication::translate("Stage", "CPU %1 did this, next %2").arg(view.step_cpu).arg(words);
 }
