@@ -331,7 +331,7 @@ QString name_of_step(const LessonStep& step) {
 
 /// What is said after a step; where two machines do it, each under its name.
 QString words_of(const LessonStep& step, const LessonMachine* machine) {
-  const QString words = QString::fromStdString(step.say);
+  QString words = QString::fromStdString(step.say);
   if (step.twin == nullptr || machine == nullptr || machine->twin == nullptr) return words;
   QStringList parts;
   const auto add = [&](const LessonMachine& of, const std::string& say) {
