@@ -99,7 +99,9 @@ std::vector<ControlFieldRow> ArmProcessor::control_structure() const {
 
 Actor ArmProcessor::actor() const {
   static constexpr std::array kActors{Actor::GuestUser, Actor::GuestKernel, Actor::Vmm};
-  return kActors[state_.exception_level];
+  const unsigned level = state_.exception_level;
+  if (!host_) return kActors[level];
+  return level == host_->exception_level() ? Actor::Vmm : kActors[host_->guest_level(level)];
 }
 
 std::optional<InspectedTranslation> ArmProcessor::inspect(VirtualAddress address) const {

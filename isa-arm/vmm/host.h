@@ -67,6 +67,8 @@ class Host {
   virtual ~Host() = default;
   /// The exception level whose exceptions it takes.
   [[nodiscard]] virtual unsigned exception_level() const = 0;
+  /// The level at which the guest's software believes to run, where the core is at `real`, below the host's.
+  [[nodiscard]] virtual unsigned guest_level(unsigned real) const { return real; }
   /// Backing for guest memory while the image is loaded: allocates the frame where there is none yet.
   virtual PhysicalAddress backing(GuestPhysicalAddress address) = 0;
   /// The same without allocating; nothing where there is none (such memory reads as zero).

@@ -30,6 +30,7 @@ class TrapAndEmulateHost final : public Host {
   explicit TrapAndEmulateHost(const MachineContext& context);
 
   [[nodiscard]] unsigned exception_level() const override { return 1; }
+  [[nodiscard]] unsigned guest_level(unsigned) const override { return level(); }
   PhysicalAddress backing(GuestPhysicalAddress address) override { return {address.value}; }
   [[nodiscard]] std::optional<PhysicalAddress> find_backing(GuestPhysicalAddress address) const override;
   Status start(HostCore& core) override;

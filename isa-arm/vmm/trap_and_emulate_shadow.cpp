@@ -77,7 +77,7 @@ std::uint64_t ShadowTables::clear(HostCore& core) {
   std::uint64_t entries = 0;
   for (const std::uint64_t table : in_use_) {
     for (unsigned index = 0; index < kEntries; ++index) {
-      const PhysicalAddress place{table + 8 * index};
+      const PhysicalAddress place{table + std::uint64_t{8} * index};
       if (memory.read(place, 8) == 0) continue;
       core.store(place, 8, 0);
       ++entries;
