@@ -539,7 +539,7 @@ class Judge {
 }  // namespace
 
 const std::vector<std::string_view>& lesson_views() {
-  static const std::vector<std::string_view> kViews{"stage", "microscope", "registers", "source",   "walk",
+  static const std::vector<std::string_view> kViews{"stage", "microscope", "registers", "control",  "source", "walk",
                                                     "tlbs",  "cache",      "memory",    "timeline", "lesson"};
   return kViews;
 }

@@ -133,6 +133,7 @@ bool ArmProcessor::raise(const ArmException& exception, std::uint64_t preferred_
                                           : system_->gic.pending_interrupt(context_.cpu))
                         .value_or(0));
   const VirtualAddress at{pc()};
+  const std::uint8_t from = privilege();
   if (!to_host) {
     context_.events.notable(TrapRaised{.name = name_of(exception),
                                        .cause = cause_of(exception),
@@ -147,6 +148,12 @@ bool ArmProcessor::raise(const ArmException& exception, std::uint64_t preferred_
   if (!exception.is_virtual && exception.kind == ExceptionKind::SError) state_.serror_pending = false;
   if (!to_host) {
     enter(exception, target, preferred_return);
+    context_.events.notable(TrapDelivered{.name = name_of(exception),
+                                          .vector = vector,
+                                          .from_privilege = from,
+                                          .to_privilege = static_cast<std::uint8_t>(target),
+                                          .handler = {pc()},
+                                          .stack = {read_engine(integer_register(31))}});
     return false;
   }
   context_.time.vmm_cycles += context_.config.costs.cost_of("vm.exit");
@@ -198,13 +205,6 @@ void ArmProcessor::enter(const ArmException& exception, unsigned target, std::ui
   const std::uint64_t handler =
       state_[registers.vectors] + origin + kVectorBytes * static_cast<std::uint64_t>(exception.kind);
   set_pc(handler);
-  if (host_ && target == host_->exception_level()) return;
-  context_.events.notable(TrapDelivered{.name = name_of(exception),
-                                        .vector = static_cast<std::uint32_t>(exception.syndrome.exception_class),
-                                        .from_privilege = static_cast<std::uint8_t>(from),
-                                        .to_privilege = static_cast<std::uint8_t>(target),
-                                        .handler = {handler},
-                                        .stack = {read_engine(integer_register(31))}});
 }
 
 /// The stack pointer in use is the engine's; those of the other levels wait in the state.
