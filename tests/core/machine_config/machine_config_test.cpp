@@ -182,7 +182,7 @@ class MachineConfigTest : public QObject {
         "tabs)");
     row("unknown base", "extends: cp\n",
         "there is no built-in machine 'cp'; give the path of a YAML file, or one of pc, virt, virt-el2, virt-el2-max, "
-        "virt-max, virt-smp");
+        "virt-max, virt-smp, virt-two-vms");
     row("no core", "cpu: { count: 0 }\n", "m:1:15: 'count' must be a whole number; from 1 to 8");
     row("too many cores", "cpu:\n  count: 9\n", "m:2:10: 'count' must be a whole number; from 1 to 8");
     row("no slice", "cpu: { slice: 0 }\n", "m:1:15: 'slice' must be a whole number; from 1 to 1000000");
