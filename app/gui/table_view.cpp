@@ -105,18 +105,31 @@ void TableView::fit_columns() {
                        cell.mono ? static_cast<int>(cell.text.size()) * character : words.horizontalAdvance(cell.text));
     }
     width = std::clamp(width, character, columns[column].characters * character);
-    setColumnWidth(static_cast<int>(column), width + character + 8);
   }
-  fill_last_column();
+  lay_columns_out();
 }
 
-// The last column takes what is left: nothing scrolls sideways.
-void TableView::fill_last_column() {
-  constexpr int kLeast = 48;
-  const int last = model()->columnCount() - 1;
-  int left = viewport()->width();
-  for (int column = 0; column < last; ++column) left -= columnWidth(column);
-  setColumnWidth(last, std::max(kLeast, left));
+// The last column takes what is left: nothing scrolls sideways. Where the view is too narrow, the widest columns give
+// way first, as far as a value of 32 bits goes: most values are no longer, and a cut one has its tooltip.
+void TableView::lay_columns_out() {
+  const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
+  const int shortest = 10 * character, least = shortest + 2 * character;
+  if (widths_.empty()) return;
+  const int last = static_cast<int>(widths_.size()) - 1;
+  std::vector<int> widths(widths_.begin(), widths_.end() - 1);
+  const auto left = [&] {
+    int room = viewport()->width();
+    for (const int width : widths) room -= width + character + 8;
+    return room;
+  };
+  while (left() < least) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (widest == widths.end() || *widest <= shortest) break;
+    *widest = std::max(shortest, *widest - character);
+  }
+  for (int column = 0; column < last; ++column)
+    setColumnWidth(column, widths[static_cast<std::size_t>(column)] + character + 8);
+  setColumnWidth(last, std::max(shortest, left()));
 }
 
 void TableView::unfold(int row) {
@@ -133,7 +146,7 @@ void TableView::unfold(int row) {
 
 void TableView::resizeEvent(QResizeEvent* event) {
   QTableView::resizeEvent(event);
-  fill_last_column();
+  lay_columns_out();
   reveal(revealed_);
 }
 

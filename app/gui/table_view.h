@@ -30,7 +30,7 @@ class TableView : public QTableView {
 
  private:
   void apply_theme();
-  void fill_last_column();
+  void lay_columns_out();
   [[nodiscard]] const TableModel& table() const { return *static_cast<const TableModel*>(model()); }
   int row_height_;
   bool headings_;
