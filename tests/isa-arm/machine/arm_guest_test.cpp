@@ -6,7 +6,6 @@
 
 #include "core/events/invariant_checker.h"
 #include "tests/isa-arm/machine/arm_machine.h"
-#include "tests/support/aarch64_guests.h"
 
 using namespace shearling;
 using namespace shearling::testing;
@@ -14,14 +13,6 @@ using namespace shearling::testing;
 namespace {
 
 constexpr StepIndex kLong = 200'000'000, kHostileSteps = 200'000;
-
-/// The machine for a guest: as many cores as it wants, EL2, and every feature where its QEMU has "-cpu max".
-std::string machine_for(const test::Aarch64Guest& guest) {
-  if (guest.cpus == 2) return "virt-smp";
-  return std::string(guest.machine) + (std::string_view(guest.cpu) == "max" ? "-max" : "");
-}
-
-bool has_el2(const test::Aarch64Guest& guest) { return std::string_view(guest.machine) == "virt-el2"; }
 
 struct Level {
   const char* name;
