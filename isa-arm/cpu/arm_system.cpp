@@ -2,7 +2,6 @@
 #include "isa-arm/cpu/arm_system.h"
 
 #include <algorithm>
-#include <array>
 
 #include "isa-arm/cpu/arm_processor.h"
 #include "isa-arm/vmm/psci.h"
@@ -11,16 +10,6 @@ namespace shearling::arm {
 namespace {
 
 constexpr unsigned kHypervisorLevel = 2;
-
-constexpr std::array kFunctions{psci::kVersion,      psci::kCpuOff,          psci::kCpuOn,
-                                psci::kAffinityInfo, psci::kMigrateInfoType, psci::kSystemOff,
-                                psci::kSystemReset,  psci::kFeatures,        psci::kSmcccVersion};
-
-bool is_known(std::uint32_t function) {
-  const bool has_wide_form =
-      function == (psci::kCpuOn | psci::kSixtyFourBit) || function == (psci::kAffinityInfo | psci::kSixtyFourBit);
-  return has_wide_form || std::find(kFunctions.begin(), kFunctions.end(), function) != kFunctions.end();
-}
 
 MachineConfig with_host(MachineConfig config, unsigned host_level) {
   if (host_level == kHypervisorLevel && !has_feature(config, "el2")) config.cpu_features.emplace_back("el2");
@@ -57,25 +46,24 @@ void ArmSystem::tables_changed() {
 
 /// PSCI and the calling convention's version, as the firmware of QEMU's board answers them.
 void ArmSystem::call_firmware(ArmProcessor& core) {
-  const auto function = static_cast<std::uint32_t>(core.general(0));
+  const std::optional<std::uint32_t> function = psci::function_of(core.general(0));
   const auto answer = [&](std::uint64_t value) { core.set_general(0, value); };
-  const auto fail = [&](std::int64_t code) { answer(static_cast<std::uint64_t>(code)); };
-  switch (function) {
+  const auto answer_code = [&](std::int64_t code) { answer(static_cast<std::uint64_t>(code)); };
+  if (!function) return answer_code(psci::kNotSupported);
+  switch (*function) {
     case psci::kVersion:
       return answer(psci::kPsciVersion11);
     case psci::kSmcccVersion:
       return answer(psci::kSmcccVersion11);
     case psci::kFeatures:
-      return is_known(static_cast<std::uint32_t>(core.general(1))) ? answer(psci::kSuccess) : fail(psci::kNotSupported);
+      return answer_code(psci::function_of(core.general(1)) ? psci::kSuccess : psci::kNotSupported);
     case psci::kMigrateInfoType:
       return answer(psci::kNoTrustedOs);
     case psci::kCpuOn:
-    case psci::kCpuOn | psci::kSixtyFourBit:
-      return fail(cpu_on(core.general(1), {core.general(2)}, core.general(3)));
-    case psci::kAffinityInfo:
-    case psci::kAffinityInfo | psci::kSixtyFourBit: {
+      return answer_code(cpu_on(core.general(1), {core.general(2)}, core.general(3)));
+    case psci::kAffinityInfo: {
       const ArmProcessor* target = by_affinity(core.general(1));
-      if (target == nullptr) return fail(psci::kInvalidParameters);
+      if (target == nullptr) return answer_code(psci::kInvalidParameters);
       return answer(target->powered() ? psci::kAffinityOn : psci::kAffinityOff);
     }
     case psci::kCpuOff:
@@ -83,11 +71,8 @@ void ArmSystem::call_firmware(ArmProcessor& core) {
     case psci::kSystemOff:
       request_.stop = StopReason::PowerOff;
       return;
-    case psci::kSystemReset:
-      request_.stop = StopReason::Reset;
-      return;
     default:
-      return fail(psci::kNotSupported);
+      request_.stop = StopReason::Reset;
   }
 }
 

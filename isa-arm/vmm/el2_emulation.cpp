@@ -47,19 +47,18 @@ constexpr std::uint64_t kTimerEnable = 1, kTimerMask = 2, kTimerStatus = 4;  ///
 
 struct El2Host::CallHandler {
   std::uint32_t function;
-  bool sixty_four_too;  ///< Has a form with bit 30 set.
   std::int64_t (El2Host::*serve)();
 };
 const std::array<El2Host::CallHandler, 9> El2Host::kCallHandlers{{
-    {psci::kVersion, false, &El2Host::call_version},
-    {psci::kSmcccVersion, false, &El2Host::call_convention_version},
-    {psci::kCpuOff, false, &El2Host::call_cpu_off},
-    {psci::kCpuOn, true, &El2Host::call_cpu_on},
-    {psci::kAffinityInfo, true, &El2Host::call_affinity_info},
-    {psci::kMigrateInfoType, false, &El2Host::call_migrate_info_type},
-    {psci::kSystemOff, false, &El2Host::call_system_off},
-    {psci::kSystemReset, false, &El2Host::call_system_reset},
-    {psci::kFeatures, false, &El2Host::call_features},
+    {psci::kVersion, &El2Host::call_version},
+    {psci::kSmcccVersion, &El2Host::call_convention_version},
+    {psci::kCpuOff, &El2Host::call_cpu_off},
+    {psci::kCpuOn, &El2Host::call_cpu_on},
+    {psci::kAffinityInfo, &El2Host::call_affinity_info},
+    {psci::kMigrateInfoType, &El2Host::call_migrate_info_type},
+    {psci::kSystemOff, &El2Host::call_system_off},
+    {psci::kSystemReset, &El2Host::call_system_reset},
+    {psci::kFeatures, &El2Host::call_features},
 }};
 
 /// ELR_EL2 is behind the HVC.
@@ -75,10 +74,9 @@ void El2Host::on_hypervisor_call() {
 void El2Host::on_monitor_call() { inject_undefined(); }
 
 std::int64_t El2Host::call_firmware() {
-  const auto function = static_cast<std::uint32_t>(core_->general(0));
-  const auto handler = std::find_if(kCallHandlers.begin(), kCallHandlers.end(), [&](const CallHandler& row) {
-    return row.function == (row.sixty_four_too ? function & ~psci::kSixtyFourBit : function);
-  });
+  const std::optional<std::uint32_t> function = psci::function_of(core_->general(0));
+  const auto handler = std::find_if(kCallHandlers.begin(), kCallHandlers.end(),
+                                    [&](const CallHandler& row) { return row.function == function; });
   return handler == kCallHandlers.end() ? psci::kNotSupported : (this->*handler->serve)();
 }
 
@@ -131,11 +129,7 @@ std::int64_t El2Host::call_system_reset() {
 }
 
 std::int64_t El2Host::call_features() {
-  const auto asked = static_cast<std::uint32_t>(core_->general(1));
-  const bool known = std::any_of(kCallHandlers.begin(), kCallHandlers.end(), [&](const CallHandler& row) {
-    return row.function == (row.sixty_four_too ? asked & ~psci::kSixtyFourBit : asked);
-  });
-  return known ? psci::kSuccess : psci::kNotSupported;
+  return psci::function_of(core_->general(1)) ? psci::kSuccess : psci::kNotSupported;
 }
 
 // --- waiting ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,10 @@
 // function identifiers in X0, answers in X0. A function that has a 32-bit and a 64-bit form differs in bit 30.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
 
 namespace shearling::arm::psci {
 
@@ -22,5 +25,21 @@ inline constexpr std::int64_t kSuccess = 0, kNotSupported = -1, kInvalidParamete
 
 /// The affinity fields of MPIDR_EL1, as CPU_ON and AFFINITY_INFO name a core.
 inline constexpr std::uint64_t kAffinityMask = 0xff00ffffff;
+
+/// Every function that this board's firmware serves, whoever stands in for it.
+inline constexpr std::array kFunctions{kVersion,   kCpuOff,      kCpuOn,    kAffinityInfo, kMigrateInfoType,
+                                       kSystemOff, kSystemReset, kFeatures, kSmcccVersion};
+inline constexpr std::array kWideFunctions{kCpuOn, kAffinityInfo};  ///< Have a form with bit 30 set.
+
+/// The function that an identifier (its low 32 bits) names, without the bit that tells its wide form; nothing where
+/// there is none.
+inline std::optional<std::uint32_t> function_of(std::uint64_t identifier) {
+  const auto given = static_cast<std::uint32_t>(identifier), narrow = given & ~kSixtyFourBit;
+  const auto among = [&](const auto& functions) {
+    return std::find(functions.begin(), functions.end(), narrow) != functions.end();
+  };
+  if (given == narrow ? among(kFunctions) : among(kWideFunctions)) return narrow;
+  return std::nullopt;
+}
 
 }  // namespace shearling::arm::psci

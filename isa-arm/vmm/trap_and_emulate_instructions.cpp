@@ -21,21 +21,6 @@ constexpr std::uint64_t kParAddress = 0x0000'ffff'ffff'f000;
 constexpr unsigned kOuterShareable = 2;
 constexpr std::uint8_t kNonCacheable = 0x44;
 
-constexpr std::array kKnownFunctions{psci::kVersion,      psci::kCpuOff,          psci::kCpuOn,
-                                     psci::kAffinityInfo, psci::kMigrateInfoType, psci::kSystemOff,
-                                     psci::kSystemReset,  psci::kFeatures,        psci::kSmcccVersion};
-constexpr std::array kWideFunctions{psci::kCpuOn, psci::kAffinityInfo};  ///< Have a form with bit 30 set.
-
-/// The function without the bit that tells its wide form; nothing where there is none of that name.
-std::optional<std::uint32_t> known_function(std::uint64_t name) {
-  const auto given = static_cast<std::uint32_t>(name), narrow = given & ~psci::kSixtyFourBit;
-  const bool wide = given != narrow;
-  const bool exists = wide ? std::find(kWideFunctions.begin(), kWideFunctions.end(), narrow) != kWideFunctions.end()
-                           : std::find(kKnownFunctions.begin(), kKnownFunctions.end(), given) != kKnownFunctions.end();
-  if (!exists) return std::nullopt;
-  return narrow;
-}
-
 }  // namespace
 
 struct TrapAndEmulateHost::OperationHandler {
@@ -117,7 +102,7 @@ void TrapAndEmulateHost::emulate_hypervisor_call() {
 /// PSCI on a machine with one core.
 void TrapAndEmulateHost::call_firmware() {
   const auto answer = [&](std::int64_t value) { core_->set_general(0, static_cast<std::uint64_t>(value)); };
-  const std::optional<std::uint32_t> function = known_function(core_->general(0));
+  const std::optional<std::uint32_t> function = psci::function_of(core_->general(0));
   if (!function) return answer(psci::kNotSupported);
   const bool this_core = ((core_->general(1) ^ guest_[R::MPIDR_EL1]) & psci::kAffinityMask) == 0;
   switch (*function) {
@@ -128,7 +113,7 @@ void TrapAndEmulateHost::call_firmware() {
     case psci::kMigrateInfoType:
       return answer(psci::kNoTrustedOs);
     case psci::kFeatures:
-      return answer(known_function(core_->general(1)) ? psci::kSuccess : psci::kNotSupported);
+      return answer(psci::function_of(core_->general(1)) ? psci::kSuccess : psci::kNotSupported);
     case psci::kCpuOn:
       return answer(this_core ? psci::kAlreadyOn : psci::kInvalidParameters);
     case psci::kAffinityInfo:
