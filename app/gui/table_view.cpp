@@ -95,7 +95,7 @@ void TableView::fit_columns() {
   const QFontMetrics words(theme().words(14, QFont::DemiBold));
   const int character = mono.horizontalAdvance(QLatin1Char('0'));
   widths_.resize(columns.size());
-  for (std::size_t column = 0; column + 1 < columns.size(); ++column) {
+  for (std::size_t column = 0; column < columns.size(); ++column) {
     int& width = widths_[column];
     if (headings_) width = std::max(width, words.horizontalAdvance(columns[column].heading));
     for (const Row& row : table().rows()) {
@@ -104,7 +104,7 @@ void TableView::fit_columns() {
       width = std::max(width,
                        cell.mono ? static_cast<int>(cell.text.size()) * character : words.horizontalAdvance(cell.text));
     }
-    width = std::clamp(width, character, columns[column].characters * character);
+    if (column + 1 < columns.size()) width = std::clamp(width, character, columns[column].characters * character);
   }
   lay_columns_out();
 }
@@ -113,7 +113,7 @@ void TableView::fit_columns() {
 // way first, as far as a value of 32 bits goes: most values are no longer, and a cut one has its tooltip.
 void TableView::lay_columns_out() {
   const int character = QFontMetrics(theme().mono(13)).horizontalAdvance(QLatin1Char('0'));
-  const int shortest = 10 * character, least = shortest + 2 * character;
+  const int shortest = 10 * character, least = std::min(widths_.back(), shortest + character) + 8;
   if (widths_.empty()) return;
   const int last = static_cast<int>(widths_.size()) - 1;
   std::vector<int> widths(widths_.begin(), widths_.end() - 1);
@@ -129,7 +129,7 @@ void TableView::lay_columns_out() {
   }
   for (int column = 0; column < last; ++column)
     setColumnWidth(column, widths[static_cast<std::size_t>(column)] + character + 8);
-  setColumnWidth(last, std::max(shortest, left()));
+  setColumnWidth(last, std::max(least, left()));
 }
 
 void TableView::unfold(int row) {
